@@ -1,0 +1,129 @@
+//! An official account: who it is and which pages it may sign for.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::credential::Secret;
+use crate::page_url::PageHosts;
+
+/// The AppID of an official account: `wx` and 16 lower-case hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AppId(Arc<str>);
+
+impl AppId {
+    /// The AppID as WeChat writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AppId {
+    type Err = InvalidAppId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix("wx").ok_or(InvalidAppId)?;
+        let well_formed = digits.len() == 16
+            && digits
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if well_formed {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidAppId)
+        }
+    }
+}
+
+impl TryFrom<String> for AppId {
+    type Error = InvalidAppId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AppId> for String {
+    fn from(appid: AppId) -> Self {
+        appid.0.as_ref().to_owned()
+    }
+}
+
+impl std::borrow::Borrow<str> for AppId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text is not an AppID.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "an AppID is \"wx\" followed by 16 digits or letters a-f, all lower case; \
+     WeChat's console shows it under 设置与开发 > 开发接口管理"
+)]
+pub struct InvalidAppId;
+
+/// Which API issues an account's access_token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenApi {
+    /// `GET /cgi-bin/token`: each call makes a new token, the former one lives 5 minutes more
+    /// (<https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html>).
+    #[default]
+    Classic,
+    /// `POST /cgi-bin/stable_token`: returns the same token until its last 5 minutes
+    /// (<https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken.html>).
+    Stable,
+}
+
+/// An official account that this server holds the credentials of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// Who it is.
+    pub appid: AppId,
+    /// Its AppSecret.
+    pub secret: Secret,
+    /// Which token API it uses.
+    pub token_api: TokenApi,
+    /// The hosts of the pages that it may sign for.
+    pub page_hosts: PageHosts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_appid_is_wx_and_sixteen_hex_digits() {
+        let appid: AppId = "wx0123456789abcdef".parse().unwrap();
+        assert_eq!(appid.to_string(), "wx0123456789abcdef");
+        for bad in [
+            "",
+            "wx",
+            "wx0123456789ABCDEF",
+            "wx0123456789abcde",
+            "wx0123456789abcdef0",
+            "ww0123456789abcdef",
+            "gh_0123456789abcdef",
+            " wx0123456789abcdef",
+            "wx0123456789abcde微",
+        ] {
+            assert_eq!(bad.parse::<AppId>(), Err(InvalidAppId), "{bad:?}");
+        }
+    }
+}

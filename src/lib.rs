@@ -1,0 +1,7 @@
+//! wxsign (crate documentation follows once the parts stand)
+#![forbid(unsafe_code)]
+pub mod account;
+pub mod clock;
+pub mod credential;
+pub mod page_url;
+pub mod upstream;

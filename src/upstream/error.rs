@@ -1,0 +1,105 @@
+//! What can go wrong with a call to WeChat.
+
+use std::fmt;
+
+use super::{Api, errcode};
+
+/// A call to WeChat that failed.
+///
+/// It never holds a URL, a secret or the body of an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpstreamError {
+    /// The call that failed.
+    pub api: Api,
+    /// What happened to it.
+    pub failure: Failure,
+}
+
+/// What happened to a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// WeChat answered with an errcode.
+    Refused {
+        /// WeChat's errcode.
+        errcode: i64,
+        /// WeChat's errmsg, at most [`super::answer::MAX_ERRMSG_CHARS`] characters of it.
+        errmsg: String,
+    },
+    /// The request did not leave: name look-up, connection or TLS.
+    NotSent(String),
+    /// The request may have been carried out, but no usable answer came.
+    Lost(String),
+    /// An HTTP status that is not WeChat's own 200, without an errcode.
+    Status(u16),
+}
+
+/// What a failure means for the next try.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// It will pass by itself.
+    Transient,
+    /// It will pass, but the call may have taken effect: WeChat may have issued a token that
+    /// nobody holds.
+    Ambiguous,
+    /// AppID, AppSecret or the account's rights: a human must mend it.
+    Credentials,
+    /// WeChat does not accept calls from this machine's address.
+    Address,
+    /// A quota is used up.
+    Quota,
+    /// The access_token that was sent is not valid (any more).
+    TokenRejected,
+    /// An errcode that this program does not know.
+    Unknown,
+}
+
+impl UpstreamError {
+    /// What this failure means for the next try.
+    pub fn class(&self) -> Class {
+        match self.failure {
+            Failure::Refused { errcode, .. } => errcode::class(self.api, errcode),
+            Failure::NotSent(_) => Class::Transient,
+            Failure::Lost(_) => Class::Ambiguous,
+            Failure::Status(429) => Class::Quota,
+            Failure::Status(500..) => Class::Transient,
+            Failure::Status(_) => Class::Ambiguous,
+        }
+    }
+
+    /// WeChat's errcode, if it gave one.
+    pub const fn errcode(&self) -> Option<i64> {
+        match self.failure {
+            Failure::Refused { errcode, .. } => Some(errcode),
+            _ => None,
+        }
+    }
+
+    /// WeChat's errmsg, if it gave one.
+    pub fn errmsg(&self) -> Option<&str> {
+        match &self.failure {
+            Failure::Refused { errmsg, .. } => Some(errmsg),
+            _ => None,
+        }
+    }
+
+    /// What a human can do about it, if anything.
+    pub fn remedy(&self) -> Option<&'static str> {
+        self.errcode()
+            .and_then(|errcode| errcode::remedy(self.api, errcode))
+    }
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.api.path())?;
+        match &self.failure {
+            Failure::Refused { errcode, errmsg } => write!(f, "errcode {errcode}, {errmsg}"),
+            Failure::NotSent(reason) => write!(f, "not sent: {reason}"),
+            Failure::Lost(reason) => write!(f, "no usable answer: {reason}"),
+            Failure::Status(status) => write!(f, "HTTP status {status}"),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamError {}
