@@ -1,7 +1,6 @@
 //! Credentials: what WeChat issues and everything here revolves around.
 
 use std::fmt;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -108,7 +107,10 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A credential as it was issued, with its times.
+/// A credential as WeChat issued it, with its times.
+///
+/// All times are those at which a request left this program, not those of its answer: a life
+/// counted from there never ends too late.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Credential {
     /// The access_token or jsapi_ticket itself.
@@ -116,30 +118,18 @@ pub struct Credential {
     pub value: Secret,
     /// Grows by one with each new value that is stored.
     pub generation: u64,
-    /// When the request for it left this program.
-    pub sent_at: Timestamp,
-    /// `sent_at` and the life that WeChat named.
-    pub expires_at: Timestamp,
-    /// The first time that this very value was seen; a later answer with the same value does
-    /// not move it.
+    /// The first time that this very value was asked for and came; nothing moves it.
     pub first_seen: Timestamp,
-    /// The last time that WeChat answered with this very value.
+    /// The last time that this very value was asked for and came.
     pub confirmed_at: Timestamp,
+    /// The end of its life. For a jsapi_ticket this is the earliest end that WeChat ever named:
+    /// getticket says 7200 seconds however old the ticket is.
+    pub expires_at: Timestamp,
+    /// The end of its life by WeChat's last answer alone.
+    pub claimed_until: Timestamp,
 }
 
-impl Credential {
-    /// The life that WeChat named when the value was last seen.
-    pub fn lifetime(&self) -> Duration {
-        self.expires_at.since(self.confirmed_at)
-    }
-
-    /// What remains of that life.
-    pub fn remaining(&self, now: Timestamp) -> Duration {
-        self.expires_at.since(now)
-    }
-}
-
-/// What readers may do with a credential, and how badly a new one is needed.
+/// How badly a new credential is needed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -149,6 +139,8 @@ pub enum Phase {
     Due,
     /// Served; a new one should have come by now.
     Urgent,
+    /// Served for a last short while; someone should look.
+    Alarm,
     /// Not served.
     Expired,
 }
