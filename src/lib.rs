@@ -3,6 +3,8 @@
 pub mod account;
 pub mod clock;
 pub mod credential;
+pub mod keeper;
 pub mod page_url;
 pub mod signer;
+pub mod store;
 pub mod upstream;
