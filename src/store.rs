@@ -78,10 +78,7 @@ impl fmt::Debug for Version {
 /// - **Retries**: none. The caller loads again and decides anew.
 pub trait Backend: Send + Sync + 'static {
     /// The bytes under `key` and the version of the write that put them there.
-    fn load<'a>(
-        &'a self,
-        key: &'a Key,
-    ) -> BoxFuture<'a, Result<Option<(Vec<u8>, Version)>, StoreError>>;
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>>;
 
     /// Puts `bytes` under `key` as version `to`, if the version there is still `from`
     /// ([`Version::ABSENT`]: if there is nothing yet). Says whether it did.
@@ -95,6 +92,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether only this process can reach the store, so that no other node depends on it.
     fn is_embedded(&self) -> bool;
+}
+
+/// What a [`Backend`] holds under a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The record, encoded.
+    pub bytes: Vec<u8>,
+    /// The write that put it there.
+    pub version: Version,
 }
 
 /// Records, kept in a [`Backend`].
@@ -123,7 +129,7 @@ impl Store {
     /// # Errors
     /// The store cannot be reached.
     pub async fn load(&self, key: &Key) -> Result<(Record, Version), StoreError> {
-        let Some((bytes, version)) = self.backend.load(key).await? else {
+        let Some(Stored { bytes, version }) = self.backend.load(key).await? else {
             return Ok((Record::default(), Version::ABSENT));
         };
         let record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {

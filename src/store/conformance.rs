@@ -100,7 +100,7 @@ impl super::Backend for Shared {
     fn load<'a>(
         &'a self,
         key: &'a Key,
-    ) -> crate::upstream::BoxFuture<'a, Result<Option<(Vec<u8>, Version)>, super::StoreError>> {
+    ) -> crate::upstream::BoxFuture<'a, Result<Option<super::Stored>, super::StoreError>> {
         self.0.load(key)
     }
 

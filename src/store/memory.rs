@@ -3,27 +3,24 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Key, StoreError, Version};
+use super::{Backend, Key, StoreError, Stored, Version};
 use crate::upstream::BoxFuture;
 
 /// Records in this process's memory, gone when it ends.
 #[derive(Default)]
 pub struct Memory {
-    records: Mutex<HashMap<Key, (Vec<u8>, Version)>>,
+    records: Mutex<HashMap<Key, Stored>>,
 }
 
 impl Memory {
     /// No code that can panic runs under the lock.
-    fn records(&self) -> MutexGuard<'_, HashMap<Key, (Vec<u8>, Version)>> {
+    fn records(&self) -> MutexGuard<'_, HashMap<Key, Stored>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Backend for Memory {
-    fn load<'a>(
-        &'a self,
-        key: &'a Key,
-    ) -> BoxFuture<'a, Result<Option<(Vec<u8>, Version)>, StoreError>> {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
         Box::pin(async { Ok(self.records().get(key).cloned()) })
     }
 
@@ -38,10 +35,10 @@ impl Backend for Memory {
             let mut records = self.records();
             let current = records
                 .get(key)
-                .map_or(Version::ABSENT, |(_, version)| *version);
+                .map_or(Version::ABSENT, |stored| stored.version);
             let swapped = current == from;
             if swapped {
-                records.insert(key.clone(), (bytes, to));
+                records.insert(key.clone(), Stored { bytes, version: to });
             }
             Ok(swapped)
         })

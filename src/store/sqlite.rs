@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Backend, Key, StoreError, Version};
+use super::{Backend, Key, StoreError, Stored, Version};
 use crate::upstream::BoxFuture;
 
 /// How long a write waits for another process that writes to the same file.
@@ -70,10 +70,7 @@ impl Sqlite {
 }
 
 impl Backend for Sqlite {
-    fn load<'a>(
-        &'a self,
-        key: &'a Key,
-    ) -> BoxFuture<'a, Result<Option<(Vec<u8>, Version)>, StoreError>> {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
         let (appid, kind) = columns(key);
         Box::pin(self.run(move |connection| {
             connection
@@ -82,7 +79,10 @@ impl Backend for Sqlite {
                 )?
                 .query_row(params![appid, kind], |row| {
                     let version: [u8; 16] = row.get(1)?;
-                    Ok((row.get(0)?, Version(u128::from_be_bytes(version))))
+                    Ok(Stored {
+                        bytes: row.get(0)?,
+                        version: Version(u128::from_be_bytes(version)),
+                    })
                 })
                 .optional()
         }))
