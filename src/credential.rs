@@ -55,10 +55,7 @@ impl Secret {
     ///
     /// Not a prefix of it: the tickets of different accounts begin with the same 21 characters.
     pub fn fingerprint(&self) -> Fingerprint {
-        let digest = Sha256::digest(self.expose().as_bytes());
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        Fingerprint(u64::from_be_bytes(first))
+        Fingerprint::from_sha256(&Sha256::digest(self.expose()).into())
     }
 }
 
@@ -94,6 +91,15 @@ impl<'de> Deserialize<'de> for Secret {
 /// errors show.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// The fingerprint of the secret that has this hash.
+    pub fn from_sha256(hash: &[u8; 32]) -> Self {
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash[..8]);
+        Self(u64::from_be_bytes(first))
+    }
+}
 
 impl Serialize for Fingerprint {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
