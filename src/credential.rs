@@ -55,7 +55,7 @@ impl Secret {
     ///
     /// Not a prefix of it: the tickets of different accounts begin with the same 21 characters.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::from_sha256(&Sha256::digest(self.expose().as_bytes()).into())
+        Fingerprint::from_sha256(&Sha256::digest(self.expose()).into())
     }
 }
 
@@ -98,6 +98,21 @@ impl Fingerprint {
         let mut first = [0; 8];
         first.copy_from_slice(&hash[..8]);
         Self(u64::from_be_bytes(first))
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(from)?;
+        u64::from_str_radix(&digits, 16)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
     }
 }
 
