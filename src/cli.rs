@@ -21,7 +21,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Faults, Finding, Flags, Loaded, StoreUrl, parse_listen};
+use crate::config::{Config, Faults, Finding, Flags, Loaded, StoreUrl, logging, parse_listen};
+use crate::telemetry::{self, TelemetryError};
 
 /// Signs pages for wx.config and holds the access_token and jsapi_ticket of WeChat official
 /// accounts (微信公众号).
@@ -113,12 +114,15 @@ pub enum Failure {
     /// The configuration is at fault.
     #[error(transparent)]
     Config(#[from] Faults),
+    /// Logs cannot be written.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
 }
 
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Other(_) => 1,
+            Self::Other(_) | Self::Telemetry(_) => 1,
             Self::Usage(_) => 2,
             Self::Refused(_) => 3,
             Self::Config(_) => 78,
@@ -169,6 +173,12 @@ pub fn environment() -> BTreeMap<String, String> {
         })
         .filter(|(name, _)| name.starts_with("WXSIGN_"))
         .collect()
+}
+
+/// Starts the logs of a server that takes no configuration.
+fn start_logging() -> Result<(), Failure> {
+    let (filter, format) = logging(&environment())?;
+    Ok(telemetry::init(&filter, format)?)
 }
 
 /// Where the configuration comes from.

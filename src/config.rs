@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A later source overrides an earlier one: defaults, file, environment, flags. One account needs
-//! no file:
+//! no file; a variable without a value counts as not set:
 //!
 //! | variable | key |
 //! |---|---|

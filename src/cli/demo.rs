@@ -15,6 +15,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    super::start_logging()?;
     let _listener = match args.listen {
         Some(address) => super::listen::bind(address)?,
         None => super::listen::bind_or_any_port(crate::config::DEFAULT_LISTEN)?,

@@ -15,8 +15,7 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let loaded = args.flags.load()?;
     let config = &loaded.config;
-    telemetry::init(&config.log, config.log_format)
-        .map_err(|why| Failure::Other(why.to_string()))?;
+    telemetry::init(&config.log, config.log_format)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -8,17 +8,19 @@ use super::Failure;
 #[derive(clap::Args)]
 #[command(after_help = "Example: wxsign simulator --listen 127.0.0.1:9001")]
 pub(super) struct SimulatorArgs {
-    /// Address and port to listen on, port 0 for any free one
+    /// Address and port to listen on, port 0 for any free one [default: 127.0.0.1:8090]
     #[arg(
         long,
         value_name = "ADDR",
         default_value = "127.0.0.1:8090",
+        hide_default_value = true,
         value_parser = crate::config::parse_listen
     )]
     pub(super) listen: SocketAddr,
 }
 
 pub(super) fn run(args: &SimulatorArgs) -> Result<(), Failure> {
+    super::start_logging()?;
     let _listener = super::listen::bind(args.listen)?;
     Err(Failure::Other("the simulator is not built yet".to_owned()))
 }
