@@ -1,0 +1,237 @@
+/*
+ * wxsign.js gives a page WeChat's JS-SDK, configured with a signature from wxsign.
+ *
+ *   <script src="https://YOUR-WXSIGN/static/wxsign.js"></script>
+ *
+ *   wxsign.config({ jsApiList: ['updateAppMessageShareData'] }).then(
+ *     ({ wx }) => wx.updateAppMessageShareData({ title, desc, link, imgUrl }),
+ *     (error) => console.error(error.code, error.errMsg, error.help));
+ *
+ * Options
+ *   jsApiList    the APIs that the page will call
+ *   openTagList  the open tags that it holds
+ *   debug        true: the SDK shows every answer in an alert
+ *   endpoint     where to ask; default: /jsapi/signature beside this script's directory
+ *   appid        which account; may be left out when wxsign has only one
+ *   url          the address to sign; default: the right one for this client
+ *   sdk          the SDK object, when the page has it already and it is not window.wx
+ *   timeout      milliseconds for each phase; default 5000
+ *   fetch        options for fetch(), such as headers or credentials
+ *   sign         (url) => wx.config fields or a promise of them, instead of asking `endpoint`
+ *   onStep       (name, data) => ..., told of 'sdk', 'signature', 'config' and 'answer'
+ *
+ * Resolves with { wx, config, url } when WeChat has accepted the signature, and only then.
+ * Rejects with an Error: `code` is a key of HELP below, `help` its text, `errMsg` what WeChat
+ * said ('' when it said nothing), and where it applies `problem` (wxsign's refusal, RFC 9457),
+ * `phase` (what took too long), `result` (WeChat's whole answer).
+ */
+(function () {
+  'use strict';
+
+  // A second copy of this script must not forget the landing address.
+  if (window.wxsign) return;
+
+  const SDK = ['//res.wx.qq.com/open/js/jweixin-1.6.0.js', '//res2.wx.qq.com/open/js/jweixin-1.6.0.js'];
+
+  const HELP = {
+    not_in_wechat: 'This is not WeChat: open the page in WeChat or in its developer tools.',
+    sdk_unreachable: 'The JS-SDK did not load from res.wx.qq.com or res2.wx.qq.com: check the network and the script-src of the Content-Security-Policy.',
+    network: 'wxsign did not answer: check `endpoint`, the network, and that page_hosts lists this page (or the browser withholds the answer, CORS).',
+    signature_refused: 'wxsign refused to sign: `problem` says why.',
+    timeout: 'No answer in time: `phase` says from whom.',
+    invalid_signature: 'WeChat computed another signature: compare the address that was signed with that of the page up to the #, the AppID, and the age of the jsapi_ticket.',
+    invalid_url_domain: 'The host of this page is not among the JS interface safe domains (JS接口安全域名) of the account.',
+    config_failed: 'WeChat refused wx.config: `errMsg` says why.',
+  };
+
+  // iOS goes on comparing with the address at which the page was entered, so keep it.
+  const landing = withoutFragment(location.href);
+  const endpoint = document.currentScript
+    ? new URL('../jsapi/signature', document.currentScript.src).href
+    : '/jsapi/signature';
+
+  // jweixin holds one global state: two configs at once would take each other's answers.
+  let last = Promise.resolve();
+
+  function config(options) {
+    const result = last.then(() => attempt(options || {}));
+    last = result.catch(() => {});
+    return result;
+  }
+
+  function attempt(options) {
+    // Outside WeChat wx.config does nothing at all: no ready, no error.
+    if (!/micromessenger/i.test(navigator.userAgent)) throw failure('not_in_wechat');
+    const timeout = options.timeout || 5000;
+    const step = options.onStep || (() => {});
+    const url = withoutFragment(options.url || (isIos() ? landing : location.href));
+    const loading = loadSdk(options.sdk, timeout).then((sdk) => (step('sdk', sdk), sdk));
+    const signing = within(timeout, 'signature', () => fetchSignature(options, url))
+      .then((fields) => (step('signature', fields), fields));
+    return Promise.all([loading, signing]).then(([sdk, fields]) => {
+      const config = {
+        debug: !!options.debug,
+        appId: fields.appId,
+        timestamp: fields.timestamp,
+        nonceStr: fields.nonceStr,
+        signature: fields.signature,
+        // jweixin renames entries in the arrays that it is given, so it gets its own.
+        jsApiList: (options.jsApiList || []).slice(),
+        openTagList: (options.openTagList || []).slice(),
+      };
+      return within(timeout, 'bridge', bridgeReady)
+        .then(() => {
+          step('config', JSON.parse(JSON.stringify(config)));
+          return within(timeout, 'config', () => configure(sdk.wx, config));
+        })
+        .then(
+          (answer) => (step('answer', answer), { wx: sdk.wx, config, url }),
+          (error) => { step('answer', error.result); throw error; },
+        );
+    });
+  }
+
+  function loadSdk(given, timeout) {
+    const wx = given || window.jWeixin || window.wx;
+    if (wx && typeof wx.config === 'function') return Promise.resolve({ wx, src: '' });
+    return SDK.reduce(
+      (found, src) => found.catch(() => within(timeout, 'sdk', () => loadScript(src))),
+      Promise.reject(),
+    ).catch(() => { throw failure('sdk_unreachable'); });
+  }
+
+  function loadScript(src) {
+    return new Promise((resolve, reject) => {
+      const script = document.createElement('script');
+      // Where an AMD or CMD loader is present, jweixin hands itself to define() and sets no
+      // window.wx; the loader would not know who asked. So take that one call, pass on others.
+      const define = window.define;
+      const taker = define && Object.assign(function (factory) {
+        if (document.currentScript !== script) return define.apply(this, arguments);
+        // Parts of jweixin rely on the global all the same.
+        window.wx = window.jWeixin = factory();
+      }, define);
+      const end = () => {
+        if (taker && window.define === taker) window.define = define;
+        if (window.jWeixin) resolve({ wx: window.jWeixin, src: script.src });
+        else reject(failure('sdk_unreachable'));
+      };
+      script.onload = script.onerror = end;
+      script.async = true;
+      script.src = src;
+      if (taker) window.define = taker;
+      document.head.appendChild(script);
+    });
+  }
+
+  function fetchSignature(options, url) {
+    if (options.sign) return Promise.resolve(options.sign(url));
+    const base = options.endpoint || endpoint;
+    const ask = base + (base.indexOf('?') < 0 ? '?' : '&') + 'url=' + encodeURIComponent(url) +
+      (options.appid ? '&appid=' + encodeURIComponent(options.appid) : '');
+    return fetch(ask, options.fetch).then(
+      (response) => response.json().catch(() => ({})).then((body) => {
+        if (response.ok && body.signature) return body;
+        // A proxy's error page, or an application that answers every path with its own HTML.
+        const foreign = { status: response.status, title: 'Not an answer of wxsign', detail: ask };
+        throw failure('signature_refused', { problem: body.code ? body : foreign });
+      }),
+      () => { throw failure('network'); },
+    );
+  }
+
+  function bridgeReady() {
+    return new Promise((resolve) => {
+      if (window.WeixinJSBridge) resolve();
+      else document.addEventListener('WeixinJSBridgeReady', resolve, { once: true });
+    });
+  }
+
+  /*
+   * jweixin's events do not tell whether a config passed: `ready` comes after failures too,
+   * and at once when an earlier config has ended; `error` never comes where the client's
+   * version begins with 10 or more, because "10.0" < "6.0.2" as texts. But it writes its verdict
+   * (errMsg) into the very answer of the bridge, so that is where to look. Where the bridge
+   * cannot be overheard, `error` decides, and then an API call made on `ready`.
+   */
+  function configure(wx, config) {
+    return new Promise((resolve, reject) => {
+      const judge = (result) => {
+        if (/:ok$/.test(result.errMsg)) resolve(result);
+        else reject(refusal(result));
+      };
+      let asked = false;
+      // Registered too late, `error` would be lost; before the call it may bring an older failure.
+      wx.error((result) => { if (asked) judge(result); });
+      const overheard = overhear(judge, () => {
+        asked = true;
+        wx.config(config);
+      });
+      if (!overheard) wx.ready(() => probe(wx, config.jsApiList, judge));
+    });
+  }
+
+  // Runs `act` and passes the bridge's answer to its preVerifyJSAPI to `hear`, after the SDK has
+  // had it. Answers whether there was such a call; the bridge is as before when this returns.
+  function overhear(hear, act) {
+    const bridge = window.WeixinJSBridge;
+    const invoke = bridge.invoke;
+    let heard = false;
+    const ear = function (name, params, callback) {
+      if (name !== 'preVerifyJSAPI') return invoke.apply(bridge, arguments);
+      heard = true;
+      return invoke.call(bridge, name, params, (answer) => {
+        try { callback(answer); } finally { hear(answer); }
+      });
+    };
+    try { bridge.invoke = ear; } catch (frozen) { /* then nothing is heard */ }
+    try { act(); } finally { if (bridge.invoke === ear) bridge.invoke = invoke; }
+    return heard;
+  }
+
+  // Without a passed config every API fails: "the permission value is offline verifying".
+  function probe(wx, jsApiList, judge) {
+    wx.checkJsApi({
+      jsApiList: jsApiList.slice(),
+      complete: (result) => {
+        const usable = result.checkResult || {};
+        const none = jsApiList.length && !Object.keys(usable).some((name) => usable[name]);
+        const passed = /:ok$/.test(result.errMsg) && !none;
+        judge({ errMsg: passed ? 'config:ok' : 'config:fail', probe: result });
+      },
+    });
+  }
+
+  function refusal(result) {
+    const said = String(result.errMsg).toLowerCase();
+    const code = said.indexOf('invalid signature') >= 0 ? 'invalid_signature'
+      : said.indexOf('invalid url domain') >= 0 ? 'invalid_url_domain' : 'config_failed';
+    return failure(code, { errMsg: result.errMsg, result });
+  }
+
+  function failure(code, more) {
+    const details = Object.assign({ code, errMsg: '', help: HELP[code] }, more);
+    const why = details.errMsg || details.phase || (details.problem && details.problem.code);
+    return Object.assign(new Error(code + (why ? ' (' + why + ')' : '') + '. ' + HELP[code]), details);
+  }
+
+  function within(milliseconds, phase, start) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(failure('timeout', { phase })), milliseconds);
+      const end = (settle) => (value) => { clearTimeout(timer); settle(value); };
+      start().then(end(resolve), end(reject));
+    });
+  }
+
+  function isIos() {
+    // An iPad calls itself a Mac; Macs have no touch screen.
+    return /iphone|ipad|ipod/i.test(navigator.userAgent) ||
+      (/mac/i.test(navigator.platform) && navigator.maxTouchPoints > 2);
+  }
+
+  function withoutFragment(url) {
+    return url.split('#')[0];
+  }
+
+  window.wxsign = { config };
+})();
