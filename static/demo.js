@@ -81,6 +81,8 @@
 
   const SHARE_TEXT = ['One signature, start to finish', '一次签名的全过程'];
 
+  const FRAGMENT = '#/product/42';
+
   const STEPS = { sdk: '', signature: '', config: '', ready: '', share: '' };
 
   const begun = {};
@@ -108,6 +110,8 @@
     return wxsign.config({
       appid,
       sdk: standIn,
+      // Where the SDK's CDN is cut off in silence, the stand-in should not be long in coming.
+      timeout: simulated ? 3000 : 5000,
       sign: mistake ? signWrongly : undefined,
       jsApiList: ['updateAppMessageShareData', 'updateTimelineShareData', 'getNetworkType'],
       onStep: (name, data) => SHOW[name](data),
@@ -116,6 +120,8 @@
 
   // As a home-made signer with that mistake would.
   function signWrongly(url) {
+    // This mistake needs a fragment to be made on.
+    if (mistake === 'fragment_kept' && !location.hash) location.hash = FRAGMENT;
     const question = { appid, url: mistake === 'fragment_kept' ? location.href : url, mistake };
     asked = 'POST /simulator/sign ' + JSON.stringify(question);
     return fetch('/simulator/sign', {
@@ -278,7 +284,7 @@
       if (chosen) target.set('mistake', chosen);
       // What WeChat appends to a shared page: an address with a query worth losing.
       if (chosen) target.set('from', 'singlemessage');
-      link.href = '?' + target + (chosen === 'fragment_kept' ? '#/product/42' : '');
+      link.href = '?' + target + (chosen === 'fragment_kept' ? FRAGMENT : '');
       const current = lang === document.documentElement.lang || client === (simulated && simulated.client) || made === mistake;
       if (current) link.setAttribute('aria-current', 'true');
       // A change of the fragment alone would not load the page anew.

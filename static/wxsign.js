@@ -11,7 +11,7 @@
  *   jsApiList    the APIs that the page will call
  *   openTagList  the open tags that it holds
  *   debug        true: the SDK shows every answer in an alert
- *   endpoint     where to ask; default: /jsapi/signature beside this script's directory
+ *   endpoint     where to ask; default: /jsapi/signature of the server that this script is from
  *   appid        which account; may be left out when wxsign has only one
  *   url          the address to sign; default: the right one for this client
  *   sdk          the SDK object, when the page has it already and it is not window.wx
@@ -34,14 +34,14 @@
   const SDK = ['//res.wx.qq.com/open/js/jweixin-1.6.0.js', '//res2.wx.qq.com/open/js/jweixin-1.6.0.js'];
 
   const HELP = {
-    not_in_wechat: 'This is not WeChat: open the page in WeChat or in its developer tools.',
-    sdk_unreachable: 'The JS-SDK did not load from res.wx.qq.com or res2.wx.qq.com: check the network and the script-src of the Content-Security-Policy.',
-    network: 'wxsign did not answer: check `endpoint`, the network, and that page_hosts lists this page (or the browser withholds the answer, CORS).',
-    signature_refused: 'wxsign refused to sign: `problem` says why.',
+    not_in_wechat: 'Open the page in WeChat or in its developer tools.',
+    sdk_unreachable: 'The JS-SDK did not load from res.wx.qq.com or res2.wx.qq.com: check the network and the script-src of the page\'s CSP.',
+    network: 'wxsign did not answer: check `endpoint`, the network, and that page_hosts lists this page (else the browser withholds the answer, CORS).',
+    signature_refused: 'wxsign did not sign: `problem` says why.',
     timeout: 'No answer in time: `phase` says from whom.',
-    invalid_signature: 'WeChat computed another signature: compare the address that was signed with that of the page up to the #, the AppID, and the age of the jsapi_ticket.',
-    invalid_url_domain: 'The host of this page is not among the JS interface safe domains (JS接口安全域名) of the account.',
-    config_failed: 'WeChat refused wx.config: `errMsg` says why.',
+    invalid_signature: 'WeChat computed another signature: compare the signed address with the page\'s up to the #, the AppID, and the age of the jsapi_ticket.',
+    invalid_url_domain: 'Add the host of this page to the account\'s JS接口安全域名.',
+    config_failed: '`errMsg` says what WeChat found wrong.',
   };
 
   // iOS goes on comparing with the address at which the page was entered, so keep it.
