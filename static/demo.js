@@ -32,7 +32,6 @@
   };
 
   const HELP_ZH = {
-    not_in_wechat: '这里不是微信。请在微信或微信开发者工具中打开本页面。',
     sdk_unreachable: '无法从 res.wx.qq.com 或 res2.wx.qq.com 加载 JS-SDK。请检查网络，以及 Content-Security-Policy 的 script-src。',
     network: 'wxsign 没有响应。请检查网络，并确认 page_hosts 包含本页面的域名（否则浏览器会因 CORS 拦截响应）。',
     timeout: '在规定时间内没有响应。原始数据中的 phase 说明了在等谁。',
@@ -49,8 +48,8 @@
       '传入当前打开的页面的网址 location.href。不要用固定的网址、Referer 或接口的网址。'],
     query_cut: ['Send encodeURIComponent(location.href). Otherwise the first & ends the parameter, and the rest of the address is lost on the way.',
       '传入 encodeURIComponent(location.href)。否则参数会在第一个 & 处中断，其余部分在途中丢失。'],
-    html_escaped: ['Take the address from location.href in the browser. A template engine that writes it into HTML turns & into &amp;amp;.',
-      '在浏览器里用 location.href 取网址。经模板引擎写入 HTML 时，& 会变成 &amp;amp;。'],
+    html_escaped: ['Take the address from location.href in the browser. A template engine that writes it into HTML turns & into &amp;.',
+      '在浏览器里用 location.href 取网址。经模板引擎写入 HTML 时，& 会变成 &amp;。'],
     url_encoded: ['Decode the query parameter exactly once before signing, as every web framework does by itself.',
       '签名前对查询参数恰好解码一次，一般的 Web 框架会自动完成。'],
     stale_ticket: ['Let one process hold the ticket and all signers use that one. A cache of 7200 s that was filled late keeps a dead ticket for hours.',
@@ -72,6 +71,9 @@
 
   const STAND_IN = ['The CDN of the JS-SDK (res.wx.qq.com, res2.wx.qq.com) cannot be reached from here. A minimal wx of the simulated client stands in.',
     '此处无法连接 JS-SDK 的 CDN（res.wx.qq.com、res2.wx.qq.com），改用模拟客户端自带的简易 wx。'];
+
+  const OPEN_IN_WECHAT = ['This wxsign signs for a real account, and only WeChat can check that. Send this address to a chat and tap on it there.',
+    '此 wxsign 使用真实的公众号签名，只有微信才能验证。请把上面的网址发到微信聊天中，再点击打开。'];
 
   const READY_AFTER_ERROR = ['Called all the same, after wx.error: it only says that the check has ended.',
     '在 wx.error 之后照样触发：它只表示验证已结束，并不表示通过。'];
@@ -172,7 +174,8 @@
 
   function succeeded() {
     end('ready', 'ok', ['Called: the APIs may be used now.', '已触发：现在可以调用接口了。'], events);
-    verdict('ok', ['WeChat accepted the signature', '微信接受了签名'], same('config:ok'));
+    verdict('ok', ['WeChat accepted the signature', '微信接受了签名'],
+      simulated ? ['config:ok, says the simulated WeChat', 'config:ok（由模拟的微信判定）'] : same('config:ok'));
     return share();
   }
 
@@ -183,7 +186,9 @@
       const step = where[code] || (phase === 'bridge' ? 'config' : phase);
       if (step) end(step, 'failed', same(code), { code, phase, problem, help });
       Object.keys(STEPS).filter((name) => !STEPS[name]).forEach((name) => end(name, 'skipped', same('')));
-      verdict('failed', CODES[code] || same(String(error)), same(problem ? problem.status + ' ' + problem.code : location.href));
+      verdict(code === 'not_in_wechat' ? 'warning' : 'failed', CODES[code] || same(String(error)),
+        same(problem ? problem.status + ' ' + problem.code : location.href));
+      if (code === 'not_in_wechat') return explain(OPEN_IN_WECHAT);
       return explain([problem ? problem.detail : help || '', HELP_ZH[code] || (problem && problem.detail) || '']);
     }
     verdict('failed', same(errMsg), ['WeChat refused the signature', '微信拒绝了签名']);
@@ -231,7 +236,7 @@
     const step = document.getElementById('step-' + name);
     say(step.querySelector('.note'), note);
     if (raw === undefined) return;
-    step.querySelector('details').hidden = false;
+    step.dataset.raw = 'true';
     step.querySelector('pre').textContent = JSON.stringify(raw, null, 2);
   }
 
@@ -259,7 +264,8 @@
   // Puts a text into the page in both languages.
   function say(place, [en, zh]) {
     const texts = en === zh ? [element('span', en)] : [element('span', en, 'en'), element('span', zh, 'zh-CN')];
-    place.replaceChildren(...texts);
+    place.textContent = '';
+    texts.forEach((text) => place.appendChild(text));
   }
 
   function same(text) {
@@ -285,8 +291,8 @@
       // What WeChat appends to a shared page: an address with a query worth losing.
       if (chosen) target.set('from', 'singlemessage');
       link.href = '?' + target + (chosen === 'fragment_kept' ? FRAGMENT : '');
-      const current = lang === document.documentElement.lang || client === (simulated && simulated.client) || made === mistake;
-      if (current) link.setAttribute('aria-current', 'true');
+      const state = { lang: document.documentElement.lang, client: simulated && simulated.client, mistake };
+      if (Object.keys(link.dataset).some((key) => link.dataset[key] === state[key])) link.setAttribute('aria-current', 'true');
       // A change of the fragment alone would not load the page anew.
       link.addEventListener('click', (event) => {
         if (link.href.split('#')[0] !== location.href.split('#')[0]) return;

@@ -10,28 +10,26 @@
  * Options
  *   jsApiList    the APIs that the page will call
  *   openTagList  the open tags that it holds
- *   debug        true: the SDK shows every answer in an alert
+ *   debug        the SDK alerts every answer
  *   endpoint     where to ask; default: /jsapi/signature of the server that this script is from
- *   appid        which account; may be left out when wxsign has only one
+ *   appid        which account, when wxsign has several
  *   url          the address to sign; default: the right one for this client
- *   sdk          the SDK object, when the page has it already and it is not window.wx
+ *   sdk          the SDK, when the page has it already but not as window.wx
  *   timeout      milliseconds for each phase; default 5000
- *   fetch        options for fetch(), such as headers or credentials
- *   sign         (url) => wx.config fields or a promise of them, instead of asking `endpoint`
+ *   fetch        options for fetch(): headers, credentials
+ *   sign         (url) => wx.config fields or their promise, instead of asking `endpoint`
  *   onStep       (name, data) => ..., told of 'sdk', 'signature', 'config' and 'answer'
  *
  * Resolves with { wx, config, url } when WeChat has accepted the signature, and only then.
- * Rejects with an Error: `code` is a key of HELP below, `help` its text, `errMsg` what WeChat
- * said ('' when it said nothing), and where it applies `problem` (wxsign's refusal, RFC 9457),
- * `phase` (what took too long), `result` (WeChat's whole answer).
+ * Rejects with an Error: `code` is a key of HELP below, `help` its text, `errMsg` WeChat's words
+ * or ''; and where it applies `problem` (wxsign's refusal), `phase` (what took too long),
+ * `result` (WeChat's answer).
  */
 (function () {
   'use strict';
 
-  // A second copy of this script must not forget the landing address.
+  // A second copy must not forget the landing address.
   if (window.wxsign) return;
-
-  const SDK = ['//res.wx.qq.com/open/js/jweixin-1.6.0.js', '//res2.wx.qq.com/open/js/jweixin-1.6.0.js'];
 
   const HELP = {
     not_in_wechat: 'Open the page in WeChat or in its developer tools.',
@@ -46,9 +44,8 @@
 
   // iOS goes on comparing with the address at which the page was entered, so keep it.
   const landing = withoutFragment(location.href);
-  const endpoint = document.currentScript
-    ? new URL('../jsapi/signature', document.currentScript.src).href
-    : '/jsapi/signature';
+  const here = document.currentScript && document.currentScript.src;
+  const endpoint = new URL(here ? '../jsapi/signature' : '/jsapi/signature', here || location.href).href;
 
   // jweixin holds one global state: two configs at once would take each other's answers.
   let last = Promise.resolve();
@@ -84,32 +81,35 @@
           step('config', JSON.parse(JSON.stringify(config)));
           return within(timeout, 'config', () => configure(sdk.wx, config));
         })
-        .then(
-          (answer) => (step('answer', answer), { wx: sdk.wx, config, url }),
-          (error) => { step('answer', error.result); throw error; },
-        );
+        .then((answer) => {
+          step('answer', answer);
+          return { wx: sdk.wx, config, url };
+        }, (error) => {
+          step('answer', error.result);
+          throw error;
+        });
     });
   }
 
   function loadSdk(given, timeout) {
     const wx = given || window.jWeixin || window.wx;
     if (wx && typeof wx.config === 'function') return Promise.resolve({ wx, src: '' });
-    return SDK.reduce(
-      (found, src) => found.catch(() => within(timeout, 'sdk', () => loadScript(src))),
-      Promise.reject(),
-    ).catch(() => { throw failure('sdk_unreachable'); });
+    const from = (host) => within(timeout, 'sdk', () => loadScript(host + '/open/js/jweixin-1.6.0.js'));
+    return from('//res.wx.qq.com').catch(() => from('//res2.wx.qq.com'))
+      .catch(() => { throw failure('sdk_unreachable'); });
   }
 
   function loadScript(src) {
     return new Promise((resolve, reject) => {
       const script = document.createElement('script');
-      // Where an AMD or CMD loader is present, jweixin hands itself to define() and sets no
-      // window.wx; the loader would not know who asked. So take that one call, pass on others.
+      // Beside an AMD or CMD loader jweixin hands itself to define() and sets no window.wx; so
+      // take that one call, pass on others.
       const define = window.define;
       const taker = define && Object.assign(function (factory) {
         if (document.currentScript !== script) return define.apply(this, arguments);
-        // Parts of jweixin rely on the global all the same.
-        window.wx = window.jWeixin = factory();
+        // Parts of jweixin rely on the global all the same. A second copy makes nothing.
+        window.jWeixin = factory() || window.jWeixin;
+        window.wx = window.jWeixin;
       }, define);
       const end = () => {
         if (taker && window.define === taker) window.define = define;
@@ -132,12 +132,11 @@
     return fetch(ask, options.fetch).then(
       (response) => response.json().catch(() => ({})).then((body) => {
         if (response.ok && body.signature) return body;
-        // A proxy's error page, or an application that answers every path with its own HTML.
+        // A proxy's error page, or an application's own HTML for every path.
         const foreign = { status: response.status, title: 'Not an answer of wxsign', detail: ask };
         throw failure('signature_refused', { problem: body.code ? body : foreign });
       }),
-      () => { throw failure('network'); },
-    );
+      () => { throw failure('network'); });
   }
 
   function bridgeReady() {
@@ -148,11 +147,10 @@
   }
 
   /*
-   * jweixin's events do not tell whether a config passed: `ready` comes after failures too,
-   * and at once when an earlier config has ended; `error` never comes where the client's
-   * version begins with 10 or more, because "10.0" < "6.0.2" as texts. But it writes its verdict
-   * (errMsg) into the very answer of the bridge, so that is where to look. Where the bridge
-   * cannot be overheard, `error` decides, and then an API call made on `ready`.
+   * jweixin's events do not tell whether a config passed: `ready` comes after failures too, and
+   * at once when an earlier config has ended; `error` never comes from version 10 on, because
+   * "10.0" < "6.0.2" as texts. But jweixin writes its verdict (errMsg) into the bridge's answer,
+   * so look there. Where the bridge cannot be overheard, `error` decides, then an API call.
    */
   function configure(wx, config) {
     return new Promise((resolve, reject) => {
@@ -161,7 +159,7 @@
         else reject(refusal(result));
       };
       let asked = false;
-      // Registered too late, `error` would be lost; before the call it may bring an older failure.
+      // Before the call it may bring an older failure.
       wx.error((result) => { if (asked) judge(result); });
       const overheard = overhear(judge, () => {
         asked = true;
@@ -171,8 +169,8 @@
     });
   }
 
-  // Runs `act` and passes the bridge's answer to its preVerifyJSAPI to `hear`, after the SDK has
-  // had it. Answers whether there was such a call; the bridge is as before when this returns.
+  // Runs `act`; `hear` gets the bridge's answer to its preVerifyJSAPI, after the SDK. Tells
+  // whether there was such a call; the bridge is as before when this returns.
   function overhear(hear, act) {
     const bridge = window.WeixinJSBridge;
     const invoke = bridge.invoke;
