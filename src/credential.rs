@@ -1,7 +1,6 @@
 //! Credentials: what WeChat issues and everything here revolves around.
 
 use std::fmt;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -56,10 +55,7 @@ impl Secret {
     ///
     /// Not a prefix of it: the tickets of different accounts begin with the same 21 characters.
     pub fn fingerprint(&self) -> Fingerprint {
-        let digest = Sha256::digest(self.expose().as_bytes());
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        Fingerprint(u64::from_be_bytes(first))
+        Fingerprint::from_sha256(&Sha256::digest(self.expose()).into())
     }
 }
 
@@ -96,6 +92,30 @@ impl<'de> Deserialize<'de> for Secret {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
 
+impl Fingerprint {
+    /// The fingerprint of the secret that has this hash.
+    pub fn from_sha256(hash: &[u8; 32]) -> Self {
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash[..8]);
+        Self(u64::from_be_bytes(first))
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(from)?;
+        u64::from_str_radix(&digits, 16)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -108,7 +128,10 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A credential as it was issued, with its times.
+/// A credential as WeChat issued it, with its times.
+///
+/// All times are those at which a request left this program, not those of its answer: a life
+/// counted from there never ends too late.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Credential {
     /// The access_token or jsapi_ticket itself.
@@ -116,30 +139,18 @@ pub struct Credential {
     pub value: Secret,
     /// Grows by one with each new value that is stored.
     pub generation: u64,
-    /// When the request for it left this program.
-    pub sent_at: Timestamp,
-    /// `sent_at` and the life that WeChat named.
-    pub expires_at: Timestamp,
-    /// The first time that this very value was seen; a later answer with the same value does
-    /// not move it.
+    /// The first time that this very value was asked for and came; nothing moves it.
     pub first_seen: Timestamp,
-    /// The last time that WeChat answered with this very value.
+    /// The last time that this very value was asked for and came.
     pub confirmed_at: Timestamp,
+    /// The end of its life. For a jsapi_ticket this is the earliest end that WeChat ever named:
+    /// getticket says 7200 seconds however old the ticket is.
+    pub expires_at: Timestamp,
+    /// The end of its life by WeChat's last answer alone.
+    pub claimed_until: Timestamp,
 }
 
-impl Credential {
-    /// The life that WeChat named when the value was last seen.
-    pub fn lifetime(&self) -> Duration {
-        self.expires_at.since(self.confirmed_at)
-    }
-
-    /// What remains of that life.
-    pub fn remaining(&self, now: Timestamp) -> Duration {
-        self.expires_at.since(now)
-    }
-}
-
-/// What readers may do with a credential, and how badly a new one is needed.
+/// How badly a new credential is needed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -149,6 +160,8 @@ pub enum Phase {
     Due,
     /// Served; a new one should have come by now.
     Urgent,
+    /// Served for a last short while; someone should look.
+    Alarm,
     /// Not served.
     Expired,
 }

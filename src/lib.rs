@@ -1,7 +1,13 @@
 //! wxsign (crate documentation follows once the parts stand)
 #![forbid(unsafe_code)]
 pub mod account;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod credential;
+pub mod keeper;
 pub mod page_url;
+pub mod signer;
+pub mod store;
+pub mod telemetry;
 pub mod upstream;

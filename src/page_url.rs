@@ -283,7 +283,11 @@ impl std::error::Error for InvalidPageHost {}
 /// Splits `host[:port]`; `None` when what follows the host is not a port.
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     // The colons of an IPv6 address stand inside its brackets.
-    let after_host = authority.find(']').map_or(0, |bracket| bracket + 1);
+    let after_host = match authority.find(']') {
+        Some(bracket) => bracket + 1,
+        None if authority.starts_with('[') => authority.len(),
+        None => 0,
+    };
     let Some(colon) = authority[after_host..].find(':') else {
         return Some((authority, None));
     };
@@ -310,5 +314,248 @@ fn check_host(host: &str) -> Result<(), UrlFault> {
         Err(UrlFault::UpperCaseHost)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hosts(list: &str) -> PageHosts {
+        list.parse().unwrap()
+    }
+
+    fn allows(list: &str, url: &str) -> bool {
+        hosts(list).allow(&PageUrl::parse(url).unwrap())
+    }
+
+    #[test]
+    fn what_browsers_report_is_kept_to_the_byte() {
+        for url in [
+            "https://h5.example.com",
+            "https://h5.example.com/",
+            "https://h5.example.com?",
+            "https://h5.example.com/a/?x=1&x=&=2&&y#z"
+                .split('#')
+                .next()
+                .unwrap(),
+            "http://h5.example.com:8080/100%?q=a+b%20c&amp;d",
+            "https://xn--fiq228c.example.com/%e5%be%ae?u=http://evil.example/@x",
+            "http://[::1]:8080/",
+            "http://127.0.0.1/",
+            "https://h5.example.com:443/a",
+        ] {
+            assert_eq!(PageUrl::parse(url).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn the_fragment_is_cut_at_the_first_hash() {
+        for (given, signed) in [
+            ("https://h.example/#", "https://h.example/"),
+            ("https://h.example#a", "https://h.example"),
+            ("https://h.example/a?b=1#c#d?e", "https://h.example/a?b=1"),
+            ("https://h.example/#微信 \\", "https://h.example/"),
+        ] {
+            assert_eq!(PageUrl::parse(given).unwrap().as_str(), signed);
+        }
+    }
+
+    #[test]
+    fn each_bad_url_is_refused_by_its_rule() {
+        use UrlFault::{
+            Byte, Empty, Host, OnlyFragment, Port, Scheme, TooLong, UpperCaseHost, UserInfo,
+        };
+        let too_long = format!("https://ok.example.com/{}", "a".repeat(2048 - 22));
+        assert_eq!(too_long.len(), 2049);
+        let huge = "a".repeat(1 << 20);
+        for (url, fault) in [
+            ("", Empty),
+            ("#", OnlyFragment),
+            ("#/route", OnlyFragment),
+            (&too_long, TooLong),
+            (&huge, TooLong),
+            ("https://ok.example.com/微信", Byte(0xe5)),
+            ("https://ok.example.com/a b", Byte(b' ')),
+            ("https://ok.example.com/a\tb", Byte(b'\t')),
+            ("https://ok.example.com/\r\nx", Byte(b'\r')),
+            ("https://ok.example.com/\0", Byte(0)),
+            ("https://ok.example.com/\x7f", Byte(0x7f)),
+            ("https:\\\\ok.example.com", Byte(b'\\')),
+            ("https://evil.example\\@ok.example.com", Byte(b'\\')),
+            ("https:/evil", Scheme),
+            ("https:ok.example.com", Scheme),
+            ("//ok.example.com/", Scheme),
+            ("/path", Scheme),
+            ("HTTPS://ok.example.com/", Scheme),
+            ("javascript:alert(1)", Scheme),
+            ("data:text/html,x", Scheme),
+            ("ftp://ok.example.com/", Scheme),
+            ("https://ok.example.com@evil/", UserInfo),
+            ("https://ok.example.com:80@evil/", UserInfo),
+            ("https://@ok.example.com/", UserInfo),
+            ("https://ok.example.com:0/", Port),
+            ("https://ok.example.com:65536/", Port),
+            ("https://ok.example.com:/", Port),
+            ("https://ok.example.com:0443/", Port),
+            ("https://ok.example.com:+443/", Port),
+            ("https://ok.example.com:44a/", Port),
+            ("https://ok.example.com:1:2/", Port),
+            ("https:///path", Host),
+            ("https://?x", Host),
+            ("https://.example.com/", Host),
+            ("https://ok.example.com;evil/", Host),
+            ("https://ok%2eexample.com/", Host),
+            ("https://[::1/", Host),
+            ("https://[::g]/", Host),
+            ("https://[::1]x/", Host),
+            ("https://[]/", Host),
+            ("https://OK.example.com/", UpperCaseHost),
+        ] {
+            assert_eq!(PageUrl::parse(url), Err(fault), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_2048_bytes_is_signed() {
+        let url = format!("https://ok.example.com/{}", "a".repeat(2048 - 23));
+        assert_eq!(url.len(), MAX_URL_BYTES);
+        assert_eq!(PageUrl::parse(&url).unwrap().as_str(), url);
+    }
+
+    #[test]
+    fn a_listed_host_is_allowed_and_its_look_alikes_are_not() {
+        for url in [
+            "https://ok.example.com",
+            "http://ok.example.com/a",
+            "https://ok.example.com:443/a",
+            "http://ok.example.com:80?x",
+        ] {
+            assert!(allows("ok.example.com", url), "{url}");
+        }
+        for url in [
+            "https://ok.example.com.evil/",
+            "https://evil/ok.example.com",
+            "https://evil?ok.example.com",
+            "https://notok.example.com/",
+            "https://example.com/",
+            "https://a.ok.example.com/",
+            "https://ok.example.com./",
+            "https://ok.example.com:8443/",
+            "https://ok.example.com:80/",
+            "http://2130706433/",
+            "http://0177.0.0.1/",
+            "http://0x7f.1/",
+            "http://[::1]/",
+        ] {
+            assert!(!allows("ok.example.com,127.0.0.1", url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_allowed_where_it_is_listed() {
+        assert!(allows("h.example:8443", "https://h.example:8443/"));
+        assert!(!allows("h.example:8443", "https://h.example/"));
+        assert!(allows("h.example:443", "https://h.example/"));
+        assert!(!allows("h.example:443", "http://h.example/"));
+        assert!(allows("h.example,h.example:8443", "http://h.example/"));
+        assert!(allows("[::1]:8080", "http://[::1]:8080/"));
+    }
+
+    #[test]
+    fn a_star_stands_for_every_sub_domain_at_any_depth() {
+        let list = "*.shop.example.com,*.dev.example.com:3000";
+        for url in [
+            "https://a.shop.example.com/",
+            "https://a.b.shop.example.com/",
+            "http://x.dev.example.com:3000/",
+        ] {
+            assert!(allows(list, url), "{url}");
+        }
+        for url in [
+            "https://shop.example.com/",
+            "https://ashop.example.com/",
+            "https://shop.example.com.evil/",
+            "https://x.dev.example.com/",
+        ] {
+            assert!(!allows(list, url), "{url}");
+        }
+        assert!(allows("*", "https://anything.example:12345/"));
+    }
+
+    #[test]
+    fn entries_that_are_no_hosts_say_how_to_mend_them() {
+        for (entry, advice) in [
+            ("https://h5.example.com", "leave the scheme out"),
+            ("h5.example.com/path", "leave the path out"),
+            ("微信.example.com", "xn--"),
+            ("*example.com", "*.example.com"),
+            ("h5.*.com", "*.example.com"),
+            ("h5.example.com:0", "example.com:8443"),
+            ("h5.example.com:", "example.com:8443"),
+            ("a b", "example.com"),
+        ] {
+            let error = PageHosts::default().add(entry).unwrap_err().to_string();
+            assert!(error.contains(advice), "{entry}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_list_reads_back_as_it_was_written() {
+        let list = "*.shop.example.com,[::1]:8080,H5.example.com,h5.example.com:8443";
+        let patterns = hosts(list).patterns();
+        assert_eq!(patterns.join(","), list.to_ascii_lowercase());
+        assert_eq!(hosts(&patterns.join(",")), hosts(list));
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        assert!(
+            PageUrl::parse("https://h5.example.com:8443")
+                .unwrap()
+                .is_origin()
+        );
+        assert!(
+            !PageUrl::parse("https://h5.example.com/")
+                .unwrap()
+                .is_origin()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_signed_is_a_prefix_of_what_was_given(url in "https?://[a-z.]{1,9}(:[0-9]{1,5})?[ -~微]{0,40}") {
+            if let Ok(parsed) = PageUrl::parse(&url) {
+                prop_assert!(url.starts_with(parsed.as_str()));
+                let rest = &url[parsed.as_str().len()..];
+                prop_assert!(rest.is_empty() || rest.starts_with('#'));
+                prop_assert!(parsed.as_str().bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'#'));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = PageUrl::parse(&text);
+            let _ = PageHosts::default().add(&text);
+        }
+
+        /// A second parser must agree about the host, or a page could be signed for one host
+        /// and opened on another.
+        #[test]
+        fn the_host_is_the_one_that_browsers_see(url in "https?://[a-z0-9.:@\\[\\]_-]{1,20}[/?]?[ -~]{0,20}") {
+            if let Ok(ours) = PageUrl::parse(&url)
+                && let Ok(theirs) = url::Url::parse(ours.as_str())
+            {
+                let host = theirs.host_str().unwrap();
+                // A browser rewrites numbers to addresses; such hosts match no list entry.
+                let rewritten = ours.host().rsplit('.').find(|l| !l.is_empty())
+                    .is_some_and(|label| label.starts_with(|c: char| c.is_ascii_digit()))
+                    || ours.host().starts_with('[');
+                prop_assert!(rewritten || host == ours.host(), "{host} {}", ours.host());
+                prop_assert_eq!(theirs.port_or_known_default(), Some(ours.port()));
+            }
+        }
     }
 }

@@ -7,11 +7,13 @@
 pub mod answer;
 mod errcode;
 mod error;
+mod wechat;
 
 use std::pin::Pin;
 use std::time::Duration;
 
 pub use error::{Class, Failure, UpstreamError};
+pub use wechat::{InvalidUpstream, WeChat};
 
 use crate::account::Account;
 use crate::credential::Secret;

@@ -97,13 +97,27 @@ fn errcode(answer: &Map<String, Value>) -> Option<i64> {
 }
 
 fn errmsg(answer: &Map<String, Value>) -> String {
-    answer
-        .get("errmsg")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    let text = answer.get("errmsg").and_then(Value::as_str);
+    hide_secrets(text.unwrap_or_default())
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(MAX_ERRMSG_CHARS)
+        .collect()
+}
+
+/// Cuts out what may be an AppSecret or a token that a server says back: 32 or more characters
+/// of those that they are made of, in a row. WeChat's request ids are shorter.
+fn hide_secrets(text: &str) -> String {
+    let in_secret = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    text.split_inclusive(|c| !in_secret(c))
+        .map(|piece| {
+            let run = piece.trim_end_matches(|c| !in_secret(c));
+            if run.len() < 32 {
+                piece.to_owned()
+            } else {
+                piece.replace(run, "…")
+            }
+        })
         .collect()
 }
 
@@ -265,12 +279,27 @@ mod tests {
     fn an_errmsg_is_kept_short_and_on_one_line() {
         let body = format!(
             r#"{{"errcode":-1,"errmsg":"a\n\u001b[31m{}"}}"#,
-            "x".repeat(5000)
+            "x ".repeat(5000)
         );
         let error = token(Api::Token, 200, body.as_bytes()).unwrap_err();
         let errmsg = error.errmsg().unwrap();
         assert_eq!(errmsg.chars().count(), MAX_ERRMSG_CHARS);
         assert!(!errmsg.contains(char::is_control));
+    }
+
+    #[test]
+    fn an_errmsg_that_says_the_secret_back_is_cut() {
+        let (secret, token) = ("0123456789abcdef0123456789abcdef", "5_-x".repeat(200));
+        let body = format!(
+            r#"{{"errcode":1,"errmsg":"bad secret={secret}&t={token}, rid: 6aac005a-01bfdbee-79769285"}}"#
+        );
+        let error = token_error(&body);
+        let expected = "bad secret=…&t=…, rid: 6aac005a-01bfdbee-79769285";
+        assert_eq!(error.errmsg(), Some(expected));
+    }
+
+    fn token_error(body: &str) -> UpstreamError {
+        token(Api::Token, 200, body.as_bytes()).unwrap_err()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Api, errcode};
+use crate::credential::Secret;
 
 /// A call to WeChat that failed.
 ///
@@ -55,6 +56,24 @@ pub enum Class {
 }
 
 impl UpstreamError {
+    /// A call whose answer did not come in time.
+    pub fn timed_out(api: Api) -> Self {
+        Self {
+            api,
+            failure: Failure::Lost("no answer in time".to_owned()),
+        }
+    }
+
+    /// This error with every one of `secrets` cut out: a server may say back what it was sent.
+    pub(super) fn without(mut self, secrets: &[&Secret]) -> Self {
+        if let Failure::Refused { errmsg, .. } = &mut self.failure {
+            for secret in secrets {
+                *errmsg = errmsg.replace(secret.expose(), "…");
+            }
+        }
+        self
+    }
+
     /// What this failure means for the next try.
     pub fn class(&self) -> Class {
         match self.failure {

@@ -1,1 +1,294 @@
-//! stub
+//! The client of WeChat's API.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, Url, redirect};
+use serde::Serialize;
+
+use super::{Api, BoxFuture, Failure, Issued, Upstream, UpstreamError, answer};
+use crate::account::{Account, TokenApi};
+use crate::credential::{Secret, serialize_exposed};
+
+/// How long a connection, TLS included, may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a whole call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Calls are minutes apart, and WeChat's servers close idle connections before that: one is kept
+/// only from the token to the ticket.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// WeChat's API over HTTP.
+#[derive(Clone)]
+pub struct WeChat {
+    client: Client,
+    base: Url,
+}
+
+impl WeChat {
+    /// A client of the API at `base`, such as `https://api.weixin.qq.com`.
+    ///
+    /// # Errors
+    /// `base` is not the address of a server, or TLS cannot be set up.
+    pub fn new(base: &str) -> Result<Self, InvalidUpstream> {
+        let invalid = |why: &str| InvalidUpstream(format!("{base:?} {why}"));
+        let base = Url::parse(base).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
+        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
+            return Err(invalid(
+                "does not begin with http:// or https:// and a host",
+            ));
+        }
+        if base.path() != "/" || base.query().is_some() || base.fragment().is_some() {
+            return Err(invalid("has something behind the host: leave it out"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(invalid("has user information: leave it out"));
+        }
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .filter_map(|root| reqwest::Certificate::from_der(root).ok());
+        let mut builder = Client::builder()
+            .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            // A repeated fetch is a second fetch: the keeper alone decides about it.
+            .retry(reqwest::retry::never())
+            // Without these, a machine without CA certificates cannot even build the client.
+            .tls_certs_merge(roots);
+        if is_loopback(&base) {
+            // A proxy of the machine's user is not meant for a simulator beside this program.
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|error| InvalidUpstream(format!("TLS cannot be set up: {}", why(&error))))?;
+        Ok(Self { client, base })
+    }
+
+    fn url(&self, api: Api) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(api.path());
+        url
+    }
+
+    /// Sends one request and reads its answer. What it says of `secrets` is cut out of errors.
+    async fn call<T>(
+        &self,
+        api: Api,
+        request: RequestBuilder,
+        secrets: &[&Secret],
+        read: impl FnOnce(u16, &[u8]) -> Result<T, UpstreamError>,
+    ) -> Result<T, UpstreamError> {
+        let (status, body) = send(request)
+            .await
+            .map_err(|failure| UpstreamError { api, failure })?;
+        read(status, &body).map_err(|error| error.without(secrets))
+    }
+}
+
+impl Upstream for WeChat {
+    fn fetch_token<'a>(
+        &'a self,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        Box::pin(async move {
+            let (appid, secret) = (account.appid.as_str(), &account.secret);
+            let grant_type = "client_credential";
+            let (api, request) = match account.token_api {
+                TokenApi::Classic => {
+                    let query = [
+                        ("grant_type", grant_type),
+                        ("appid", appid),
+                        ("secret", secret.expose()),
+                    ];
+                    let request = self.client.get(self.url(Api::Token)).query(&query);
+                    (Api::Token, request)
+                }
+                TokenApi::Stable => {
+                    let body = StableToken {
+                        grant_type,
+                        appid,
+                        secret,
+                        force_refresh: false,
+                    };
+                    let body = serde_json::to_vec(&body).expect("it has only text keys");
+                    let request = self
+                        .client
+                        .post(self.url(Api::StableToken))
+                        .header("content-type", "application/json")
+                        .body(body);
+                    (Api::StableToken, request)
+                }
+            };
+            self.call(api, request, &[secret], |status, body| {
+                answer::token(api, status, body)
+            })
+            .await
+        })
+    }
+
+    fn fetch_ticket<'a>(
+        &'a self,
+        account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        Box::pin(async move {
+            let query = [("access_token", token.expose()), ("type", "jsapi")];
+            let request = self.client.get(self.url(Api::GetTicket)).query(&query);
+            let secrets = [token, &account.secret];
+            self.call(Api::GetTicket, request, &secrets, answer::ticket)
+                .await
+        })
+    }
+
+    fn verify_token<'a>(
+        &'a self,
+        account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<(), UpstreamError>> {
+        Box::pin(async move {
+            let query = [("access_token", token.expose())];
+            let request = self.client.get(self.url(Api::GetApiDomainIp)).query(&query);
+            let secrets = [token, &account.secret];
+            self.call(Api::GetApiDomainIp, request, &secrets, answer::probe)
+                .await
+        })
+    }
+}
+
+impl std::fmt::Debug for WeChat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WeChat({})", self.base)
+    }
+}
+
+/// The body of `POST /cgi-bin/stable_token`.
+#[derive(Serialize)]
+struct StableToken<'a> {
+    grant_type: &'a str,
+    appid: &'a str,
+    #[serde(serialize_with = "serialize_exposed")]
+    secret: &'a Secret,
+    force_refresh: bool,
+}
+
+/// Sends a request; returns the status and the body of its answer.
+async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
+    let mut response = request.send().await.map_err(|error| {
+        let not_sent = error.is_connect() || error.is_dns() || error.is_builder();
+        let why = why(&error);
+        if not_sent {
+            Failure::NotSent(why)
+        } else {
+            Failure::Lost(why)
+        }
+    })?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= answer::MAX_ANSWER_BYTES => {
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Some(_)) => {
+                let limit = answer::MAX_ANSWER_BYTES / 1024;
+                return Err(Failure::Lost(format!(
+                    "the answer is larger than {limit} KiB"
+                )));
+            }
+            Ok(None) => return Ok((status, body)),
+            Err(error) => return Err(Failure::Lost(why(&error))),
+        }
+    }
+}
+
+/// The innermost reason of an error. The outer ones name the URL, and with it the secret.
+fn why(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    if std::ptr::addr_eq(reason, error) {
+        return "the request could not be made".to_owned();
+    }
+    reason.to_string()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// The address of the upstream cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the upstream {0}; WeChat's own is https://api.weixin.qq.com")]
+pub struct InvalidUpstream(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_the_address_of_a_server() {
+        for good in [
+            "https://api.weixin.qq.com",
+            "https://api2.weixin.qq.com/",
+            "http://127.0.0.1:9000",
+            "http://[::1]:9000",
+        ] {
+            assert!(WeChat::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "api.weixin.qq.com",
+            "ftp://api.weixin.qq.com",
+            "https://api.weixin.qq.com/cgi-bin",
+            "https://api.weixin.qq.com/?x",
+            "https://user@api.weixin.qq.com",
+            "https://",
+        ] {
+            let error = WeChat::new(bad).unwrap_err().to_string();
+            assert!(error.contains("https://api.weixin.qq.com"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (url, loopback) in [
+            ("http://127.0.0.1:1", true),
+            ("http://127.9.9.9", true),
+            ("http://localhost", true),
+            ("http://[::1]:1", true),
+            ("https://api.weixin.qq.com", false),
+            ("http://127.0.0.1.example.com", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_was_not_sent_and_its_error_names_no_secret() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let account = Account {
+            appid: "wx0123456789abcdef".parse().unwrap(),
+            secret: Secret::new("canary-secret"),
+            token_api: TokenApi::Classic,
+            page_hosts: crate::page_url::PageHosts::default(),
+        };
+        let wechat = WeChat::new(&format!("http://{address}")).unwrap();
+        let error = wechat.fetch_token(&account).await.unwrap_err();
+        assert!(matches!(error.failure, Failure::NotSent(_)), "{error:?}");
+        assert!(error.to_string().contains("refused"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}

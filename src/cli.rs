@@ -1,0 +1,242 @@
+//! The command line: one file per verb.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 failure, 2 wrong usage,
+//! 3 unhealthy or refused by WeChat, 78 wrong configuration
+//! (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
+
+mod completions;
+mod config;
+mod demo;
+mod key;
+pub mod listen;
+mod serve;
+mod sign;
+mod simulator;
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Faults, Finding, Flags, Loaded, StoreUrl, parse_listen};
+
+/// Signs pages for wx.config and holds the access_token and jsapi_ticket of WeChat official
+/// accounts (微信公众号).
+#[derive(Parser)]
+#[command(
+    name = "wxsign",
+    version,
+    help_template = HELP,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Demo(demo::DemoArgs),
+    Sign(sign::SignArgs),
+    Serve(serve::ServeArgs),
+    Config(config::ConfigArgs),
+    Key(key::KeyArgs),
+    Simulator(simulator::SimulatorArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// Clap cannot group verbs, so they are grouped here; a test compares this with what they say
+/// about themselves.
+const HELP: &str = "\
+{about}
+
+\x1b[1mUsage:\x1b[0m {usage}
+
+\x1b[1mTry it, no account needed\x1b[0m
+  demo         Run the server together with a simulated WeChat
+  sign         Sign one page offline, with a ticket that you have
+
+\x1b[1mRun it\x1b[0m
+  serve        Run the server, configured by file and environment
+  config       Check the configuration, or show where each value comes from
+  key          Make a key for a back end
+
+\x1b[1mDevelop with it\x1b[0m
+  simulator    Run a simulated WeChat alone, for other programs' tests
+  completions  Print the completions for a shell
+
+\x1b[1mOptions\x1b[0m
+{options}
+
+\x1b[1mExample\x1b[0m: the demo, then the server with a real account
+  wxsign demo
+  WXSIGN_APPID=wx0123456789abcdef WXSIGN_SECRET_FILE=/run/secrets/wx \\
+    WXSIGN_PAGE_HOSTS=h5.example.com wxsign serve
+";
+
+/// Reads the command line, does what it says, and reports a failure on stderr.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Sign(args) => sign::run(args),
+        Verb::Serve(args) => serve::run(&args),
+        Verb::Config(args) => config::run(&args),
+        Verb::Key(args) => key::run(args),
+        Verb::Simulator(args) => simulator::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.exit_code()
+        }
+    }
+}
+
+/// Why a verb could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It went wrong.
+    #[error("{0}")]
+    Other(String),
+    /// The arguments make no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The server is not healthy, or WeChat refused.
+    #[error("{0}")]
+    Refused(String),
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] Faults),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Other(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Config(_) => 78,
+        })
+    }
+
+    fn print(&self) {
+        const RED: Style = AnsiColor::Red.on_default().bold();
+        match self {
+            Self::Config(faults) => {
+                for fault in faults.iter() {
+                    anstream::eprintln!("{RED}error:{RED:#} {fault}");
+                }
+                let count = faults.iter().len();
+                let plural = if count == 1 { "" } else { "s" };
+                anstream::eprintln!("{count} fault{plural} in the configuration");
+            }
+            _ => anstream::eprintln!("{RED}error:{RED:#} {self}"),
+        }
+    }
+}
+
+/// Writes a result to stdout.
+///
+/// # Errors
+/// When stdout cannot be written; a reader that has gone away (`wxsign … | head`) is no failure.
+pub fn answer(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Other(format!("cannot write to stdout: {why}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The variables that the configuration is read from.
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .map(|(name, value)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.to_string_lossy().into_owned(),
+            )
+        })
+        .filter(|(name, _)| name.starts_with("WXSIGN_"))
+        .collect()
+}
+
+/// Where the configuration comes from.
+#[derive(Args)]
+pub struct ConfigFlags {
+    /// The configuration file [default: wxsign.toml, if there is one; env: WXSIGN_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port to listen on, port 0 for any free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", value_parser = checked_listen)]
+    listen: Option<String>,
+    /// Where credentials are kept: memory: or sqlite:PATH [default: sqlite:wxsign.db]
+    #[arg(long, value_name = "URL", value_parser = checked_store)]
+    store: Option<String>,
+}
+
+impl ConfigFlags {
+    /// Reads the configuration; the caller reports its warnings.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] with every fault.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        let flags = Flags {
+            listen: self.listen.clone(),
+            store: self.store.clone(),
+        };
+        Ok(Config::load(
+            self.config.as_deref(),
+            &environment(),
+            &flags,
+        )?)
+    }
+}
+
+fn checked_listen(text: &str) -> Result<String, String> {
+    parse_listen(text).map(|_| text.to_owned())
+}
+
+fn checked_store(text: &str) -> Result<String, String> {
+    StoreUrl::parse(text).map(|_| text.to_owned())
+}
+
+fn print_warnings(warnings: &[Finding]) {
+    const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+    for warning in warnings {
+        anstream::eprintln!("{YELLOW}warning:{YELLOW:#} {warning}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_lists_every_verb_with_its_own_words() {
+        let command = Cli::command();
+        let listed = HELP.lines().filter(|line| line.starts_with("  "));
+        for verb in command.get_subcommands() {
+            let about = verb.get_about().unwrap().to_string();
+            let line = format!("  {:<12} {about}", verb.get_name());
+            assert!(listed.clone().any(|listed| listed == line), "{line}");
+        }
+    }
+}

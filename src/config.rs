@@ -1,0 +1,358 @@
+//! The configuration: read from a file, the environment and flags, and checked as a whole.
+//!
+//! Every fault is found at once, each with its place, and what to do about it. No message, no
+//! `Debug` and no [`Setting`] shows a secret. All paths are relative to the working directory.
+//!
+//! ```toml
+#![doc = include_str!("config/example.toml")]
+//! ```
+//!
+//! A later source overrides an earlier one: defaults, file, environment, flags. One account needs
+//! no file:
+//!
+//! | variable | key |
+//! |---|---|
+//! | `WXSIGN_APPID` | `appid`; overrides the fields of that account in the file, or adds it |
+//! | `WXSIGN_SECRET`, `WXSIGN_SECRET_FILE` | `secret`, `secret_file` |
+//! | `WXSIGN_PAGE_HOSTS` | `page_hosts`, with commas between |
+//! | `WXSIGN_TOKEN_API` | `token_api` |
+//! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
+//! | `WXSIGN_LISTEN`, `WXSIGN_STORE`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
+//! | `WXSIGN_CONFIG` | the file; without it `wxsign.toml`, if there is one |
+
+mod accounts;
+mod client;
+mod file;
+mod nearest;
+mod report;
+mod secret;
+mod section;
+mod store_url;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use ipnet::IpNet;
+
+pub use client::{Accounts, Client, KeyHash, Scope, parse_client_name};
+pub use report::{Faults, Finding, Setting, Source};
+pub use store_url::StoreUrl;
+
+use crate::account::Account;
+use crate::page_url::PageUrl;
+use crate::telemetry::{self, LogFormat};
+use file::File;
+use report::Report;
+use section::{Layers, PREFIX, Section, VARIABLES, Variables};
+
+/// Where the server listens unless told otherwise: this machine alone reaches it.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// WeChat's API
+/// (<https://developers.weixin.qq.com/doc/offiaccount/Basic_Information/Interface_field_description.html>).
+pub const DEFAULT_UPSTREAM: &str = "https://api.weixin.qq.com";
+
+/// Everything that a server needs to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// `listen`: the address of the server; port 0 takes any free one. Default 127.0.0.1:8080.
+    pub listen: SocketAddr,
+    /// `store`: where credentials are kept. Default `sqlite:wxsign.db`.
+    pub store: StoreUrl,
+    /// `upstream`: the base URL of WeChat's API, without a slash at its end. Default
+    /// [`DEFAULT_UPSTREAM`].
+    pub upstream: String,
+    /// `trusted_proxies`: the addresses whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `[[account]]`: the official accounts; at least one.
+    pub accounts: Vec<Account>,
+    /// `[[client]]`: the back ends that may ask for credentials. Default none.
+    pub clients: Vec<Client>,
+    /// `[verify_files]`: `MP_verify_….txt` and its content, as WeChat's console gives them out
+    /// to prove a domain. Default none.
+    pub verify_files: BTreeMap<String, String>,
+    /// `[limits]`: how much one caller may ask for.
+    pub limits: Limits,
+    /// `log`: a filter such as `info` or `info,wxsign=debug`
+    /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html>).
+    /// Default [`telemetry::DEFAULT_FILTER`].
+    pub log: String,
+    /// `log_format`: `text` or `json`. Default `text`.
+    pub log_format: LogFormat,
+}
+
+/// How many signatures are given out per second; 0 sets no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// `signatures_per_address`: to one client address. Default 50.
+    pub signatures_per_address: u32,
+    /// `signatures_per_account`: for one account. Default 0.
+    pub signatures_per_account: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            signatures_per_address: 50,
+            signatures_per_account: 0,
+        }
+    }
+}
+
+/// The values that the command line gave, each already of the right form.
+#[derive(Clone, Default, Debug)]
+pub struct Flags {
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--store`
+    pub store: Option<String>,
+}
+
+/// A configuration and what is to be said about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file that was read, if any.
+    pub file: Option<String>,
+    /// What is odd, but no fault.
+    pub warnings: Vec<Finding>,
+    /// Every value with its source, secrets masked.
+    pub settings: Vec<Setting>,
+}
+
+impl Config {
+    /// The defaults, for `accounts`.
+    pub fn with_accounts(accounts: Vec<Account>) -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            store: StoreUrl::default(),
+            upstream: DEFAULT_UPSTREAM.to_owned(),
+            trusted_proxies: Vec::new(),
+            accounts,
+            clients: Vec::new(),
+            verify_files: BTreeMap::new(),
+            limits: Limits::default(),
+            log: telemetry::DEFAULT_FILTER.to_owned(),
+            log_format: LogFormat::default(),
+        }
+    }
+
+    /// Reads the configuration. `file` is what `--config` names; `env` may hold any variables,
+    /// those that begin with `WXSIGN_` are read.
+    ///
+    /// # Errors
+    /// Every fault of the file, the environment and the flags.
+    pub fn load(
+        file: Option<&Path>,
+        env: &BTreeMap<String, String>,
+        flags: &Flags,
+    ) -> Result<Loaded, Faults> {
+        let file = File::open(file, env)?;
+        let table = file.parse()?;
+        let mut report = Report::default();
+        warn_of_unknown_variables(env, &mut report);
+        let flags = [
+            ("--listen", flags.listen.as_deref()),
+            ("--store", flags.store.as_deref()),
+        ];
+        let layers = Layers {
+            file: &file,
+            table: Some(table.get_ref()),
+            env: Some(env),
+            flags: &flags,
+        };
+        let config = read(Section::new("", Source::Default, layers), env, &mut report);
+        let (warnings, settings) = report.close()?;
+        Ok(Loaded {
+            config,
+            file: file.path().map(str::to_owned),
+            warnings,
+            settings,
+        })
+    }
+}
+
+/// The log filter and format of servers that take no configuration: defaults, overridden by
+/// `WXSIGN_LOG` and `WXSIGN_LOG_FORMAT`.
+///
+/// # Errors
+/// When a variable holds neither.
+pub fn logging(env: &BTreeMap<String, String>) -> Result<(String, LogFormat), Faults> {
+    let file = File::absent();
+    let layers = Layers {
+        file: &file,
+        table: None,
+        env: Some(env),
+        flags: &[],
+    };
+    let mut report = Report::default();
+    let logging = read_logging(&mut Section::new("", Source::Default, layers), &mut report);
+    report.close().map(|_| logging)
+}
+
+fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
+    let listen = top.value("listen", DEFAULT_LISTEN, parse_listen, report);
+    let store = top.value("store", StoreUrl::default(), StoreUrl::parse_usable, report);
+    let upstream = top.value(
+        "upstream",
+        DEFAULT_UPSTREAM.to_owned(),
+        parse_upstream,
+        report,
+    );
+    let (log, log_format) = read_logging(&mut top, report);
+    let trusted_proxies = read_trusted_proxies(&mut top, report);
+    let limits = read_limits(&mut top, report);
+    let verify_files = read_verify_files(&mut top, report);
+    let accounts = accounts::read(&mut top, env, report);
+    let clients = client::read(&mut top, env, &accounts, report);
+    top.close(report);
+    Config {
+        listen,
+        store,
+        upstream,
+        trusted_proxies,
+        accounts: accounts.into_values().collect(),
+        clients,
+        verify_files,
+        limits,
+        log,
+        log_format,
+    }
+}
+
+fn read_logging(top: &mut Section<'_>, report: &mut Report) -> (String, LogFormat) {
+    let default = telemetry::DEFAULT_FILTER.to_owned();
+    let parse_filter = |text: &str| {
+        telemetry::parse_filter(text)
+            .map(|_| text.to_owned())
+            .map_err(|fault| fault.to_string())
+    };
+    (
+        top.value("log", default, parse_filter, report),
+        top.value("log_format", LogFormat::default(), LogFormat::parse, report),
+    )
+}
+
+fn read_trusted_proxies(top: &mut Section<'_>, report: &mut Report) -> Vec<IpNet> {
+    let list = top.list("trusted_proxies", report);
+    let mut nets = Vec::new();
+    for item in list.into_iter().flat_map(|list| list.value) {
+        let text = &item.value;
+        match text
+            .parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        {
+            Ok(net) => nets.push(net),
+            Err(_) => report.fault(
+                &item.source,
+                format!(
+                    "trusted_proxies lists {text:?}, which is no network: write an IP address \
+                     or a range of them, as 10.0.0.0/8"
+                ),
+            ),
+        }
+    }
+    nets
+}
+
+fn read_limits(top: &mut Section<'_>, report: &mut Report) -> Limits {
+    let default = Limits::default();
+    let mut section = top.table("limits", "[limits] ", report);
+    let limits = Limits {
+        signatures_per_address: section.number(
+            "signatures_per_address",
+            default.signatures_per_address,
+            report,
+        ),
+        signatures_per_account: section.number(
+            "signatures_per_account",
+            default.signatures_per_account,
+            report,
+        ),
+    };
+    section.close(report);
+    limits
+}
+
+/// The name holds the content
+/// (<https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>, step 1, and what
+/// the console hands out).
+fn read_verify_files(top: &mut Section<'_>, report: &mut Report) -> BTreeMap<String, String> {
+    let mut section = top.table("verify_files", "[verify_files] ", report);
+    let mut files = BTreeMap::new();
+    for (name, content) in section.free_texts(report) {
+        let code = name
+            .strip_prefix("MP_verify_")
+            .and_then(|rest| rest.strip_suffix(".txt"))
+            .filter(|code| code.len() == 16 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
+        match code {
+            None => report.fault(
+                &content.source,
+                format!(
+                    "[verify_files] {name:?} is not a name that WeChat looks for: write \
+                     \"MP_verify_\", 16 letters or digits, \".txt\", as the console's file is named"
+                ),
+            ),
+            Some(code) if content.value.trim() != code => report.warn(
+                &content.source,
+                format!(
+                    "[verify_files] {name:?} does not hold the 16 characters of its name, as \
+                     WeChat's files do: compare it with the file from the console"
+                ),
+            ),
+            Some(_) => {}
+        }
+        report.setting(section.key_path(&name), &content.value, &content.source);
+        files.insert(name, content.value);
+    }
+    files
+}
+
+/// Reads an address to listen on.
+///
+/// # Errors
+/// What it must look like.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "must be an IP address and a port, as 127.0.0.1:8080 (this machine only) or \
+             0.0.0.0:8080 (from anywhere), not {text:?}"
+        )
+    })
+}
+
+fn parse_upstream(text: &str) -> Result<String, String> {
+    let base = text.strip_suffix('/').unwrap_or(text);
+    match PageUrl::parse(base) {
+        Ok(url) if url.is_origin() && url.as_str() == base => Ok(base.to_owned()),
+        // The text is not repeated: it may hold a password.
+        _ => Err(format!(
+            "must be http:// or https://, a host and perhaps a port, without user or path, as \
+             {DEFAULT_UPSTREAM}"
+        )),
+    }
+}
+
+fn warn_of_unknown_variables(env: &Variables, report: &mut Report) {
+    for name in env.keys() {
+        let Some(rest) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if let Some(known) = nearest::nearest(rest, VARIABLES)
+            && !VARIABLES.contains(&rest)
+        {
+            report.warn(
+                &Source::Variable(name.clone()),
+                format!(
+                    "this variable is not known and has no effect; the nearest known one is \
+                     {PREFIX}{known}"
+                ),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,369 @@
+//! The back ends that may ask for credentials.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use super::nearest::nearest;
+use super::report::{Found, Report, mask};
+use super::section::{Layers, Section, Variables};
+use crate::account::{Account, AppId};
+use crate::credential::Fingerprint;
+
+const HEADING: &str = "[[client]] ";
+
+/// The client whose key the environment gives.
+const FROM_ENV: &str = "WXSIGN_CLIENT_KEY";
+
+/// 32 characters of base62 hold 190 bits; a key that a person thought up should at least be as
+/// long.
+const MIN_KEY_CHARS: usize = 32;
+
+/// A back end: what it shows to be let in, and what it may do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// `name`: how logs and metrics call it.
+    pub name: String,
+    /// `key_sha256`: the hash of its key; `wxsign key new` makes both.
+    pub key_sha256: KeyHash,
+    /// `accounts`: those that it may ask about; `["*"]` stands for all.
+    pub accounts: Accounts,
+    /// `scopes`: what it may do.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// The accounts that a client may ask about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Accounts {
+    /// Every account, those to come included.
+    All,
+    /// These.
+    Listed(BTreeSet<AppId>),
+}
+
+impl Accounts {
+    /// Whether `appid` is one of them.
+    pub fn allow(&self, appid: &AppId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Listed(listed) => listed.contains(appid),
+        }
+    }
+}
+
+/// What a client may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Scope {
+    /// Read the access_token.
+    Token,
+    /// Read the jsapi_ticket.
+    Ticket,
+    /// Say that WeChat refused a token.
+    Report,
+    /// Read how the accounts fare.
+    Status,
+    /// Call WeChat's API through this server.
+    Proxy,
+    /// Add, change and remove accounts.
+    Admin,
+}
+
+impl Scope {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::Token,
+        Self::Ticket,
+        Self::Report,
+        Self::Status,
+        Self::Proxy,
+        Self::Admin,
+    ];
+
+    /// What a back end needs; the others are given by name only.
+    pub const USUAL: [Self; 4] = [Self::Token, Self::Ticket, Self::Report, Self::Status];
+
+    /// Its name in `scopes`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Ticket => "ticket",
+            Self::Report => "report",
+            Self::Status => "status",
+            Self::Proxy => "proxy",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|scope| scope.as_str() == name)
+            .ok_or_else(|| UnknownScope(name.to_owned()))
+    }
+}
+
+/// The text is not the name of a scope.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownScope(String);
+
+impl fmt::Display for UnknownScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = Scope::ALL.map(Scope::as_str);
+        write!(f, "{:?} is not a scope", self.0)?;
+        if let Some(near) = nearest(&self.0, all) {
+            write!(f, ", the nearest one is {near}")?;
+        }
+        write!(f, " (there are {})", all.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownScope {}
+
+/// The SHA-256 of a client's key: enough to know the key again, useless to show it.
+///
+/// The keys are random and long, so a slow hash would only slow the server down.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash of `key`.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// The fingerprint of the key itself.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::from_sha256(&self.0)
+    }
+}
+
+impl FromStr for KeyHash {
+    type Err = InvalidKeyHash;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(InvalidKeyHash);
+        }
+        let mut hash = [0; 32];
+        for (i, byte) in hash.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| InvalidKeyHash)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHash({})", self.fingerprint())
+    }
+}
+
+/// The text is not the hash of a key. It is not repeated: it may be the key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "must be the 64 hexadecimal digits of the key's SHA-256, not the key; \
+     \"wxsign key new\" prints a key with its hash"
+)]
+pub struct InvalidKeyHash;
+
+/// Reads the name of a client.
+///
+/// # Errors
+/// What it must look like.
+pub fn parse_client_name(text: &str) -> Result<String, String> {
+    let well_formed = (1..=64).contains(&text.len())
+        && (text.bytes()).all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if well_formed {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "must be 1 to 64 letters, digits, dots, - or _, not {text:?}"
+        ))
+    }
+}
+
+/// Reads `[[client]]` and the client of the environment.
+pub(super) fn read(
+    top: &mut Section<'_>,
+    env: &Variables,
+    known: &BTreeMap<AppId, Account>,
+    report: &mut Report,
+) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::new();
+    for mut section in top.tables("client", HEADING, report) {
+        let client = read_one(&mut section, known, report);
+        let place = section.place.clone();
+        section.close(report);
+        let Some(client) = client else { continue };
+        for other in &clients {
+            let same = if other.name == client.name {
+                "the name"
+            } else if other.key_sha256 == client.key_sha256 {
+                "the key"
+            } else {
+                continue;
+            };
+            let text = format!("{HEADING}{} has {same} of another client", client.name);
+            report.fault(&place, text + ": each needs its own");
+        }
+        clients.push(client);
+    }
+    clients.extend(read_from_env(top, env, report));
+    clients
+}
+
+fn read_one(
+    section: &mut Section<'_>,
+    known: &BTreeMap<AppId, Account>,
+    report: &mut Report,
+) -> Option<Client> {
+    let name = required(section, "name", report);
+    if let Some(found) = &name
+        && let Err(why) = parse_client_name(&found.value)
+    {
+        report.fault(&found.source, format!("{} {why}", section.name("name")));
+    }
+    if let Some(name) = &name {
+        section.path = format!("client.{}.", name.value);
+        report.setting(section.key_path("name"), &name.value, &name.source);
+    }
+    let key_sha256 = required(section, "key_sha256", report).and_then(|found| {
+        match found.value.parse::<KeyHash>() {
+            Ok(hash) => {
+                let shown = mask(hash.fingerprint());
+                report.setting(section.key_path("key_sha256"), shown, &found.source);
+                Some(hash)
+            }
+            Err(why) => {
+                report.fault(
+                    &found.source,
+                    format!("{} {why}", section.name("key_sha256")),
+                );
+                None
+            }
+        }
+    });
+    let accounts = read_accounts(section, known, report);
+    let scopes = read_scopes(section, report);
+    Some(Client {
+        name: name?.value,
+        key_sha256: key_sha256?,
+        accounts,
+        scopes,
+    })
+}
+
+fn required(
+    section: &mut Section<'_>,
+    key: &'static str,
+    report: &mut Report,
+) -> Option<Found<String>> {
+    let faults = report.fault_count();
+    let found = section.text(key, report);
+    if found.is_none() && report.fault_count() == faults {
+        let text = format!(
+            "{} is missing; \"wxsign key new NAME\" prints a whole [[client]]",
+            section.name(key)
+        );
+        report.fault(&section.place, text);
+    }
+    found
+}
+
+fn read_accounts(
+    section: &mut Section<'_>,
+    known: &BTreeMap<AppId, Account>,
+    report: &mut Report,
+) -> Accounts {
+    let mut listed = BTreeSet::new();
+    let mut all = false;
+    for item in non_empty_list(section, "accounts", "AppIDs, or \"*\" for all", report) {
+        match item.value.parse::<AppId>() {
+            _ if item.value == "*" => all = true,
+            Ok(appid) if known.contains_key(&appid) => {
+                listed.insert(appid);
+            }
+            Ok(appid) => report.fault(
+                &item.source,
+                format!(
+                    "{} names {appid}, which is not configured: add its [[account]] or take it \
+                     out here",
+                    section.name("accounts")
+                ),
+            ),
+            Err(why) => report.fault(&item.source, format!("{} {why}", section.name("accounts"))),
+        }
+    }
+    if all {
+        Accounts::All
+    } else {
+        Accounts::Listed(listed)
+    }
+}
+
+fn read_scopes(section: &mut Section<'_>, report: &mut Report) -> BTreeSet<Scope> {
+    let usual = Scope::USUAL.map(Scope::as_str).join(", ");
+    let mut scopes = BTreeSet::new();
+    for item in non_empty_list(section, "scopes", &format!("as {usual}"), report) {
+        match item.value.parse() {
+            Ok(scope) => {
+                scopes.insert(scope);
+            }
+            Err(why) => {
+                report.fault(&item.source, format!("{} {why}", section.name("scopes")));
+            }
+        }
+    }
+    scopes
+}
+
+fn non_empty_list(
+    section: &mut Section<'_>,
+    key: &'static str,
+    what: &str,
+    report: &mut Report,
+) -> Vec<Found<String>> {
+    let faults = report.fault_count();
+    let list = section.list(key, report);
+    if list.as_ref().is_none_or(|list| list.value.is_empty()) && report.fault_count() == faults {
+        let source = list.as_ref().map_or(&section.place, |list| &list.source);
+        let text = format!("{} lists nothing: name {what}", section.name(key));
+        report.fault(source, text);
+    }
+    list.map(|list| list.value).unwrap_or_default()
+}
+
+fn read_from_env(top: &Section<'_>, env: &Variables, report: &mut Report) -> Option<Client> {
+    let layers = Layers {
+        table: None,
+        env: Some(env),
+        flags: &[],
+        ..top.layers
+    };
+    let mut section = Section::new("", top.place.clone(), layers);
+    let key = section.secret("client_key", "client_key_file", report)?;
+    if key.value.expose().len() < MIN_KEY_CHARS {
+        let text = format!(
+            "the key has fewer than {MIN_KEY_CHARS} characters: take one that \
+             \"wxsign key new NAME\" makes"
+        );
+        report.fault(&key.source, text);
+    }
+    Some(Client {
+        name: FROM_ENV.to_owned(),
+        key_sha256: KeyHash::of(key.value.expose()),
+        accounts: Accounts::All,
+        scopes: Scope::USUAL.into(),
+    })
+}

@@ -1,0 +1,80 @@
+//! Where credentials are kept, as a URL.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
+
+use super::report::mask;
+use crate::credential::Secret;
+
+/// Where credentials are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreUrl {
+    /// `memory:`, until the process ends.
+    Memory,
+    /// `sqlite:PATH`, in a file.
+    Sqlite(PathBuf),
+    /// `redis://…`, `rediss://…` or `redis+sentinel://…`, whole: it may hold a password.
+    Redis(Secret),
+}
+
+impl StoreUrl {
+    /// Reads a URL of any of the forms.
+    ///
+    /// # Errors
+    /// What a URL must look like. The text is not repeated: it may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        const REDIS: [&str; 3] = ["redis://", "rediss://", "redis+sentinel://"];
+        if text == "memory:" {
+            return Ok(Self::Memory);
+        }
+        if REDIS.iter().any(|scheme| text.starts_with(scheme)) {
+            return Ok(Self::Redis(Secret::new(text)));
+        }
+        match text.strip_prefix("sqlite:") {
+            None => Err("must be memory: or sqlite:PATH, as sqlite:wxsign.db".to_owned()),
+            Some("") => Err("names no file: write sqlite:PATH, as sqlite:wxsign.db".to_owned()),
+            Some(path) if path.starts_with("//") => Err(
+                "must have the path right behind \"sqlite:\", without \"//\": \
+                 sqlite:wxsign.db or sqlite:/var/lib/wxsign/wxsign.db"
+                    .to_owned(),
+            ),
+            Some(path) => Ok(Self::Sqlite(path.into())),
+        }
+    }
+
+    /// Reads a URL of a store that this version has.
+    pub(super) fn parse_usable(text: &str) -> Result<Self, String> {
+        match Self::parse(text)? {
+            Self::Redis(_) => Err(
+                "names a Redis, which this version cannot use yet: write sqlite:PATH (kept \
+                 across restarts) or memory:"
+                    .to_owned(),
+            ),
+            usable => Ok(usable),
+        }
+    }
+}
+
+impl Default for StoreUrl {
+    fn default() -> Self {
+        Self::Sqlite("wxsign.db".into())
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Redis(url) => write!(f, "redis: {}", mask(url.fingerprint())),
+        }
+    }
+}
+
+impl Serialize for StoreUrl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}

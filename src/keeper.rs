@@ -1,0 +1,394 @@
+//! Renews the credentials of all accounts and holds them ready for readers.
+//!
+//! One timer queue ([`queue`]) watches all accounts. When one is due or nudged, one step
+//! ([`step`]) runs for it as a task of its own, never two at a time; whatever becomes of a step,
+//! there is a next one. A step carries out what the pure rules of [`protocol`] say: it alone
+//! calls the [`Upstream`], and what it brings is prepared once and then published.
+//!
+//! Readers take a [`Snapshot`]: no lock, no store, no waiting. A credential and the trouble in
+//! renewing it are kept apart, so that a failure never hides a credential that WeChat accepts.
+
+mod backoff;
+mod pace;
+mod policy;
+mod protocol;
+mod queue;
+mod step;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use policy::Policy;
+
+use crate::account::{Account, AppId};
+use crate::clock::{Clock, Moment, Timestamp};
+use crate::credential::{Credential, Kind};
+use crate::page_url::PageHosts;
+use crate::signer::Signer;
+use crate::store::{Backoff, Store};
+use crate::upstream::{Class, Upstream, UpstreamError};
+use pace::Pace;
+use protocol::Local;
+
+/// The queue wakes at least this often, to notice a clock that was set or a machine that slept.
+const TICK: Duration = Duration::from_secs(15);
+
+/// A queue that has been silent for so long is stuck.
+const SILENT: Duration = Duration::from_secs(60);
+
+/// The credentials of all accounts: a handle, cheap to clone.
+#[derive(Clone)]
+pub struct Keeper {
+    shared: Arc<Shared>,
+}
+
+/// What the queue, the steps and the readers share.
+struct Shared {
+    clock: Clock,
+    store: Store,
+    upstream: Arc<dyn Upstream>,
+    /// This process in leases, for people to read.
+    node: String,
+    accounts: ArcSwap<Accounts>,
+    pace: Pace,
+    nudges: mpsc::UnboundedSender<AppId>,
+    /// The queue's last sign of life: milliseconds on the boot clock.
+    beat: AtomicU64,
+}
+
+impl Keeper {
+    /// A keeper of `accounts`, and the queue that renews their credentials once it
+    /// [runs](Queue::run).
+    pub fn new(
+        clock: Clock,
+        store: Store,
+        upstream: Arc<dyn Upstream>,
+        node: String,
+        accounts: Vec<Account>,
+    ) -> (Self, Queue) {
+        let (nudges, nudged) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            pace: Pace::new(clock.clone()),
+            beat: AtomicU64::new(millis(clock.moment().boot)),
+            clock,
+            store,
+            upstream,
+            node,
+            accounts: ArcSwap::from_pointee(Accounts::new(accounts)),
+            nudges,
+        });
+        let keeper = Self {
+            shared: Arc::clone(&shared),
+        };
+        (keeper, Queue { shared, nudged })
+    }
+
+    /// The accounts.
+    pub fn accounts(&self) -> Guard<Arc<Accounts>> {
+        self.shared.accounts.load()
+    }
+
+    /// The clock by which the keeper works.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Whether the queue still turns.
+    pub fn is_alive(&self) -> bool {
+        let beat = Duration::from_millis(self.shared.beat.load(Ordering::Relaxed));
+        self.shared.clock.moment().boot.saturating_sub(beat) < SILENT
+    }
+
+    /// Has the account looked at now; what is not due stays as it is.
+    pub fn nudge(&self, kept: &Kept) {
+        if !kept.nudged.swap(true, Ordering::AcqRel) {
+            // The queue is gone only when the program ends.
+            let _ = self.shared.nudges.send(kept.account.appid.clone());
+        }
+    }
+
+    /// A snapshot that can sign: at once, or once the first renewal has brought a ticket.
+    ///
+    /// It waits only where waiting may help, which is while the first step runs. The fetch itself
+    /// goes on whether anybody waits for it or not.
+    ///
+    /// # Errors
+    /// There is no ticket, and what stands in the way.
+    pub async fn signable(
+        &self,
+        kept: &Kept,
+        patience: Duration,
+    ) -> Result<Arc<Snapshot>, Unavailable> {
+        let mut changes = kept.changed.subscribe();
+        let waiting = async {
+            loop {
+                let snapshot = kept.snapshot.load_full();
+                if snapshot.signer(self.shared.clock.moment()).is_some() {
+                    return Ok(snapshot);
+                }
+                self.nudge(kept);
+                if snapshot.tried || changes.changed().await.is_err() {
+                    return Err(snapshot);
+                }
+            }
+        };
+        match tokio::time::timeout(patience, waiting).await {
+            Ok(Ok(snapshot)) => Ok(snapshot),
+            Ok(Err(snapshot)) => Err(self.unavailable(&snapshot)),
+            Err(_) => Err(self.unavailable(&kept.snapshot())),
+        }
+    }
+
+    fn unavailable(&self, snapshot: &Snapshot) -> Unavailable {
+        let now = self.shared.clock.now();
+        let trouble = snapshot.trouble().cloned();
+        let wait = trouble
+            .as_ref()
+            .map_or(Duration::ZERO, |t| t.next_at.since(now));
+        Unavailable {
+            trouble,
+            retry_after: wait.clamp(Duration::from_secs(1), Duration::from_secs(3600)),
+        }
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper(…)")
+    }
+}
+
+/// The task that watches over the accounts.
+pub struct Queue {
+    shared: Arc<Shared>,
+    nudged: mpsc::UnboundedReceiver<AppId>,
+}
+
+impl Queue {
+    /// Renews until `stop` is cancelled; then lets running steps end, and returns.
+    pub async fn run(self, stop: CancellationToken) {
+        queue::run(self.shared, self.nudged, stop).await;
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Queue(…)")
+    }
+}
+
+/// The accounts by their AppIDs.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    by_appid: HashMap<AppId, Arc<Kept>>,
+    page_hosts: PageHosts,
+}
+
+impl Accounts {
+    fn new(accounts: Vec<Account>) -> Self {
+        let mut all = Self::default();
+        for account in accounts {
+            all.page_hosts.extend(&account.page_hosts);
+            all.by_appid
+                .insert(account.appid.clone(), Arc::new(Kept::new(account)));
+        }
+        all
+    }
+
+    /// The account of `appid`.
+    pub fn get(&self, appid: &str) -> Option<&Arc<Kept>> {
+        self.by_appid.get(appid)
+    }
+
+    /// The only account, if there is exactly one.
+    pub fn only(&self) -> Option<&Arc<Kept>> {
+        self.by_appid
+            .values()
+            .next()
+            .filter(|_| self.by_appid.len() == 1)
+    }
+
+    /// All accounts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Kept>> {
+        self.by_appid.values()
+    }
+
+    /// The page hosts of all accounts together.
+    pub const fn page_hosts(&self) -> &PageHosts {
+        &self.page_hosts
+    }
+}
+
+/// An account and what is known of its credentials.
+pub struct Kept {
+    /// The account.
+    pub account: Account,
+    /// Written by the account's step, of which there is one at a time; read by anyone.
+    snapshot: ArcSwap<Snapshot>,
+    /// Tells those who wait that `snapshot` is another one.
+    changed: watch::Sender<()>,
+    /// What the account's step knows; only a step takes this lock.
+    memory: Mutex<Memory>,
+    /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
+    nudged: AtomicBool,
+}
+
+#[derive(Default)]
+struct Memory {
+    token: Local,
+    ticket: Local,
+}
+
+impl Kept {
+    fn new(account: Account) -> Self {
+        Self {
+            account,
+            snapshot: ArcSwap::default(),
+            changed: watch::Sender::new(()),
+            memory: Mutex::default(),
+            nudged: AtomicBool::new(false),
+        }
+    }
+
+    /// What readers may use now.
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Publishes a changed snapshot. Only the account's step calls this.
+    fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        change(&mut next);
+        self.snapshot.store(Arc::new(next));
+        self.changed.send_replace(());
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({})", self.account.appid)
+    }
+}
+
+/// What readers may use of an account at one point in time. Value and end of a credential always
+/// belong together here.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    token: Option<Served>,
+    ticket: Option<Served>,
+    /// Prepared from the ticket above.
+    signer: Option<Signer>,
+    token_trouble: Option<Trouble>,
+    ticket_trouble: Option<Trouble>,
+    /// Whether a step has come to its end, with or without a credential.
+    tried: bool,
+}
+
+/// A credential that readers may use.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The credential.
+    pub credential: Credential,
+    /// When to stop using it, on either clock.
+    pub until: Moment,
+}
+
+impl Served {
+    fn at(served: Option<&Self>, now: Moment) -> Option<&Self> {
+        served.filter(|served| now.wall < served.until.wall && now.boot < served.until.boot)
+    }
+}
+
+impl Snapshot {
+    /// What signs pages, while the ticket is good.
+    pub fn signer(&self, now: Moment) -> Option<&Signer> {
+        self.ticket(now).and(self.signer.as_ref())
+    }
+
+    /// The access_token, while it is good.
+    pub fn token(&self, now: Moment) -> Option<&Served> {
+        Served::at(self.token.as_ref(), now)
+    }
+
+    /// The jsapi_ticket, while it is good.
+    pub fn ticket(&self, now: Moment) -> Option<&Served> {
+        Served::at(self.ticket.as_ref(), now)
+    }
+
+    /// What stands in the way of a new token or, that being fine, of a new ticket.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.token_trouble.as_ref().or(self.ticket_trouble.as_ref())
+    }
+
+    const fn slots(&mut self, kind: Kind) -> (&mut Option<Served>, &mut Option<Trouble>) {
+        match kind {
+            Kind::AccessToken => (&mut self.token, &mut self.token_trouble),
+            Kind::JsapiTicket => (&mut self.ticket, &mut self.ticket_trouble),
+        }
+    }
+}
+
+/// Why a renewal failed the last time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// What it means for the next try.
+    pub class: Class,
+    /// What happened, in one line.
+    pub what: String,
+    /// WeChat's errcode, if it gave one.
+    pub errcode: Option<i64>,
+    /// WeChat's errmsg, if it gave one.
+    pub errmsg: Option<String>,
+    /// What a human can do about it, if anything.
+    pub remedy: Option<&'static str>,
+    /// No call to WeChat before this.
+    pub next_at: Timestamp,
+}
+
+impl Trouble {
+    fn new(error: &UpstreamError, next_at: Timestamp) -> Self {
+        Self {
+            class: error.class(),
+            what: error.to_string(),
+            errcode: error.errcode(),
+            errmsg: error.errmsg().map(str::to_owned),
+            remedy: error.remedy(),
+            next_at,
+        }
+    }
+
+    /// What is known of a failure before this process began.
+    fn remembered(backoff: &Backoff) -> Self {
+        Self {
+            class: backoff.class,
+            what: match backoff.errcode {
+                Some(errcode) => format!("WeChat answered errcode {errcode}"),
+                None => "WeChat could not be reached".to_owned(),
+            },
+            errcode: backoff.errcode,
+            errmsg: None,
+            remedy: None,
+            next_at: backoff.next_at,
+        }
+    }
+}
+
+/// There is no credential to serve.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unavailable {
+    /// What stands in the way, if it is known.
+    pub trouble: Option<Trouble>,
+    /// When it is worth asking again.
+    pub retry_after: Duration,
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,319 @@
+//! When a credential is renewed and how long it is served: the differences between the kinds.
+//!
+//! Everything here is arithmetic on stored times, so that all nodes agree.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::account::{AppId, TokenApi};
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind, Phase};
+use crate::store::Record;
+use crate::upstream::Api;
+
+/// How a credential is renewed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Policy {
+    /// Each fetch issues a new token and gives the former one 5 minutes more
+    /// (<https://developers.weixin.qq.com/doc/oplatform/developers/dev/AccessToken.html>).
+    ClassicToken,
+    /// A fetch returns the same token until its last 5 minutes
+    /// (<https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken.html>).
+    StableToken,
+    /// A fetch returns the same ticket to everyone and always names a life of 7200 seconds, so
+    /// it is asked for again and again to see when it changes.
+    Ticket,
+}
+
+/// The life that the windows below are made for.
+const FULL_LIFE: Duration = Duration::from_secs(7200);
+
+/// Shorter lives than this have their windows shortened in proportion.
+const SHORT_LIFE: Duration = Duration::from_secs(900);
+
+/// No two successful fetches of a credential lie closer together than this.
+pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a classic token is served after a fetch that may have superseded it. WeChat gives it
+/// 300 seconds.
+const STRAYED_LIFE: Duration = Duration::from_secs(280);
+
+/// How often the ticket is asked for, and how often it should have been confirmed.
+const TICKET_POLL: Duration = Duration::from_secs(300);
+const TICKET_URGENT: Duration = Duration::from_secs(600);
+const TICKET_ALARM: Duration = Duration::from_secs(1200);
+
+/// A ticket that WeChat has just confirmed is served past the end it had by its age.
+const TICKET_TRUST: Duration = Duration::from_secs(600);
+
+impl Policy {
+    /// The policy for `kind` with an account of `token_api`.
+    pub const fn of(kind: Kind, token_api: TokenApi) -> Self {
+        match (kind, token_api) {
+            (Kind::AccessToken, TokenApi::Classic) => Self::ClassicToken,
+            (Kind::AccessToken, TokenApi::Stable) => Self::StableToken,
+            (Kind::JsapiTicket, _) => Self::Ticket,
+        }
+    }
+
+    /// Whether a fetch can invalidate what an earlier one brought, so that a fetch whose answer
+    /// nobody holds matters.
+    pub const fn counts_strays(self) -> bool {
+        matches!(self, Self::ClassicToken)
+    }
+
+    /// The call that fetches it.
+    pub const fn api(self) -> Api {
+        match self {
+            Self::ClassicToken => Api::Token,
+            Self::StableToken => Api::StableToken,
+            Self::Ticket => Api::GetTicket,
+        }
+    }
+
+    /// WeChat's daily quota of the call
+    /// (<https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html>).
+    pub const fn daily_quota(self) -> u32 {
+        match self {
+            Self::ClassicToken => 2_000,
+            Self::StableToken => 500_000,
+            Self::Ticket => 10_000,
+        }
+    }
+
+    /// When the credential of `record` should be replaced or, for a ticket, asked for again.
+    pub fn due_at(self, appid: &AppId, credential: &Credential) -> Timestamp {
+        let due = match self {
+            Self::ClassicToken => {
+                let life = self.life(credential);
+                let spread = (life / 24).mul_f64(spread(appid, credential.generation));
+                let early = credential.expires_at.before(self.margin(credential, 600));
+                (credential.confirmed_at + life * 2 / 3 + spread).min(early)
+            }
+            // Not shortened with a short life: what is named here is often a remainder.
+            Self::StableToken => credential.expires_at.before(Duration::from_secs(290)),
+            Self::Ticket => {
+                let poll = self.shortened(credential, TICKET_POLL);
+                let spread = 0.9 + 0.2 * spread(appid, credential.confirmed_at.as_millis() as u64);
+                credential.confirmed_at + poll.mul_f64(spread)
+            }
+        };
+        due.max(credential.confirmed_at + MIN_INTERVAL)
+    }
+
+    fn urgent_at(self, credential: &Credential) -> Timestamp {
+        match self {
+            Self::ClassicToken => credential.expires_at.before(self.margin(credential, 600)),
+            Self::StableToken => credential.expires_at.before(self.margin(credential, 200)),
+            Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_URGENT),
+        }
+    }
+
+    fn alarm_at(self, credential: &Credential) -> Timestamp {
+        match self {
+            Self::ClassicToken => credential.expires_at.before(self.margin(credential, 300)),
+            Self::StableToken => credential.expires_at.before(self.margin(credential, 100)),
+            Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_ALARM),
+        }
+    }
+
+    /// When the credential of `record` is no longer served.
+    pub fn served_until(self, record: &Record) -> Option<Timestamp> {
+        let credential = record.credential.as_ref()?;
+        let margin = self.margin(credential, 5);
+        let end = match self {
+            Self::ClassicToken | Self::StableToken => credential.expires_at.before(margin),
+            Self::Ticket => {
+                let by_age = credential.expires_at.before(self.margin(credential, 30));
+                let by_word = (credential.confirmed_at + TICKET_TRUST)
+                    .min(credential.claimed_until.before(margin));
+                by_age.max(by_word)
+            }
+        };
+        let strayed = record
+            .strayed_at
+            .filter(|_| self.counts_strays() && record.strays > record.settled)
+            .map(|at| at + STRAYED_LIFE);
+        Some(strayed.map_or(end, |strayed| end.min(strayed)))
+    }
+
+    /// How badly a new credential is needed; an absent one counts as expired.
+    pub fn phase(self, appid: &AppId, record: &Record, now: Timestamp) -> Phase {
+        let (Some(credential), Some(served_until)) =
+            (record.credential.as_ref(), self.served_until(record))
+        else {
+            return Phase::Expired;
+        };
+        if now >= served_until {
+            Phase::Expired
+        } else if now >= self.alarm_at(credential) {
+            Phase::Alarm
+        } else if now >= self.urgent_at(credential) {
+            Phase::Urgent
+        } else if now >= self.due_at(appid, credential) {
+            Phase::Due
+        } else {
+            Phase::Fresh
+        }
+    }
+
+    /// The life from which windows are measured.
+    fn life(self, credential: &Credential) -> Duration {
+        let start = match self {
+            Self::ClassicToken | Self::StableToken => credential.confirmed_at,
+            Self::Ticket => credential.first_seen,
+        };
+        credential.expires_at.since(start)
+    }
+
+    fn margin(self, credential: &Credential, seconds: u64) -> Duration {
+        self.shortened(credential, Duration::from_secs(seconds))
+    }
+
+    /// A window for a full life, shortened in proportion for a short one.
+    fn shortened(self, credential: &Credential, window: Duration) -> Duration {
+        let life = self.life(credential);
+        if life < SHORT_LIFE {
+            window.mul_f64(life.as_secs_f64() / FULL_LIFE.as_secs_f64())
+        } else {
+            window
+        }
+    }
+}
+
+/// A number in [0, 1) that all nodes agree on, to keep accounts from being due all at once.
+fn spread(appid: &AppId, salt: u64) -> f64 {
+    let mut hash = Sha256::new();
+    hash.update(appid.as_str());
+    hash.update(salt.to_be_bytes());
+    let digest = hash.finalize();
+    f64::from(u32::from_be_bytes([
+        digest[0], digest[1], digest[2], digest[3],
+    ])) / 2f64.powi(32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Secret;
+
+    const T0: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn appid() -> AppId {
+        "wx0123456789abcdef".parse().unwrap()
+    }
+
+    fn record(life: u64) -> Record {
+        let end = T0 + Duration::from_secs(life);
+        Record {
+            credential: Some(Credential {
+                value: Secret::new("v"),
+                generation: 1,
+                first_seen: T0,
+                confirmed_at: T0,
+                expires_at: end,
+                claimed_until: end,
+            }),
+            ..Record::default()
+        }
+    }
+
+    /// The seconds after T0 at which the phases begin: due, urgent, alarm, expired.
+    fn windows(policy: Policy, life: u64) -> [Option<u64>; 4] {
+        let record = record(life);
+        [Phase::Due, Phase::Urgent, Phase::Alarm, Phase::Expired].map(|phase| {
+            (0..=life + 700).find(|age| {
+                policy.phase(&appid(), &record, T0 + Duration::from_secs(*age)) >= phase
+            })
+        })
+    }
+
+    #[test]
+    fn a_classic_token_is_due_at_two_thirds_of_its_life() {
+        let [due, urgent, alarm, expired] = windows(Policy::ClassicToken, 7200);
+        assert!((4800..=5100).contains(&due.unwrap()), "{due:?}");
+        assert_eq!(
+            [urgent, alarm, expired],
+            [Some(6600), Some(6900), Some(7195)]
+        );
+    }
+
+    #[test]
+    fn a_stable_token_is_due_when_wechat_issues_the_next_one() {
+        let windows = windows(Policy::StableToken, 7200);
+        assert_eq!(windows, [Some(6910), Some(7000), Some(7100), Some(7195)]);
+    }
+
+    #[test]
+    fn a_remainder_of_a_stable_token_is_due_at_the_same_point_of_its_life() {
+        let [due, ..] = windows(Policy::StableToken, 1200);
+        assert_eq!(due, Some(910));
+    }
+
+    #[test]
+    fn a_ticket_is_asked_for_every_five_minutes_and_served_for_its_age() {
+        let [due, urgent, alarm, expired] = windows(Policy::Ticket, 7200);
+        assert!((270..=330).contains(&due.unwrap()), "{due:?}");
+        assert_eq!(
+            [urgent, alarm, expired],
+            [Some(600), Some(1200), Some(7170)]
+        );
+    }
+
+    #[test]
+    fn a_ticket_that_was_just_confirmed_outlives_its_age() {
+        let mut record = record(7200);
+        let credential = record.credential.as_mut().unwrap();
+        credential.confirmed_at = T0 + Duration::from_secs(7100);
+        credential.claimed_until = credential.confirmed_at + FULL_LIFE;
+        let end = Policy::Ticket.served_until(&record).unwrap();
+        assert_eq!(end.since(T0).as_secs(), 7700);
+
+        // Not so if WeChat names what really remains.
+        record.credential.as_mut().unwrap().claimed_until = T0 + FULL_LIFE;
+        let end = Policy::Ticket.served_until(&record).unwrap();
+        assert_eq!(end.since(T0).as_secs(), 7195);
+    }
+
+    #[test]
+    fn a_short_life_has_short_windows_but_is_not_renewed_twice_in_thirty_seconds() {
+        let [due, urgent, _, expired] = windows(Policy::ClassicToken, 600);
+        assert!((400..=425).contains(&due.unwrap()), "{due:?}");
+        assert_eq!([urgent, expired], [Some(550), Some(600)]);
+        for policy in [Policy::ClassicToken, Policy::StableToken, Policy::Ticket] {
+            let record = record(60);
+            let due = policy.due_at(&appid(), record.credential.as_ref().unwrap());
+            assert!(due >= T0 + MIN_INTERVAL, "{policy:?}");
+            assert!(due < policy.served_until(&record).unwrap(), "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn a_stray_ends_the_life_of_a_classic_token_and_of_no_other() {
+        let mut record = record(7200);
+        record.strays = 1;
+        record.strayed_at = Some(T0 + Duration::from_secs(1000));
+        let end = Policy::ClassicToken.served_until(&record).unwrap();
+        assert_eq!(end.since(T0).as_secs(), 1280);
+        let end = Policy::StableToken.served_until(&record).unwrap();
+        assert_eq!(end.since(T0).as_secs(), 7195);
+        record.settled = 1;
+        let end = Policy::ClassicToken.served_until(&record).unwrap();
+        assert_eq!(end.since(T0).as_secs(), 7195);
+    }
+
+    #[test]
+    fn all_nodes_agree_on_the_spread_and_accounts_differ() {
+        let due = |appid: &str, generation| {
+            let mut record = record(7200);
+            let credential = record.credential.as_mut().unwrap();
+            credential.generation = generation;
+            Policy::ClassicToken.due_at(&appid.parse().unwrap(), credential)
+        };
+        let (a, b) = ("wx0123456789abcdef", "wx0123456789abcdee");
+        assert_eq!(due(a, 1), due(a, 1));
+        assert_ne!(due(a, 1), due(b, 1));
+        assert_ne!(due(a, 1), due(a, 2));
+    }
+}

@@ -1,0 +1,457 @@
+//! The rules by which nodes share one credential, as pure functions over its [`Record`].
+//!
+//! The difficulty is the classic token: each fetch takes the life of the token before it, so a
+//! fetch whose answer nobody holds (it timed out, its node crashed, its lease was lost) leaves
+//! everybody with a token that is about to die. Such a fetch is a *stray*. Strays are counted in
+//! the record, and settled by a fetch that began after they were counted. A flag would not do: a
+//! fetch that began before the stray must not clear it.
+
+use std::time::Duration;
+
+use super::backoff;
+use super::policy::{MIN_INTERVAL, Policy};
+use crate::account::AppId;
+use crate::clock::{Moment, Timestamp};
+use crate::credential::{Credential, Fingerprint, Phase};
+use crate::store::{Attempt, Calls, Lease, Record};
+use crate::upstream::{Class, Issued, UpstreamError};
+
+/// How long a lease lasts.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// A request is sent only while so much of the lease remains.
+pub(super) const LEASE_NEEDED_TO_SEND: Duration = Duration::from_secs(15);
+
+/// How often a foreign lease is looked at.
+const LEASE_POLL: Duration = Duration::from_secs(2);
+
+/// A stored time further ahead than this was written under another clock.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// The longest believable life of a stored credential.
+const LONGEST_LIFE: Duration = Duration::from_secs(7300);
+
+/// How long a credential with unbelievable times is served.
+const DISTRUSTED_LIFE: Duration = Duration::from_secs(600);
+
+/// Renewals of a credential that WeChat rejected: their distance and their number a day.
+const REJECTED_INTERVAL: Duration = Duration::from_secs(60);
+const REJECTED_A_DAY: u32 = 50;
+
+/// Fetches a day that only make sure that no stray took the credential's life.
+const CONFIRMING_A_DAY: u32 = 10;
+
+/// What a node remembers about a credential between two steps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Local {
+    /// The record as this node last saw or wrote it. Readers are served from it, and it stands
+    /// in for the store while that cannot be reached.
+    pub(super) record: Record,
+    /// When the credential in `record` came here, on both clocks.
+    anchor: Option<Moment>,
+    /// A stray of this node, and when it was sent, that the store does not count yet.
+    owed: Option<Timestamp>,
+    /// The store's count of strays when this node last raised it. A store that went back in
+    /// time has forgotten it.
+    raised: Option<u64>,
+    /// The lease under which the credential was fetched, while the store does not hold it.
+    uncommitted: Option<Attempt>,
+    /// A lease of this node under which nothing was sent.
+    unsent: Option<Attempt>,
+    /// The generation that WeChat has rejected.
+    rejected: Option<u64>,
+    /// The wait of a backoff whose reason is gone.
+    pardoned: Option<Timestamp>,
+}
+
+/// Why WeChat is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// The credential is due.
+    Renewal,
+    /// A stray may have superseded it.
+    Confirmation,
+    /// WeChat has rejected it.
+    Rejection,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Plan {
+    /// Nothing before then.
+    Wait(Timestamp),
+    /// Take the lease and call WeChat.
+    Fetch(Purpose),
+}
+
+impl Local {
+    /// The later of what the two clocks say: a wall clock that was set back does not make a
+    /// credential younger.
+    pub(super) fn latest(&self, now: Moment) -> Timestamp {
+        self.anchor.map_or(now.wall, |anchor| {
+            now.wall
+                .max(anchor.wall + now.boot.saturating_sub(anchor.boot))
+        })
+    }
+
+    /// When readers are to stop using the credential, on both clocks.
+    pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
+        let wall = policy.served_until(&self.record)?;
+        let anchor = self.anchor?;
+        Some(Moment {
+            wall,
+            boot: anchor.boot + wall.since(anchor.wall),
+        })
+    }
+
+    /// Takes `record` as what the store holds now.
+    pub(super) fn saw(&mut self, record: Record, now: Moment) {
+        let times = |record: &Record| {
+            let credential = record.credential.as_ref()?;
+            Some((credential.generation, credential.confirmed_at))
+        };
+        if times(&record) != times(&self.record) || self.anchor.is_none() {
+            self.anchor = Some(now);
+        }
+        if record.credential.is_some() {
+            self.uncommitted = None;
+        }
+        self.record = record;
+    }
+
+    /// Notes that WeChat has rejected the credential of `generation`.
+    pub(super) const fn reject(&mut self, generation: u64) {
+        self.rejected = Some(generation);
+    }
+
+    /// Notes that the token behind a rejection was replaced: the wait for it is over.
+    pub(super) fn forget_rejection(&mut self) {
+        if let Some(backoff) = &self.record.backoff
+            && backoff.class == Class::TokenRejected
+        {
+            self.pardoned = Some(backoff.next_at);
+        }
+    }
+
+    /// Notes that nothing was sent under the lease of `attempt`.
+    pub(super) const fn gave_up(&mut self, attempt: Attempt) {
+        self.unsent = Some(attempt);
+    }
+
+    /// Notes a stray that was sent at `sent_at` and that the store could not be told of.
+    pub(super) fn owes(&mut self, policy: Policy, sent_at: Timestamp) {
+        if policy.counts_strays() {
+            self.owed = Some(self.owed.map_or(sent_at, |owed| owed.min(sent_at)));
+            stray(&mut self.record, sent_at);
+        }
+    }
+
+    /// Notes a stray that the store counts as number `strays`.
+    pub(super) fn counted(&mut self, strays: u64) {
+        self.raised = Some(self.raised.unwrap_or_default().max(strays));
+    }
+
+    /// Holds what was fetched under `attempt` though the store could not be told.
+    pub(super) fn hold(&mut self, record: Record, attempt: Attempt, now: Moment) {
+        self.saw(record, now);
+        self.uncommitted = Some(attempt);
+    }
+}
+
+/// Compares what the store holds with what this node knows. Returns what must be written first,
+/// or `None` when the store's record stands.
+pub(super) fn reconcile(
+    policy: Policy,
+    stored: &Record,
+    local: &mut Local,
+    now: Moment,
+) -> Option<Record> {
+    if let Some(known) = local.raised
+        && stored.settled >= known
+    {
+        local.raised = None;
+    }
+    let mut next = stored.clone();
+    match (&local.record.credential, &stored.credential) {
+        (Some(mine), theirs)
+            if theirs
+                .as_ref()
+                .is_none_or(|t| t.generation < mine.generation) =>
+        {
+            let lease = stored.lease.as_ref();
+            next.credential = Some(mine.clone());
+            if let Some(lease) = lease.filter(|lease| Some(lease.attempt) == local.uncommitted) {
+                // The store was away when this was to be committed, and nobody came in between.
+                settle(&mut next, lease.strays_seen, mine.confirmed_at);
+                next.lease = None;
+            } else if policy.counts_strays() {
+                // The store went back in time, and what it forgot besides is not known.
+                stray(&mut next, now.wall);
+                local.counted(next.strays);
+            }
+        }
+        (Some(mine), Some(theirs)) if theirs.generation == mine.generation => {
+            if theirs.value != mine.value {
+                if policy.counts_strays() {
+                    stray(&mut next, now.wall);
+                    local.counted(next.strays);
+                }
+                // Theirs is what the others serve: it is taken, with the stray counted.
+                local.record.credential = None;
+            } else if theirs.confirmed_at < mine.confirmed_at {
+                next.credential = Some(mine.clone());
+            }
+        }
+        _ => {}
+    }
+    if let Some(sent_at) = local.owed.take() {
+        stray(&mut next, sent_at);
+        local.counted(next.strays);
+    }
+    if let Some(known) = local.raised
+        && next.strays < known
+    {
+        next.strays = known;
+        next.strayed_at.get_or_insert(now.wall);
+    }
+    if let Some(credential) = &next.credential {
+        next.credential = Some(believable(credential, now.wall));
+    }
+    (next != *stored).then_some(next)
+}
+
+/// What to do about the record, which has been reconciled.
+pub(super) fn plan(
+    policy: Policy,
+    appid: &AppId,
+    secret: Fingerprint,
+    local: &Local,
+    now: Moment,
+) -> Plan {
+    let record = &local.record;
+    let latest = local.latest(now);
+    let phase = policy.phase(appid, record, latest);
+    let calls = record.calls.on_day_of(now.wall);
+    let generation = record.credential.as_ref().map(|c| c.generation);
+    let due_at = record
+        .credential
+        .as_ref()
+        .map_or(latest, |credential| policy.due_at(appid, credential));
+    let rejected = generation.is_some() && local.rejected == generation;
+    let strayed = policy.counts_strays() && record.strays > record.settled;
+
+    let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
+        (Purpose::Rejection, REJECTED_INTERVAL)
+    } else if phase > Phase::Fresh {
+        (Purpose::Renewal, MIN_INTERVAL)
+    } else if strayed && calls.confirming < CONFIRMING_A_DAY {
+        (Purpose::Confirmation, MIN_INTERVAL)
+    } else {
+        let expires = policy.served_until(record).unwrap_or(due_at);
+        return Plan::Wait(in_wall_time(due_at.min(expires), latest, now));
+    };
+    let mut not_before = now.wall;
+    if let Some(credential) = &record.credential {
+        let earliest = credential.confirmed_at + interval;
+        not_before = not_before.max(in_wall_time(earliest, latest, now));
+    }
+    if let Some(lease) = &record.lease
+        && is_live(lease, now.wall)
+        && local.unsent != Some(lease.attempt)
+    {
+        not_before = not_before.max(lease.until.min(now.wall + LEASE_POLL));
+    }
+    if let Some(backoff) = &record.backoff
+        && backoff.secret == secret
+        && local.pardoned != Some(backoff.next_at)
+        && backoff.next_at <= now.wall + backoff::LONGEST
+    {
+        not_before = not_before.max(backoff.next_at);
+    }
+    // A quarter of WeChat's quota for what can wait, another one for what cannot.
+    let quarters = if phase < Phase::Urgent { 1 } else { 2 };
+    if calls.total >= policy.daily_quota() / 4 * quarters {
+        not_before = not_before.max(now.wall + Duration::from_secs(600));
+    }
+    if not_before > now.wall {
+        Plan::Wait(not_before)
+    } else {
+        Plan::Fetch(purpose)
+    }
+}
+
+/// The record with a lease for `attempt`.
+pub(super) fn take_lease(
+    policy: Policy,
+    local: &Local,
+    purpose: Purpose,
+    attempt: Attempt,
+    holder: &str,
+    now: Timestamp,
+) -> Record {
+    let mut next = local.record.clone();
+    if let Some(old) = next.lease.take()
+        && policy.counts_strays()
+        && local.unsent != Some(old.attempt)
+    {
+        // Its holder may have sent and died.
+        stray(&mut next, old.acquired_at);
+    }
+    next.lease = Some(Lease {
+        attempt,
+        holder: holder.to_owned(),
+        acquired_at: now,
+        until: now + LEASE,
+        strays_seen: next.strays,
+    });
+    next.calls = next.calls.on_day_of(now);
+    next.calls.total += 1;
+    match purpose {
+        Purpose::Renewal => {}
+        Purpose::Confirmation => next.calls.confirming += 1,
+        Purpose::Rejection => next.calls.rejected += 1,
+    }
+    next
+}
+
+/// The record with what was fetched under `attempt`; `None` if the lease was lost meanwhile.
+pub(super) fn commit(
+    policy: Policy,
+    stored: &Record,
+    attempt: Attempt,
+    sent_at: Timestamp,
+    issued: &Issued,
+) -> Option<Record> {
+    let lease = stored.lease.as_ref().filter(|l| l.attempt == attempt)?;
+    let claimed_until = sent_at + issued.lifetime;
+    let credential = match &stored.credential {
+        Some(same) if same.value == issued.value => Credential {
+            confirmed_at: sent_at,
+            expires_at: match policy {
+                Policy::Ticket => same.expires_at.min(claimed_until),
+                Policy::ClassicToken | Policy::StableToken => claimed_until,
+            },
+            claimed_until,
+            ..same.clone()
+        },
+        former => Credential {
+            value: issued.value.clone(),
+            generation: former.as_ref().map_or(1, |former| former.generation + 1),
+            first_seen: sent_at,
+            confirmed_at: sent_at,
+            expires_at: claimed_until,
+            claimed_until,
+        },
+    };
+    let mut next = stored.clone();
+    next.credential = Some(credential);
+    next.lease = None;
+    next.backoff = None;
+    settle(&mut next, lease.strays_seen, sent_at);
+    Some(next)
+}
+
+/// The record after a fetch under `attempt` whose answer is not in it: the lease was lost, or
+/// the answer never came.
+pub(super) fn count_stray(stored: &Record, attempt: Attempt, sent_at: Timestamp) -> Record {
+    let mut next = stored.clone();
+    next.lease = next.lease.filter(|lease| lease.attempt != attempt);
+    stray(&mut next, sent_at);
+    next
+}
+
+/// The record after a failed fetch under `attempt`: the lease given back, the next try put off.
+pub(super) fn fail(
+    stored: &Record,
+    attempt: Attempt,
+    error: &UpstreamError,
+    secret: Fingerprint,
+    now: Timestamp,
+    chance: f64,
+) -> Record {
+    let mut next = stored.clone();
+    if next
+        .lease
+        .as_ref()
+        .is_some_and(|lease| lease.attempt == attempt)
+    {
+        next.lease = None;
+        next.backoff = Some(backoff::after(
+            next.backoff.as_ref(),
+            error,
+            secret,
+            now,
+            chance,
+        ));
+    }
+    next
+}
+
+/// The record without the lease of `attempt`, under which nothing was sent.
+pub(super) fn release(stored: &Record, attempt: Attempt) -> Record {
+    let mut next = stored.clone();
+    next.lease = next.lease.filter(|lease| lease.attempt != attempt);
+    next
+}
+
+fn stray(record: &mut Record, sent_at: Timestamp) {
+    if record.strays == record.settled {
+        record.strayed_at = None;
+    }
+    record.strays += 1;
+    record.strayed_at = Some(
+        record
+            .strayed_at
+            .map_or(sent_at, |first| first.min(sent_at)),
+    );
+}
+
+/// Settles the strays that were counted when the fetch sent at `sent_at` began.
+fn settle(record: &mut Record, strays_seen: u64, sent_at: Timestamp) {
+    record.settled = record.settled.max(strays_seen);
+    record.strayed_at = (record.strays > record.settled).then_some(sent_at);
+}
+
+/// A lease that ends later than any lease can was written under another clock.
+fn is_live(lease: &Lease, now: Timestamp) -> bool {
+    lease.until > now && lease.until <= now + LEASE + CLOCK_TOLERANCE
+}
+
+/// The credential with its times cut down if they cannot be: it is served for a short while and
+/// is due at once.
+fn believable(credential: &Credential, now: Timestamp) -> Credential {
+    let from_the_future = credential.confirmed_at > now + CLOCK_TOLERANCE;
+    let too_long = credential.expires_at > now + LONGEST_LIFE;
+    if !from_the_future && !too_long {
+        return credential.clone();
+    }
+    let end = now + DISTRUSTED_LIFE;
+    let long_ago = now.before(LONGEST_LIFE);
+    Credential {
+        first_seen: credential.first_seen.min(long_ago),
+        confirmed_at: long_ago,
+        expires_at: end,
+        claimed_until: end,
+        ..credential.clone()
+    }
+}
+
+/// A time on the clock of `latest`, on the wall clock.
+fn in_wall_time(at: Timestamp, latest: Timestamp, now: Moment) -> Timestamp {
+    now.wall + at.since(latest)
+}
+
+impl Calls {
+    /// The counts of the day that `now` belongs to. WeChat's days begin at midnight in UTC+8.
+    fn on_day_of(self, now: Timestamp) -> Self {
+        let day = backoff::day_in_china(now);
+        if self.day == day {
+            self
+        } else {
+            Self {
+                day,
+                ..Self::default()
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One timer for all accounts.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, TICK, millis, step};
+use crate::account::AppId;
+use crate::clock::{Moment, Timestamp};
+
+/// At the start, accounts are looked at this far apart, but all within [`START_SPREAD`].
+const START_DISTANCE: Duration = Duration::from_millis(10);
+const START_SPREAD: Duration = Duration::from_secs(10);
+
+/// When an account is looked at again after its step ended in a panic.
+const AFTER_PANIC: Duration = Duration::from_secs(30);
+
+/// The wall clock was set when it has moved so much more or less than the boot clock.
+const CLOCK_SET: Duration = Duration::from_secs(2);
+
+/// Everything here belongs to the one task that runs the queue.
+struct Queue {
+    shared: Arc<Shared>,
+    /// Accounts that wait, by the time on the boot clock at which they are due.
+    waiting: BTreeSet<(Duration, AppId)>,
+    slots: HashMap<AppId, Slot>,
+    steps: JoinSet<Timestamp>,
+    running: HashMap<Id, AppId>,
+    stop: CancellationToken,
+}
+
+/// What the queue knows about an account; it is in `waiting` or it runs.
+#[derive(Clone, Copy)]
+enum Slot {
+    Waiting(Duration),
+    Running { again: bool },
+}
+
+/// Runs steps until `stop`, then waits for those that run.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    mut nudged: mpsc::UnboundedReceiver<AppId>,
+    stop: CancellationToken,
+) {
+    let mut queue = Queue {
+        shared,
+        waiting: BTreeSet::new(),
+        slots: HashMap::new(),
+        steps: JoinSet::new(),
+        running: HashMap::new(),
+        stop: stop.clone(),
+    };
+    queue.fill();
+    let mut last = queue.shared.clock.moment();
+    loop {
+        let now = queue.shared.clock.moment();
+        queue.shared.beat.store(millis(now.boot), Ordering::Relaxed);
+        if clock_was_set(last, now) {
+            tracing::warn!("the wall clock was set: looking at all accounts");
+            queue.fill();
+        }
+        last = now;
+        queue.start_due(now);
+        let pause = queue
+            .waiting
+            .first()
+            .map_or(TICK, |(at, _)| at.saturating_sub(now.boot).min(TICK));
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(appid) = nudged.recv() => queue.nudge(appid),
+            Some(done) = queue.steps.join_next_with_id() => queue.finished(done),
+            () = queue.shared.clock.sleep(pause) => {}
+        }
+    }
+    while queue.steps.join_next().await.is_some() {}
+}
+
+impl Queue {
+    /// Has all accounts looked at, a little apart.
+    fn fill(&mut self) {
+        let now = self.shared.clock.moment().boot;
+        let accounts = self.shared.accounts.load_full();
+        let count = u32::try_from(accounts.iter().count()).unwrap_or(u32::MAX);
+        let distance = START_DISTANCE.min(START_SPREAD / count.max(1));
+        let mut at = now;
+        for kept in accounts.iter() {
+            self.wait(kept.account.appid.clone(), at);
+            at += distance;
+        }
+    }
+
+    fn wait(&mut self, appid: AppId, at: Duration) {
+        match self.slots.insert(appid.clone(), Slot::Waiting(at)) {
+            Some(Slot::Waiting(former)) => {
+                self.waiting.remove(&(former, appid.clone()));
+            }
+            Some(Slot::Running { .. }) => {
+                self.slots.insert(appid, Slot::Running { again: true });
+                return;
+            }
+            None => {}
+        }
+        self.waiting.insert((at, appid));
+    }
+
+    fn nudge(&mut self, appid: AppId) {
+        self.wait(appid, Duration::ZERO);
+    }
+
+    fn start_due(&mut self, now: Moment) {
+        while let Some((at, _)) = self.waiting.first()
+            && *at <= now.boot
+            && let Some((_, appid)) = self.waiting.pop_first()
+        {
+            let Some(kept) = self.shared.accounts.load().get(appid.as_str()).cloned() else {
+                self.slots.remove(&appid);
+                continue;
+            };
+            let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
+            let task = self
+                .steps
+                .spawn(async move { step::step(&shared, &kept, &stop).await });
+            self.running.insert(task.id(), appid.clone());
+            self.slots.insert(appid, Slot::Running { again: false });
+        }
+    }
+
+    fn finished(&mut self, done: Result<(Id, Timestamp), JoinError>) {
+        let now = self.shared.clock.moment();
+        let (id, at) = match done {
+            Ok((id, wake)) => (id, now.boot + wake.since(now.wall)),
+            Err(error) => {
+                tracing::error!(%error, "a renewal step ended in a panic; it runs again in 30 s");
+                (error.id(), now.boot + AFTER_PANIC)
+            }
+        };
+        let Some(appid) = self.running.remove(&id) else {
+            return;
+        };
+        let again = matches!(
+            self.slots.remove(&appid),
+            Some(Slot::Running { again: true })
+        );
+        self.wait(appid, if again { now.boot } else { at });
+    }
+}
+
+fn clock_was_set(last: Moment, now: Moment) -> bool {
+    let boot = now.boot.saturating_sub(last.boot);
+    let wall = now.wall.since(last.wall);
+    let back = last.wall.since(now.wall);
+    wall.abs_diff(boot) > CLOCK_SET || back > CLOCK_SET
+}

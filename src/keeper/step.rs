@@ -1,0 +1,388 @@
+//! One step of one account: its token, then its ticket.
+//!
+//! All decisions are made in [`super::protocol`]; here they are carried out.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio_util::sync::CancellationToken;
+
+use super::policy::Policy;
+use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Local, Plan, Purpose};
+use super::{Kept, Served, Shared, Trouble};
+use crate::clock::{Moment, Timestamp};
+use crate::credential::{Credential, Kind, Secret};
+use crate::signer::Signer;
+use crate::store::{Attempt, Key, Record, StoreError, Version};
+use crate::upstream::{Class, Issued, UpstreamError};
+
+/// A call to WeChat is given up after this.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When to look at the store again after it failed.
+const STORE_RETRY: Duration = Duration::from_secs(5);
+
+/// How often a step tries again after another node was faster, before it lets go for a moment.
+const CONFLICTS: usize = 16;
+const AFTER_CONFLICTS: Duration = Duration::from_secs(1);
+
+/// Looks at the account's credentials and renews what is due. Returns when to do so again.
+pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken) -> Timestamp {
+    kept.nudged
+        .store(false, std::sync::atomic::Ordering::Release);
+    let mut memory = kept.memory.lock().await;
+    let memory = &mut *memory;
+    let credential_of = |kind| Renewal {
+        shared,
+        kept,
+        stop,
+        policy: Policy::of(kind, kept.account.token_api),
+        key: Key {
+            appid: kept.account.appid.clone(),
+            kind,
+        },
+    };
+    let (token, ticket) = (
+        credential_of(Kind::AccessToken),
+        credential_of(Kind::JsapiTicket),
+    );
+    let mut wake = token.renew(&mut memory.token, None).await.0;
+    let mut tried_again = false;
+    while let Some(access) = token_in_use(shared, kept) {
+        let (ticket_wake, rejected) = ticket.renew(&mut memory.ticket, Some(&access)).await;
+        if !rejected || tried_again {
+            wake = wake.min(ticket_wake);
+            break;
+        }
+        // The ticket needs a token that WeChat accepts: renew that one first, then try once more.
+        memory.token.reject(access.generation);
+        wake = token.renew(&mut memory.token, None).await.0;
+        if token_in_use(shared, kept).is_none_or(|new| new.generation == access.generation) {
+            wake = wake.min(ticket_wake);
+            break;
+        }
+        memory.ticket.forget_rejection();
+        tried_again = true;
+    }
+    kept.publish(|snapshot| snapshot.tried = true);
+    wake
+}
+
+fn token_in_use(shared: &Shared, kept: &Kept) -> Option<Credential> {
+    let now = shared.clock.moment();
+    kept.snapshot()
+        .token(now)
+        .map(|served| served.credential.clone())
+}
+
+/// One credential of one account during a step.
+struct Renewal<'a> {
+    shared: &'a Shared,
+    kept: &'a Kept,
+    stop: &'a CancellationToken,
+    policy: Policy,
+    key: Key,
+}
+
+/// What the store said about the record that was decided upon.
+enum Base {
+    /// The store holds it as this version.
+    Stored(Version),
+    /// The store cannot be reached, and the credential can be renewed without it.
+    Alone,
+}
+
+/// The right to send one request.
+struct Lease {
+    attempt: Attempt,
+    base: Base,
+}
+
+impl Renewal<'_> {
+    /// Brings the credential up to date. Returns when to look again, and whether WeChat rejected
+    /// the token that was sent along.
+    async fn renew(&self, local: &mut Local, token: Option<&Credential>) -> (Timestamp, bool) {
+        for _ in 0..CONFLICTS {
+            let base = match self.read(local).await {
+                Ok(Some(base)) => base,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.report_store(&error);
+                    self.publish(local);
+                    if !self.can_go_alone() {
+                        return (self.shared.clock.now() + STORE_RETRY, false);
+                    }
+                    Base::Alone
+                }
+            };
+            self.publish(local);
+            let now = self.shared.clock.moment();
+            let secret = self.kept.account.secret.fingerprint();
+            let plan = protocol::plan(self.policy, &self.key.appid, secret, local, now);
+            let purpose = match plan {
+                Plan::Fetch(purpose) if !self.stop.is_cancelled() => purpose,
+                Plan::Fetch(_) => return (now.wall + STORE_RETRY, false),
+                Plan::Wait(until) => return (self.wake_at(until, now, &base), false),
+            };
+            let _permit = self.shared.pace.permit().await;
+            match self.take_lease(local, base, purpose).await {
+                Ok(Some(lease)) => {
+                    if self.fetch(local, lease, token).await {
+                        return (self.shared.clock.now() + STORE_RETRY, true);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.report_store(&error);
+                    return (self.shared.clock.now() + STORE_RETRY, false);
+                }
+            }
+        }
+        (self.shared.clock.now() + AFTER_CONFLICTS, false)
+    }
+
+    /// Loads the record and sets right what must be; `None` if another node was faster.
+    async fn read(&self, local: &mut Local) -> Result<Option<Base>, StoreError> {
+        let (stored, version) = self.shared.store.load(&self.key).await?;
+        let now = self.shared.clock.moment();
+        let Some(mended) = protocol::reconcile(self.policy, &stored, local, now) else {
+            local.saw(stored, now);
+            return Ok(Some(Base::Stored(version)));
+        };
+        let swapped = self.shared.store.swap(&self.key, version, &mended).await?;
+        Ok(swapped.map(|version| {
+            local.saw(mended, now);
+            Base::Stored(version)
+        }))
+    }
+
+    /// Takes the lease; `None` if another node was faster or too little of it remains.
+    async fn take_lease(
+        &self,
+        local: &mut Local,
+        base: Base,
+        purpose: Purpose,
+    ) -> Result<Option<Lease>, StoreError> {
+        let before = self.shared.clock.moment();
+        let attempt = Attempt::random();
+        let node = &self.shared.node;
+        let record = protocol::take_lease(self.policy, local, purpose, attempt, node, before.wall);
+        let base = match base {
+            Base::Alone => Base::Alone,
+            Base::Stored(version) => {
+                match self.shared.store.swap(&self.key, version, &record).await {
+                    Ok(Some(version)) => Base::Stored(version),
+                    Ok(None) => return Ok(None),
+                    Err(error) => {
+                        local.gave_up(attempt);
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        local.saw(record, before);
+        let held = self.shared.clock.moment().boot.saturating_sub(before.boot);
+        if held + LEASE_NEEDED_TO_SEND > LEASE || self.stop.is_cancelled() {
+            local.gave_up(attempt);
+            self.write(local, |stored| protocol::release(stored, attempt))
+                .await?;
+            return Ok(None);
+        }
+        Ok(Some(Lease { attempt, base }))
+    }
+
+    /// Calls WeChat and writes down what came of it. Says whether WeChat rejected the token.
+    async fn fetch(&self, local: &mut Local, lease: Lease, token: Option<&Credential>) -> bool {
+        let sent = self.shared.clock.moment();
+        match self.call(token.map(|token| &token.value)).await {
+            Ok(issued) => {
+                self.commit(local, &lease, sent, &issued).await;
+                false
+            }
+            Err(error) => {
+                self.fail(local, lease.attempt, sent.wall, &error).await;
+                error.class() == Class::TokenRejected
+            }
+        }
+    }
+
+    async fn call(&self, token: Option<&Secret>) -> Result<Issued, UpstreamError> {
+        let account = &self.kept.account;
+        let call = match token {
+            None => self.shared.upstream.fetch_token(account),
+            Some(token) => self.shared.upstream.fetch_ticket(account, token),
+        };
+        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            Ok(answer) => answer,
+            Err(_) => Err(UpstreamError::timed_out(self.policy.api())),
+        }
+    }
+
+    /// Stores what was fetched. If the store cannot be reached it is kept and served from memory,
+    /// and stored when the store is back.
+    async fn commit(&self, local: &mut Local, lease: &Lease, sent: Moment, issued: &Issued) {
+        let attempt = lease.attempt;
+        let in_memory = |local: &Local| {
+            protocol::commit(self.policy, &local.record, attempt, sent.wall, issued)
+        };
+        let mut lost = false;
+        let written = match lease.base {
+            Base::Alone => Err(StoreError("it could not be reached before".to_owned())),
+            Base::Stored(_) => {
+                self.write(local, |stored| {
+                    let record = protocol::commit(self.policy, stored, attempt, sent.wall, issued);
+                    lost = record.is_none();
+                    record.unwrap_or_else(|| self.with_stray(stored, attempt, sent.wall))
+                })
+                .await
+            }
+        };
+        match written {
+            Ok(()) if lost => {
+                local.counted(local.record.strays);
+                tracing::warn!(
+                    key = %self.key, fingerprint = %issued.value.fingerprint(),
+                    "the lease was lost while WeChat was being asked: the answer is not used"
+                );
+                return;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.report_store(&error);
+                if let Some(record) = in_memory(local) {
+                    local.hold(record, attempt, sent);
+                } else {
+                    local.owes(self.policy, sent.wall);
+                }
+            }
+        }
+        self.publish(local);
+        tracing::info!(
+            key = %self.key,
+            generation = local.record.credential.as_ref().map(|c| c.generation),
+            fingerprint = %issued.value.fingerprint(),
+            expires_in = issued.lifetime.as_secs(),
+            "renewed"
+        );
+    }
+
+    /// Writes the failure down and says so.
+    async fn fail(
+        &self,
+        local: &mut Local,
+        attempt: Attempt,
+        sent_at: Timestamp,
+        error: &UpstreamError,
+    ) {
+        let now = self.shared.clock.now();
+        let secret = self.kept.account.secret.fingerprint();
+        let chance = rand::rng().random::<f64>();
+        let strayed = error.class() == Class::Ambiguous;
+        let failed = |stored: &Record| {
+            let next = protocol::fail(stored, attempt, error, secret, now, chance);
+            if strayed {
+                self.with_stray(&next, attempt, sent_at)
+            } else {
+                next
+            }
+        };
+        match self.write(local, failed).await {
+            Ok(()) if strayed => local.counted(local.record.strays),
+            Ok(()) => {}
+            Err(store) => {
+                self.report_store(&store);
+                let record = protocol::fail(&local.record, attempt, error, secret, now, chance);
+                local.record = record;
+                if strayed {
+                    local.owes(self.policy, sent_at);
+                }
+            }
+        }
+        let next_at = local.record.backoff.as_ref().map_or(now, |b| b.next_at);
+        let trouble = Trouble::new(error, next_at);
+        tracing::warn!(
+            key = %self.key, class = ?trouble.class, errcode = trouble.errcode,
+            retry_in = next_at.since(now).as_secs(), remedy = trouble.remedy,
+            "renewal failed: {error}"
+        );
+        self.kept
+            .publish(|snapshot| *snapshot.slots(self.key.kind).1 = Some(trouble));
+    }
+
+    fn with_stray(&self, stored: &Record, attempt: Attempt, sent_at: Timestamp) -> Record {
+        if self.policy.counts_strays() {
+            protocol::count_stray(stored, attempt, sent_at)
+        } else {
+            protocol::release(stored, attempt)
+        }
+    }
+
+    /// Changes the stored record, whatever other nodes write meanwhile.
+    async fn write(
+        &self,
+        local: &mut Local,
+        mut change: impl FnMut(&Record) -> Record,
+    ) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS {
+            let (stored, version) = self.shared.store.load(&self.key).await?;
+            let record = change(&stored);
+            if record == stored
+                || self
+                    .shared
+                    .store
+                    .swap(&self.key, version, &record)
+                    .await?
+                    .is_some()
+            {
+                local.saw(record, self.shared.clock.moment());
+                return Ok(());
+            }
+        }
+        Err(StoreError(
+            "other nodes kept changing the record".to_owned(),
+        ))
+    }
+
+    /// Hands readers what the record says, prepared.
+    fn publish(&self, local: &Local) {
+        let until = local.served_until(self.policy);
+        let served = local.record.credential.clone().zip(until);
+        let backoff = local.record.backoff.as_ref();
+        let (kind, kept) = (self.key.kind, self.kept);
+        kept.publish(|snapshot| {
+            let (slot, trouble) = snapshot.slots(kind);
+            let same_value = slot.as_ref().map(|s| &s.credential.value)
+                == served.as_ref().map(|(credential, _)| &credential.value);
+            *slot = served.map(|(credential, until)| Served { credential, until });
+            *trouble = backoff.map(|backoff| {
+                let before = || Trouble::remembered(backoff);
+                trouble.take().unwrap_or_else(before)
+            });
+            if kind == Kind::JsapiTicket && !same_value {
+                snapshot.signer = snapshot
+                    .ticket
+                    .as_ref()
+                    .map(|ticket| Signer::new(&ticket.credential.value));
+            }
+        });
+    }
+
+    /// Whether the credential may be fetched while the store cannot be reached: when a second
+    /// fetch would do no harm, or when there is nobody else to fetch.
+    fn can_go_alone(&self) -> bool {
+        !self.policy.counts_strays() || self.shared.store.is_embedded()
+    }
+
+    /// A node looks a little later than it could, so that not all ask for the lease at once.
+    fn wake_at(&self, until: Timestamp, now: Moment, base: &Base) -> Timestamp {
+        match base {
+            Base::Alone => until.min(now.wall + STORE_RETRY),
+            Base::Stored(_) if self.shared.store.is_embedded() => until,
+            Base::Stored(_) => until + Duration::from_secs(3).mul_f64(rand::rng().random::<f64>()),
+        }
+    }
+
+    fn report_store(&self, error: &StoreError) {
+        tracing::error!(key = %self.key, %error, "going on without the store");
+    }
+}

@@ -1,0 +1,177 @@
+//! Where processes share what they know: one [`Record`] per account and kind of credential.
+//!
+//! A store does two things, [`load`](Store::load) and [`swap`](Store::swap). All rules about
+//! leases, renewal and conflicts are pure functions over `Record` in
+//! [`crate::keeper`], so a backend is small and every backend passes the same tests.
+
+#[cfg(test)]
+mod conformance;
+mod memory;
+mod record;
+mod sqlite;
+
+use std::fmt;
+
+use rand::Rng;
+
+pub use memory::Memory;
+pub use record::{Attempt, Backoff, Calls, Lease, Record};
+pub use sqlite::Sqlite;
+
+use crate::account::AppId;
+use crate::credential::Kind;
+use crate::upstream::BoxFuture;
+
+/// Which record.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Key {
+    /// The account.
+    pub appid: AppId,
+    /// The kind of credential.
+    pub kind: Kind,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.appid, self.kind)
+    }
+}
+
+/// Names one write of one record.
+///
+/// It is random and not a count: after a failover that lost a write, two writers would hold the
+/// same count, and each would believe that its own swap was the one that counted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version(u128);
+
+impl Version {
+    /// The version of a record that was never written.
+    pub const ABSENT: Self = Self(0);
+
+    fn random() -> Self {
+        let mut bytes = [0; 16];
+        rand::rng().fill_bytes(&mut bytes);
+        Self(u128::from_le_bytes(bytes).max(1))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A backend: bytes under a key, changed by compare-and-swap and in no other way.
+///
+/// What a backend promises:
+/// - **Consistency**: of several swaps from the same version at most one takes effect, whichever
+///   processes they come from; a load that begins after a swap has returned sees it or a later one.
+/// - **Durability**: when `swap` has returned `Ok(true)`, the write survives the end of this
+///   process; whether it survives that of the machine or a failover is the backend's own word.
+/// - **Failure**: after an error of `swap` the write may or may not have taken effect.
+/// - **Retries**: none. The caller loads again and decides anew.
+pub trait Backend: Send + Sync + 'static {
+    /// The bytes under `key` and the version of the write that put them there.
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>>;
+
+    /// Puts `bytes` under `key` as version `to`, if the version there is still `from`
+    /// ([`Version::ABSENT`]: if there is nothing yet). Says whether it did.
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        from: Version,
+        to: Version,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Whether only this process can reach the store, so that no other node depends on it.
+    fn is_embedded(&self) -> bool;
+}
+
+/// What a [`Backend`] holds under a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The record, encoded.
+    pub bytes: Vec<u8>,
+    /// The write that put it there.
+    pub version: Version,
+}
+
+/// Records, kept in a [`Backend`].
+pub struct Store {
+    backend: Box<dyn Backend>,
+}
+
+impl Store {
+    /// A store in `backend`.
+    pub fn new(backend: impl Backend) -> Self {
+        Self {
+            backend: Box::new(backend),
+        }
+    }
+
+    /// A store in this process's memory, gone when it ends.
+    pub fn memory() -> Self {
+        Self::new(Memory::default())
+    }
+
+    /// The record under `key` with its version; an empty one if there is none.
+    ///
+    /// A record that cannot be read counts as empty: it is reported, and stays where it is until
+    /// the next swap.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn load(&self, key: &Key) -> Result<(Record, Version), StoreError> {
+        let Some(Stored { bytes, version }) = self.backend.load(key).await? else {
+            return Ok((Record::default(), Version::ABSENT));
+        };
+        let record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            // Only the place: the message could quote the record, and the record is secret.
+            tracing::error!(
+                %key, line = error.line(), column = error.column(),
+                "a stored record cannot be read; it is taken as empty"
+            );
+            Record::default()
+        });
+        Ok((record, version))
+    }
+
+    /// Puts `record` under `key` if its version is still `from`; `None` if it is not.
+    ///
+    /// # Errors
+    /// The store cannot be reached; the write may or may not have taken effect.
+    pub async fn swap(
+        &self,
+        key: &Key,
+        from: Version,
+        record: &Record,
+    ) -> Result<Option<Version>, StoreError> {
+        let bytes = serde_json::to_vec(record).expect("a record has only text keys");
+        let to = Version::random();
+        let swapped = self.backend.swap(key, from, to, bytes).await?;
+        Ok(swapped.then_some(to))
+    }
+
+    /// Whether only this process can reach the store.
+    pub fn is_embedded(&self) -> bool {
+        self.backend.is_embedded()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store(…)")
+    }
+}
+
+/// The store did not do what it was asked.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreError(pub String);

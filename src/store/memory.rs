@@ -1,0 +1,50 @@
+//! Records in this process's memory.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Backend, Key, StoreError, Stored, Version};
+use crate::upstream::BoxFuture;
+
+/// Records in this process's memory, gone when it ends.
+#[derive(Default)]
+pub struct Memory {
+    records: Mutex<HashMap<Key, Stored>>,
+}
+
+impl Memory {
+    /// No code that can panic runs under the lock.
+    fn records(&self) -> MutexGuard<'_, HashMap<Key, Stored>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend for Memory {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async { Ok(self.records().get(key).cloned()) })
+    }
+
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        from: Version,
+        to: Version,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut records = self.records();
+            let current = records
+                .get(key)
+                .map_or(Version::ABSENT, |stored| stored.version);
+            let swapped = current == from;
+            if swapped {
+                records.insert(key.clone(), Stored { bytes, version: to });
+            }
+            Ok(swapped)
+        })
+    }
+
+    fn is_embedded(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,99 @@
+//! What is stored about one credential of one account.
+
+use std::fmt;
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Fingerprint};
+use crate::upstream::Class;
+
+/// Everything that the processes which share a store know about one credential.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// The newest credential, kept after its end.
+    pub credential: Option<Credential>,
+    /// Who is fetching a new one.
+    pub lease: Option<Lease>,
+    /// How many fetches there were whose token may be the newest at WeChat though it is not
+    /// the one above.
+    pub strays: u64,
+    /// How many of those were made harmless by a fetch that began after they were counted.
+    pub settled: u64,
+    /// When the first of the strays that are not settled may have been sent. What was issued
+    /// before then dies soon after.
+    pub strayed_at: Option<Timestamp>,
+    /// What the last failure asks for; gone with a success.
+    pub backoff: Option<Backoff>,
+    /// Calls to WeChat on the day of the last one.
+    pub calls: Calls,
+}
+
+/// The right to fetch, for a limited time.
+///
+/// It does not promise that nobody else fetches: a holder that was paused past `until` may still
+/// send. That is what `strays` are counted for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Lease {
+    /// This one acquisition.
+    pub attempt: Attempt,
+    /// The node that fetches, for people to read.
+    pub holder: String,
+    /// When it was taken.
+    pub acquired_at: Timestamp,
+    /// When others may take it.
+    pub until: Timestamp,
+    /// The strays that were counted when it was taken: a fetch under it settles these.
+    pub strays_seen: u64,
+}
+
+/// Names one acquisition of a lease.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attempt(u64);
+
+impl Attempt {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(rand::rng().next_u64())
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Why and until when nobody calls WeChat for this credential.
+///
+/// It is stored, so that a restart does not forget it and several nodes do not multiply it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Backoff {
+    /// The kind of the last failure.
+    pub class: Class,
+    /// WeChat's errcode, if it gave one.
+    pub errcode: Option<i64>,
+    /// Failures of this class in a row.
+    pub tries: u32,
+    /// No call before this.
+    pub next_at: Timestamp,
+    /// The AppSecret that failed: with another one there is no reason to wait.
+    pub secret: Fingerprint,
+}
+
+/// Calls to WeChat for one credential on one day, as WeChat counts days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Calls {
+    /// Days since the Unix epoch in UTC+8.
+    pub day: i64,
+    /// All calls.
+    pub total: u32,
+    /// Those that only made sure that no stray superseded the credential.
+    pub confirming: u32,
+    /// Those made because WeChat rejected the credential.
+    pub rejected: u32,
+}

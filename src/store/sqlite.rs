@@ -1,0 +1,231 @@
+//! Records in an SQLite file.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Backend, Key, StoreError, Stored, Version};
+use crate::upstream::BoxFuture;
+
+/// How long a write waits for another process that writes to the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Marks the file as ours (`PRAGMA application_id`): "wxsg".
+const APPLICATION_ID: i32 = 0x7778_7367;
+
+/// The layout of the file (`PRAGMA user_version`).
+const SCHEMA_VERSION: i32 = 1;
+
+/// Records in an SQLite file: one table, each write on the disk before `swap` returns.
+pub struct Sqlite {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens the file at `path` and makes it if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be opened or written, or it is not a file of this program; the text says what
+    /// to do.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |reason: String| OpenError {
+            path: path.to_owned(),
+            reason,
+        };
+        create_for_owner(path).map_err(|error| failed(error.to_string()))?;
+        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
+        prepare(&connection).map_err(|error| failed(error.to_string()))?;
+        let (application, version) = identity(&connection).map_err(|e| failed(e.to_string()))?;
+        if application != APPLICATION_ID {
+            return Err(failed("it is a database of another program".to_owned()));
+        }
+        if version != SCHEMA_VERSION {
+            return Err(failed(format!(
+                "it has layout {version} and this version of wxsign knows {SCHEMA_VERSION}: \
+                 use the version that wrote it, or a newer one"
+            )));
+        }
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+        })
+    }
+
+    /// Runs `work` on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = Arc::clone(&self.connection);
+        tokio::task::spawn_blocking(move || {
+            // A panic under the lock drops its transaction, and with that its changes.
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&mut connection)
+        })
+        .await
+        .map_err(|error| StoreError(error.to_string()))?
+        .map_err(|error| StoreError(error.to_string()))
+    }
+}
+
+impl Backend for Sqlite {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        let (appid, kind) = columns(key);
+        Box::pin(self.run(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT record, version FROM record WHERE appid = ?1 AND kind = ?2",
+                )?
+                .query_row(params![appid, kind], |row| {
+                    let version: [u8; 16] = row.get(1)?;
+                    Ok(Stored {
+                        bytes: row.get(0)?,
+                        version: Version(u128::from_be_bytes(version)),
+                    })
+                })
+                .optional()
+        }))
+    }
+
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        from: Version,
+        to: Version,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let (appid, kind) = columns(key);
+        let (from_bytes, to) = (from.0.to_be_bytes(), to.0.to_be_bytes());
+        Box::pin(self.run(move |connection| {
+            // Each is one statement, and so one transaction that begins by taking the write lock.
+            let changed = if from == Version::ABSENT {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO record (appid, kind, record, version) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT DO NOTHING",
+                    )?
+                    .execute(params![appid, kind, bytes, to])?
+            } else {
+                connection
+                    .prepare_cached(
+                        "UPDATE record SET record = ?3, version = ?4
+                         WHERE appid = ?1 AND kind = ?2 AND version = ?5",
+                    )?
+                    .execute(params![appid, kind, bytes, to, from_bytes])?
+            };
+            Ok(changed == 1)
+        }))
+    }
+
+    fn is_embedded(&self) -> bool {
+        true
+    }
+}
+
+fn columns(key: &Key) -> (String, &'static str) {
+    (key.appid.as_str().to_owned(), key.kind.as_str())
+}
+
+/// The file holds tokens: it is made so that nobody but its owner may read it, and SQLite gives
+/// its side files the same rights.
+fn create_for_owner(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // WAL lets other programs read while this one writes; FULL is an fsync per commit, without
+    // which a power cut could take back a token that WeChat has already superseded another for.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE;
+             CREATE TABLE IF NOT EXISTS record (
+                 appid   TEXT NOT NULL,
+                 kind    TEXT NOT NULL,
+                 version BLOB NOT NULL,
+                 record  BLOB NOT NULL,
+                 PRIMARY KEY (appid, kind)
+             ) STRICT, WITHOUT ROWID;
+             PRAGMA application_id = {APPLICATION_ID};
+             PRAGMA user_version = {SCHEMA_VERSION};
+             COMMIT;"
+        ))?;
+    }
+    Ok(())
+}
+
+fn identity(connection: &Connection) -> rusqlite::Result<(i32, i32)> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    Ok((pragma("application_id")?, pragma("user_version")?))
+}
+
+/// The database file cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the database {} cannot be used: {reason}; check that the directory exists and that this \
+     user may write to it, or name another file with --store sqlite:PATH", path.display()
+)]
+pub struct OpenError {
+    path: PathBuf,
+    reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_used_says_why_and_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = directory.path().join("text");
+        std::fs::write(&text, "this is no database, it is a text").unwrap();
+        let foreign = directory.path().join("foreign.db");
+        Connection::open(&foreign)
+            .unwrap()
+            .execute_batch("CREATE TABLE t (x)")
+            .unwrap();
+        let newer = directory.path().join("newer.db");
+        drop(Sqlite::open(&newer).unwrap());
+        Connection::open(&newer)
+            .unwrap()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
+        for (path, reason) in [
+            (directory.path().to_owned(), "directory"),
+            (directory.path().join("no/such/dir.db"), "No such file"),
+            (text.clone(), "not a database"),
+            (foreign, "another program"),
+            (newer, "layout 99"),
+        ] {
+            let error = Sqlite::open(&path).map(drop).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+            assert!(error.contains("--store sqlite:PATH"), "{error}");
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        }
+        let kept = std::fs::read_to_string(text).unwrap();
+        assert_eq!(kept, "this is no database, it is a text");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_read_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wxsign.db");
+        drop(Sqlite::open(&path).unwrap());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
