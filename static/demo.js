@@ -1,0 +1,338 @@
+/*
+ * The demo page: runs wxsign.config() once, shows each step as it happens, and explains a failure.
+ *
+ * The address is the whole state (?lang=, ?client=, ?mistake=), so every run is a fresh page with
+ * a fresh SDK, and every outcome can be linked to.
+ */
+(function () {
+  'use strict';
+
+  const { appid } = document.currentScript.dataset;
+  const query = new URLSearchParams(location.search);
+  const simulated = window.simulatedWeChat;
+  const mistake = (simulated && query.get('mistake')) || '';
+  // Every text is a pair, English and Chinese; the style sheet hides the one not wanted.
+  document.documentElement.lang = (query.get('lang') || navigator.language).startsWith('zh') ? 'zh-CN' : 'en';
+
+  const STATES = {
+    waiting: ['waiting', '等待'],
+    running: ['running', '进行中'],
+    ok: ['OK', '成功'],
+    warning: ['note', '注意'],
+    failed: ['failed', '失败'],
+    skipped: ['not reached', '未执行'],
+  };
+
+  const CODES = {
+    not_in_wechat: ['Open this page in WeChat', '请在微信中打开本页面'],
+    sdk_unreachable: ['The JS-SDK cannot be reached', '无法加载 JS-SDK'],
+    network: ['wxsign did not answer', 'wxsign 没有响应'],
+    signature_refused: ['wxsign refused to sign', 'wxsign 拒绝签名'],
+    timeout: ['No answer in time', '等待超时'],
+  };
+
+  const HELP_ZH = {
+    sdk_unreachable: '无法从 res.wx.qq.com 或 res2.wx.qq.com 加载 JS-SDK。请检查网络，以及 Content-Security-Policy 的 script-src。',
+    network: 'wxsign 没有响应。请检查网络，并确认 page_hosts 包含本页面的域名（否则浏览器会因 CORS 拦截响应）。',
+    timeout: '在规定时间内没有响应。原始数据中的 phase 说明了在等谁。',
+    invalid_signature: '微信算出的签名不同。请比较签名所用的网址与当前页面的网址（到 # 为止）、AppID 以及 jsapi_ticket 是否过期。',
+    invalid_url_domain: '本页面的域名不在公众号的“JS接口安全域名”之内。',
+    config_failed: '微信拒绝了 wx.config，原因见 errMsg。',
+  };
+
+  // How each mistake is mended.
+  const MENDS = {
+    fragment_kept: ['Sign only what stands before the #: location.href.split(\'#\')[0]. wxsign cuts the fragment itself, whatever you send.',
+      '只签 # 之前的部分：location.href.split(\'#\')[0]。无论您传入什么，wxsign 都会自动去掉 # 之后的内容。'],
+    other_page: ['Send the address of the page that is open, when it is open: location.href. Not a constant, not the Referer, not the address of your API.',
+      '传入当前打开的页面的网址 location.href。不要用固定的网址、Referer 或接口的网址。'],
+    query_cut: ['Send encodeURIComponent(location.href). Otherwise the first & ends the parameter, and the rest of the address is lost on the way.',
+      '传入 encodeURIComponent(location.href)。否则参数会在第一个 & 处中断，其余部分在途中丢失。'],
+    html_escaped: ['Take the address from location.href in the browser. A template engine that writes it into HTML turns & into &amp;.',
+      '在浏览器里用 location.href 取网址。经模板引擎写入 HTML 时，& 会变成 &amp;。'],
+    url_encoded: ['Decode the query parameter exactly once before signing, as every web framework does by itself.',
+      '签名前对查询参数恰好解码一次，一般的 Web 框架会自动完成。'],
+    stale_ticket: ['Let one process hold the ticket and all signers use that one. A cache of 7200 s that was filled late keeps a dead ticket for hours.',
+      '由一个进程统一保管 jsapi_ticket，所有签名都使用它。晚取又缓存 7200 秒，会让失效的 ticket 再用上几个小时。'],
+    foreign_host: ['Sign only for your own hosts, and list them: page_hosts in wxsign, JS接口安全域名 in WeChat. An open signer lends your account to any page.',
+      '只为自己的域名签名，并在 wxsign 的 page_hosts 和微信的“JS接口安全域名”中登记。不设限制的签名接口等于把公众号借给任何网页。'],
+    timestamp_milliseconds: ['Give wx.config the very timestamp that was signed, in seconds. JavaScript’s Date.now() counts milliseconds.',
+      '传给 wx.config 的 timestamp 必须与签名时相同，单位是秒。JavaScript 的 Date.now() 是毫秒。'],
+    upper_case_hex: ['Write the SHA-1 in lower-case hex digits. Some libraries print capitals by default.',
+      'SHA-1 结果须用小写十六进制，有些库默认输出大写。'],
+  };
+
+  const SHARE = {
+    title: 'wxsign',
+    desc: 'One signature, start to finish',
+    link: location.href.split('#')[0],
+    imgUrl: location.origin + '/static/icon.png',
+  };
+
+  const STAND_IN = ['The CDN of the JS-SDK (res.wx.qq.com, res2.wx.qq.com) cannot be reached from here. A minimal wx of the simulated client stands in.',
+    '此处无法连接 JS-SDK 的 CDN（res.wx.qq.com、res2.wx.qq.com），改用模拟客户端自带的简易 wx。'];
+
+  const OPEN_IN_WECHAT = ['This wxsign signs for a real account, and only WeChat can check that. Send this address to a chat and tap on it there.',
+    '此 wxsign 使用真实的公众号签名，只有微信才能验证。请把上面的网址发到微信聊天中，再点击打开。'];
+
+  const READY_AFTER_ERROR = ['Called all the same, after wx.error: it only says that the check has ended.',
+    '在 wx.error 之后照样触发：它只表示验证已结束，并不表示通过。'];
+
+  const READY_ALONE = ['Called although the check failed, and wx.error was not: from version 10 on the SDK never calls it.',
+    '验证失败却照样触发，而 wx.error 没有触发：微信版本号达到 10 之后，SDK 不再调用 wx.error。'];
+
+  const SHARE_TEXT = ['One signature, start to finish', '一次签名的全过程'];
+
+  const FRAGMENT = '#/product/42';
+
+  const STEPS = { sdk: '', signature: '', config: '', ready: '', share: '' };
+
+  const begun = {};
+  let sdk = null;
+  let given = null;
+  let asked = null;
+  const events = [];
+
+  document.addEventListener('DOMContentLoaded', () => {
+    fillLinks();
+    fillSnippets();
+    run();
+  });
+
+  function run() {
+    begin('sdk');
+    begin('signature');
+    configure().catch((error) => {
+      if (error.code !== 'sdk_unreachable' || !simulated) throw error;
+      return configure(simulated.wx);
+    }).then(succeeded, failed).then(() => { document.body.dataset.done = 'true'; });
+  }
+
+  function configure(standIn) {
+    return wxsign.config({
+      appid,
+      sdk: standIn,
+      // Where the SDK's CDN is cut off in silence, the stand-in should not be long in coming.
+      timeout: simulated ? 3000 : 5000,
+      sign: mistake ? signWrongly : undefined,
+      jsApiList: ['updateAppMessageShareData', 'updateTimelineShareData', 'getNetworkType'],
+      onStep: (name, data) => SHOW[name](data),
+    });
+  }
+
+  // As a home-made signer with that mistake would.
+  function signWrongly(url) {
+    // This mistake needs a fragment to be made on.
+    if (mistake === 'fragment_kept' && !location.hash) location.hash = FRAGMENT;
+    const question = { appid, url: mistake === 'fragment_kept' ? location.href : url, mistake };
+    asked = 'POST /simulator/sign ' + JSON.stringify(question);
+    return fetch('/simulator/sign', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(question),
+    }).then((response) => response.json());
+  }
+
+  const SHOW = {
+    sdk({ wx, src }) {
+      sdk = wx;
+      if (src) end('sdk', 'ok', same(src.replace(/^https?:\/\//, '')), { src });
+      else end('sdk', 'warning', STAND_IN, { src: null, standIn: Object.keys(wx) });
+    },
+    signature(fields) {
+      const by = mistake ? ['A home-made signer signed ', '自制的签名服务签了 '] : ['wxsign signed ', 'wxsign 签了 '];
+      end('signature', 'ok', by.map((text) => text + fields.url),
+        { request: asked || 'GET ' + signatureAddress(fields.url), answer: fields });
+      if (simulated) simulated.hints = [fields.url];
+    },
+    config(config) {
+      given = config;
+      begin('config');
+      begin('ready');
+      watch('ready');
+      watch('error');
+    },
+    answer(result) {
+      const errMsg = (result && result.errMsg) || '–';
+      const raw = { given, errMsg };
+      if (simulated) Object.assign(raw, { preverify: simulated.exchange, reportsKeptHere: simulated.reports });
+      end('config', errMsg === 'config:ok' ? 'ok' : 'failed', same(errMsg), raw);
+    },
+  };
+
+  // Notes when the SDK calls the handlers; wx.error has one slot, which the helper fills.
+  function watch(name) {
+    const note = (result) => events.push({
+      event: 'wx.' + name,
+      errMsg: result && result.errMsg,
+      milliseconds: Math.round(performance.now() - begun.config),
+    });
+    if (name === 'ready') return sdk.ready(note);
+    const register = sdk.error;
+    sdk.error = (handler) => register.call(sdk, (result) => { note(result); handler(result); });
+  }
+
+  function succeeded() {
+    end('ready', 'ok', ['Called: the APIs may be used now.', '已触发：现在可以调用接口了。'], events);
+    verdict('ok', ['WeChat accepted the signature', '微信接受了签名'],
+      simulated ? ['config:ok, says the simulated WeChat', 'config:ok（由模拟的微信判定）'] : same('config:ok'));
+    return share();
+  }
+
+  function failed(error) {
+    const { code, errMsg, help, problem, phase } = error;
+    if (!errMsg) {
+      const where = { network: 'signature', signature_refused: 'signature', sdk_unreachable: 'sdk' };
+      const step = where[code] || (phase === 'bridge' ? 'config' : phase);
+      if (step) end(step, 'failed', same(code), { code, phase, problem, help });
+      Object.keys(STEPS).filter((name) => !STEPS[name]).forEach((name) => end(name, 'skipped', same('')));
+      verdict(code === 'not_in_wechat' ? 'warning' : 'failed', CODES[code] || same(String(error)),
+        same(problem ? problem.status + ' ' + problem.code : location.href));
+      if (code === 'not_in_wechat') return explain(OPEN_IN_WECHAT);
+      return explain([problem ? problem.detail : help || '', HELP_ZH[code] || (problem && problem.detail) || '']);
+    }
+    verdict('failed', same(errMsg), ['WeChat refused the signature', '微信拒绝了签名']);
+    const diagnosis = simulated && simulated.exchange.answer && simulated.exchange.answer.diagnosis[0];
+    if (diagnosis) explain([diagnosis.message_en, diagnosis.message_zh], MENDS[diagnosis.code] || MENDS[mistake], diagnosis.code);
+    else explain([help, HELP_ZH[code]]);
+    end('ready', 'warning', events.some((event) => event.event === 'wx.error') ? READY_AFTER_ERROR : READY_ALONE, events);
+    return Promise.all([share(), mistake === 'foreign_host' && showRefusal()]);
+  }
+
+  // wxsign itself, asked to sign what the mistake signed.
+  function showRefusal() {
+    const address = signatureAddress(simulated.hints[0]);
+    return fetch(address).then((response) => response.json()).then((problem) => {
+      const row = document.getElementById('finding-wxsign');
+      row.hidden = false;
+      say(row.querySelector('dd'), same(problem.status + ' ' + problem.code + ': ' + problem.detail));
+    });
+  }
+
+  // On a refused page too: it shows what every API answers there.
+  function share() {
+    begin('share');
+    return new Promise((resolve) => {
+      sdk.updateAppMessageShareData(Object.assign({ complete: resolve }, SHARE));
+    }).then((result) => {
+      const passed = /:ok$/.test(result.errMsg);
+      end('share', passed ? 'ok' : 'failed', same(result.errMsg), { given: SHARE, answer: result });
+      const card = document.querySelector('.card');
+      card.hidden = !passed;
+      card.querySelector('strong').textContent = SHARE.title;
+      say(card.querySelector('span'), SHARE_TEXT);
+    });
+  }
+
+  function begin(name) {
+    begun[name] = performance.now();
+    state(name, 'running', '');
+  }
+
+  function end(name, outcome, note, raw) {
+    STEPS[name] = outcome;
+    const took = begun[name] && outcome !== 'skipped' ? ' · ' + Math.round(performance.now() - begun[name]) + ' ms' : '';
+    state(name, outcome, took);
+    const step = document.getElementById('step-' + name);
+    say(step.querySelector('.note'), note);
+    if (raw === undefined) return;
+    step.dataset.raw = 'true';
+    step.querySelector('pre').textContent = JSON.stringify(raw, null, 2);
+  }
+
+  function state(name, value, more) {
+    const step = document.getElementById('step-' + name);
+    step.dataset.state = value;
+    say(step.querySelector('.state'), STATES[value].map((word) => word + more));
+  }
+
+  function verdict(value, headline, subline) {
+    document.getElementById('verdict').dataset.state = value;
+    say(document.getElementById('headline'), headline);
+    say(document.getElementById('subline'), subline);
+  }
+
+  function explain(what, mend, code) {
+    document.getElementById('findings').hidden = false;
+    const [meaning, mending] = ['what', 'mend'].map((name) => document.getElementById('finding-' + name));
+    say(meaning.querySelector('dd'), what);
+    if (code) meaning.querySelector('dt').appendChild(element('code', code));
+    mending.hidden = !mend;
+    if (mend) say(mending.querySelector('dd'), mend);
+  }
+
+  // Puts a text into the page in both languages.
+  function say(place, [en, zh]) {
+    const texts = en === zh ? [element('span', en)] : [element('span', en, 'en'), element('span', zh, 'zh-CN')];
+    place.textContent = '';
+    texts.forEach((text) => place.appendChild(text));
+  }
+
+  function same(text) {
+    return [text, text];
+  }
+
+  function element(name, text, lang) {
+    const made = document.createElement(name);
+    made.textContent = text;
+    if (lang) made.lang = lang;
+    return made;
+  }
+
+  function fillLinks() {
+    if (simulated) document.getElementById('real-wechat').hidden = !simulated.inWeChat;
+    document.querySelectorAll('a[data-lang], a[data-client], a[data-mistake]').forEach((link) => {
+      const { lang, client, mistake: made } = link.dataset;
+      const target = new URLSearchParams();
+      target.set('lang', (lang || document.documentElement.lang).slice(0, 2));
+      if (simulated) target.set('client', client || simulated.client);
+      const chosen = made === undefined ? mistake : made;
+      if (chosen) target.set('mistake', chosen);
+      // What WeChat appends to a shared page: an address with a query worth losing.
+      if (chosen) target.set('from', 'singlemessage');
+      link.href = '?' + target + (chosen === 'fragment_kept' ? FRAGMENT : '');
+      const state = { lang: document.documentElement.lang, client: simulated && simulated.client, mistake };
+      if (Object.keys(link.dataset).some((key) => link.dataset[key] === state[key])) link.setAttribute('aria-current', 'true');
+      // A change of the fragment alone would not load the page anew.
+      link.addEventListener('click', (event) => {
+        if (link.href.split('#')[0] !== location.href.split('#')[0]) return;
+        event.preventDefault();
+        location.reload();
+      });
+    });
+  }
+
+  function fillSnippets() {
+    document.getElementById('snippet-html').textContent = [
+      '<script src="' + location.origin + '/static/wxsign.js"></' + 'script>',
+      '<script>',
+      "wxsign.config({ jsApiList: ['updateAppMessageShareData'] }).then(",
+      '  ({ wx }) => wx.updateAppMessageShareData({',
+      "    title: 'Hello', desc: 'From my page',",
+      "    link: location.href.split('#')[0], imgUrl: 'https://…/icon.png',",
+      '  }),',
+      '  (error) => console.error(error.code, error.errMsg, error.help),',
+      ');',
+      '</' + 'script>',
+    ].join('\n');
+    document.getElementById('snippet-curl').textContent =
+      "curl '" + location.origin + signatureAddress(location.origin + '/demo') + "'";
+    document.querySelectorAll('button[data-copy]').forEach((button) => {
+      button.addEventListener('click', () => copy(button, document.getElementById(button.dataset.copy)));
+    });
+  }
+
+  function copy(button, source) {
+    const range = document.createRange();
+    range.selectNodeContents(source);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    // navigator.clipboard is absent on plain http, where this page often lives.
+    const copied = document.execCommand('copy');
+    say(button, copied ? ['Copied', '已复制'] : ['Press Ctrl+C', '请按 Ctrl+C']);
+  }
+
+  function signatureAddress(url) {
+    return '/jsapi/signature?url=' + encodeURIComponent(url) + (appid ? '&appid=' + appid : '');
+  }
+})();
