@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use http::header::{ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -88,6 +88,8 @@ impl Front {
         };
         let headers = response.headers_mut();
         headers.insert(request_id::HEADER, id.header());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if for_pages {
             cors::allow(headers, origin.as_ref(), &self.gate.app.keeper.accounts());
         }
@@ -105,12 +107,7 @@ impl Front {
         }
         let query = request.uri().query().unwrap_or_default();
         let answer = jsapi::sign_now(&self.gate, query, request.headers(), peer)?;
-        let mut response = answer.unwrap_or_else(|problem| problem.render(id));
-        response.headers_mut().insert(
-            X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
-        Some(response)
+        Some(answer.unwrap_or_else(|problem| problem.render(id)))
     }
 }
 

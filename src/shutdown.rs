@@ -25,8 +25,10 @@ impl Shutdown {
     /// # Errors
     /// The signals cannot be listened to.
     pub fn on_signals(grace: Duration) -> std::io::Result<Self> {
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
         let shutdown = Self::default();
         let stages = shutdown.clone();
         tokio::spawn(async move {

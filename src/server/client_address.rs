@@ -18,7 +18,11 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet
         return client;
     }
     let lists = headers.get_all("x-forwarded-for");
-    for entry in lists.iter().rev().flat_map(|list| list.as_bytes().rsplit(|b| *b == b',')) {
+    for entry in lists
+        .iter()
+        .rev()
+        .flat_map(|list| list.as_bytes().rsplit(|b| *b == b','))
+    {
         let Some(address) = parse(entry) else {
             return client;
         };
@@ -35,7 +39,11 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
     let entry = std::str::from_utf8(entry).ok()?.trim();
     entry
         .parse()
-        .or_else(|_| entry.parse().map(|with_port: std::net::SocketAddr| with_port.ip()))
+        .or_else(|_| {
+            entry
+                .parse()
+                .map(|with_port: std::net::SocketAddr| with_port.ip())
+        })
         .ok()
         .map(|address: IpAddr| address.to_canonical())
 }
@@ -65,8 +73,14 @@ mod tests {
     fn a_trusted_proxy_names_the_client_and_the_client_names_nobody() {
         assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9"]), "203.0.113.9");
-        assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
-        assert_eq!(client("10.0.0.1", &["1.1.1.1", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1", "203.0.113.9"]),
+            "203.0.113.9"
+        );
         assert_eq!(client("::1", &["2001:db8::1"]), "2001:db8::1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["[2001:db8::1]:4711"]), "2001:db8::1");

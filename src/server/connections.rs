@@ -58,7 +58,9 @@ impl Service for Front {
 /// A bare router, which reads the peer's address as an extension of the request.
 impl Service for Router {
     async fn call(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<AnswerBody> {
-        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        request
+            .extensions_mut()
+            .insert(axum::extract::ConnectInfo(peer));
         let Ok(response) = self.clone().oneshot(request.map(Body::new)).await;
         response.map(http_body_util::Either::Right)
     }
@@ -88,7 +90,10 @@ pub async fn serve(listener: TcpListener, service: impl Service, stop: Cancellat
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await.is_err() {
+    if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!(count = connections.len(), "connections were cut off");
     }
 }

@@ -41,7 +41,10 @@ pub(super) async fn preflight(
 ) -> (StatusCode, HeaderMap) {
     let mut answer = HeaderMap::new();
     let accounts = gate.app.keeper.accounts();
-    if headers.get(ORIGIN).is_some_and(|origin| is_allowed(origin, &accounts)) {
+    if headers
+        .get(ORIGIN)
+        .is_some_and(|origin| is_allowed(origin, &accounts))
+    {
         for (name, value) in [
             (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
             (ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-request-id"),

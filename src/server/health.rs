@@ -33,7 +33,9 @@ pub(super) async fn livez(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<He
 
 /// 200 while pages can be signed for at least one account.
 pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
-    let App { keeper, draining, .. } = &*gate.app;
+    let App {
+        keeper, draining, ..
+    } = &*gate.app;
     let accounts = keeper.accounts();
     let now = keeper.clock().moment();
     let (mut usable, mut reasons) = (0, Vec::new());

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Extension, RawQuery, State};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -54,7 +54,7 @@ pub(super) fn sign_now(
 pub(super) async fn get(
     State(gate): State<Arc<Gate>>,
     RawQuery(query): RawQuery,
-) -> Result<Response<Vec<u8>>, Problem> {
+) -> Result<Response<Body>, Problem> {
     let ask = Ask::from_query(query.as_deref().unwrap_or_default())?;
     sign_when_possible(&gate, &ask).await
 }
@@ -65,7 +65,7 @@ pub(super) async fn post(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response<Vec<u8>>, Problem> {
+) -> Result<Response<Body>, Problem> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             Code::BodyTooLarge,
@@ -75,13 +75,16 @@ pub(super) async fn post(
     })?;
     let ask: Ask<'_> = serde_json::from_slice(&body).map_err(|error| {
         let example = r#"{"url": "https://…", "appid": "wx…"}"#;
-        Problem::new(Code::InvalidBody, format!("{error}; send {example}, where appid may be left out"))
+        Problem::new(
+            Code::InvalidBody,
+            format!("{error}; send {example}, where appid may be left out"),
+        )
     })?;
     admit(&gate, &gate.app.keeper.accounts(), &ask, &headers, peer.0)?;
     sign_when_possible(&gate, &ask).await
 }
 
-async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Vec<u8>>, Problem> {
+async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
     let keeper = &gate.app.keeper;
     let kept = Arc::clone(ask.account(&keeper.accounts())?);
     let url = ask.page(&kept)?;
@@ -93,7 +96,7 @@ async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Vec<u
     let signer = snapshot
         .signer(now)
         .ok_or_else(|| Problem::new(Code::CredentialUnavailable, "it has just ended: ask again"))?;
-    Ok(config(&kept, signer, url, now.wall))
+    Ok(config(&kept, signer, url, now.wall).map(Body::from))
 }
 
 /// What a page asks for.
@@ -197,7 +200,8 @@ fn percent_decode(text: &str) -> Result<Cow<'_, str>, Problem> {
             let digit = |b: u8| char::from(b).to_digit(16);
             Some(digit(pair[0])? * 16 + digit(pair[1])?)
         });
-        let value = digits.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
+        let value =
+            digits.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
         bytes.push(u8::try_from(value).expect("two digits make a byte"));
         rest = &behind[2..];
     }
@@ -219,13 +223,17 @@ fn admit<'k, 'u>(
         let client = client_address(peer, headers, &gate.app.trusted_proxies);
         // A program on this machine, or a proxy that does not say for whom it asks.
         if !client.is_loopback() {
-            limit.admit(client_key(client), now).map_err(Problem::rate_limited)?;
+            limit
+                .admit(client_key(client), now)
+                .map_err(Problem::rate_limited)?;
         }
     }
     let kept = ask.account(accounts)?;
     let url = ask.page(kept)?;
     if let Some(limit) = &gate.per_account {
-        limit.admit(&kept.account.appid, now).map_err(Problem::rate_limited)?;
+        limit
+            .admit(&kept.account.appid, now)
+            .map_err(Problem::rate_limited)?;
     }
     Ok((kept, url))
 }

@@ -93,14 +93,20 @@ mod tests {
     #[test]
     fn a_burst_goes_through_and_then_the_rate_holds() {
         let limit = Limit::per_second(10).unwrap();
-        let burst = (0..1000).take_while(|_| limit.admit(1, NOW).is_ok()).count();
+        let burst = (0..1000)
+            .take_while(|_| limit.admit(1, NOW).is_ok())
+            .count();
         assert_eq!(burst, 51);
         let wait = limit.admit(1, NOW).unwrap_err();
         assert!(wait <= Duration::from_millis(100), "{wait:?}");
         assert!(limit.admit(1, NOW + wait).is_ok());
         let later = NOW + Duration::from_secs(100);
         let admitted = (0..1000_u64)
-            .filter(|i| limit.admit(1, later + Duration::from_millis(10 * i)).is_ok())
+            .filter(|i| {
+                limit
+                    .admit(1, later + Duration::from_millis(10 * i))
+                    .is_ok()
+            })
             .count();
         assert!((150..=152).contains(&admitted), "{admitted}");
     }
@@ -118,7 +124,9 @@ mod tests {
         for caller in 0..1000 {
             while limit.admit(caller, NOW).is_ok() {}
         }
-        let refused = (1000..11_000).filter(|c| limit.admit(c, NOW).is_err()).count();
+        let refused = (1000..11_000)
+            .filter(|c| limit.admit(c, NOW).is_err())
+            .count();
         assert!(refused < 200, "{refused}");
     }
 

@@ -33,13 +33,18 @@ pub(super) async fn demo(
 ) -> Result<Response, Problem> {
     let accounts = gate.app.keeper.accounts();
     let query = query.unwrap_or_default();
-    let asked = query.split('&').find_map(|pair| pair.strip_prefix("appid="));
+    let asked = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("appid="));
     let kept = match asked {
         Some(appid) => accounts.get(appid),
         None => accounts.iter().min_by_key(|kept| &kept.account.appid),
     };
     let kept = kept.ok_or_else(|| {
-        Problem::new(Code::UnknownAccount, "no account with this appid is configured")
+        Problem::new(
+            Code::UnknownAccount,
+            "no account with this appid is configured",
+        )
     })?;
     let page = Demo {
         appid: kept.account.appid.as_str(),
@@ -99,7 +104,10 @@ pub(super) async fn asset(
         .ok_or_else(not_found)?;
     let etag = format!("\"{}\"", Secret::new(asset.content).fingerprint());
     let caching = [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-cache")];
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag.as_str()) {
+    if headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|known| known == etag.as_str())
+    {
         return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
     }
     Ok((caching, [(CONTENT_TYPE, asset.content_type)], asset.content).into_response())
@@ -111,7 +119,11 @@ pub(super) async fn verify_file(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let content = gate.app.verify_files.get(&name).ok_or_else(not_found)?;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], content.clone()).into_response())
+    Ok((
+        [(CONTENT_TYPE, "text/plain; charset=utf-8")],
+        content.clone(),
+    )
+        .into_response())
 }
 
 pub(super) async fn nothing_here() -> Problem {

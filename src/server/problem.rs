@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -52,7 +52,8 @@ impl Code {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::CredentialUnavailable | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CredentialUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -69,7 +70,7 @@ impl Code {
             Self::RateLimited => "Too many requests",
             Self::InternalError => "Something went wrong in the server",
             Self::CredentialUnavailable => "There is no jsapi_ticket to sign with",
-            Self::TimedOut => "The answer took too long",
+            Self::TimedOut => "The request took too long",
         }
     }
 }
@@ -158,14 +159,21 @@ impl Problem {
 
     /// `response` with the problem written into it if a handler returned one.
     pub(super) fn write_into(response: Response<Body>, id: &RequestId) -> Response<Body> {
-        let Some(problem) = response.extensions().get::<Self>() else {
-            return response;
+        let timed_out;
+        let problem = match response.extensions().get::<Self>() {
+            Some(problem) => problem,
+            // The layer that ends a slow request knows no problems.
+            None if response.status() == StatusCode::REQUEST_TIMEOUT => {
+                timed_out = Self::new(Code::TimedOut, "it did not arrive in time: send it again");
+                &timed_out
+            }
+            None => return response,
         };
-        let mut rendered = problem.render(id).map(Body::from);
-        if let Some(allow) = response.headers().get(ALLOW) {
-            rendered.headers_mut().insert(ALLOW, allow.clone());
-        }
-        rendered
+        let (rendered, body) = problem.render(id).into_parts();
+        let (mut head, _) = response.into_parts();
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.extend(rendered.headers);
+        Response::from_parts(head, Body::from(body))
     }
 }
 

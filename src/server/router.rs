@@ -8,10 +8,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Request, StatusCode};
+use http::{Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
@@ -27,7 +25,10 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
     let simulator = gate.app.simulator.clone();
     let router = Router::new()
         // Pages and their developers
-        .route("/jsapi/signature", get(jsapi::get).post(jsapi::post).options(cors::preflight))
+        .route(
+            "/jsapi/signature",
+            get(jsapi::get).post(jsapi::post).options(cors::preflight),
+        )
         .route("/", get(pages::root))
         .route("/demo", get(pages::demo))
         .route("/static/{name}", get(pages::asset))
@@ -45,16 +46,11 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
     // From the inside out: a request passes the last one first.
     router
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, HANDLER_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            HANDLER_TIMEOUT,
+        ))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
-        ))
         .layer(TraceLayer::new_for_http().make_span_with(span))
 }
 
