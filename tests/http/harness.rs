@@ -1,0 +1,249 @@
+//! Starts a whole server for one test: the real one, in this process, on a port of its own, with
+//! a simulated WeChat on another.
+//!
+//! A test makes a [`Setup`], changes what it cares about and starts it; it asks the [`Server`] by
+//! [`Request`]s and in the end calls [`Server::end`], which sees to it that all of it stops in
+//! good order. A server that was not ended fails its test.
+//!
+//! The account [`APPID`] may sign for the pages of [`HOST`]. Time is real, so nothing here waits
+//! for it to pass: [`until`] looks for a state again and again.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use wxsign::account::{Account, AppId, TokenApi};
+use wxsign::clock::Clock;
+use wxsign::config::{Config, StoreUrl};
+use wxsign::credential::Secret;
+use wxsign::shutdown::Shutdown;
+use wxsign::simulator::{App, Simulator, wechat_router};
+
+use crate::wire::{Answer, Connection, PATIENCE, Request, encode_uri_component};
+
+/// The account of every test.
+pub(crate) const APPID: &str = "wx0123456789abcdef";
+
+/// The host of its pages.
+pub(crate) const HOST: &str = "ok.example.com";
+
+/// A page that can be signed at any time.
+pub(crate) const PAGE: &str = "https://ok.example.com/page";
+
+/// A server before its start.
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) simulator: Simulator,
+    /// Whether the server knows that WeChat is simulated, as that of `wxsign demo` does.
+    pub(crate) demo: bool,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        let mut config = Config::with_accounts(vec![account(APPID)]);
+        config.store = StoreUrl::Memory;
+        let simulator = Simulator::new(Clock::system(), 1);
+        simulator.add_app(app(APPID));
+        Self {
+            config,
+            simulator,
+            demo: false,
+        }
+    }
+
+    /// Adds a second account for the same pages.
+    pub(crate) fn add_account(&mut self, appid: &str) {
+        self.config.accounts.push(account(appid));
+        self.simulator.add_app(app(appid));
+    }
+
+    /// Starts the server.
+    pub(crate) async fn start(mut self) -> Server {
+        let (wechat, wechat_address) = listen().await;
+        let (listener, address) = listen().await;
+        let shutdown = Shutdown::default();
+        let wechat_stop = CancellationToken::new();
+        self.config.upstream = format!("http://{wechat_address}");
+        let router = wechat_router(self.simulator.clone());
+        let wechat = wxsign::server::serve(wechat, router, wechat_stop.clone());
+        let demo = self.demo.then(|| self.simulator.clone());
+        let server = wxsign::app::Server::build(self.config, demo, shutdown.clone()).unwrap();
+        Server {
+            address,
+            shutdown,
+            simulator: self.simulator,
+            appid: APPID.parse().unwrap(),
+            running: Some(tokio::spawn(server.run(listener))),
+            wechat: tokio::spawn(wechat),
+            wechat_stop,
+        }
+    }
+
+    /// Starts the server and waits until it can sign.
+    pub(crate) async fn start_ready(self) -> Server {
+        let server = self.start().await;
+        server.becomes_ready().await;
+        server
+    }
+}
+
+fn account(appid: &str) -> Account {
+    Account {
+        appid: appid.parse().unwrap(),
+        secret: secret(appid),
+        token_api: TokenApi::Classic,
+        page_hosts: "ok.example.com, ok.example.com:8443, *.shop.example.com"
+            .parse()
+            .unwrap(),
+    }
+}
+
+fn app(appid: &str) -> App {
+    let mut app = App::new(appid.parse().unwrap(), secret(appid));
+    app.domains = vec!["example.com".to_owned()];
+    app.knobs.any_port = true;
+    app
+}
+
+fn secret(appid: &str) -> Secret {
+    Secret::new(format!("the AppSecret of {appid}"))
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: Shutdown,
+    /// Its WeChat.
+    pub(crate) simulator: Simulator,
+    /// [`APPID`].
+    pub(crate) appid: AppId,
+    running: Option<JoinHandle<()>>,
+    wechat: JoinHandle<()>,
+    wechat_stop: CancellationToken,
+}
+
+impl Server {
+    /// Sends a request over a connection of its own.
+    pub(crate) async fn ask(&self, request: &Request) -> Answer {
+        self.connect().await.ask(request).await
+    }
+
+    pub(crate) async fn get(&self, target: impl Into<Vec<u8>>) -> Answer {
+        self.ask(&Request::get(target)).await
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// Waits until `/readyz` says that pages can be signed.
+    pub(crate) async fn becomes_ready(&self) {
+        until("readiness", async || {
+            (self.get("/readyz").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Asks for what a good page asks for, and gets it.
+    pub(crate) async fn signs(&self) {
+        let answer = self.ask(&signature(PAGE)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["url"], PAGE);
+    }
+
+    /// Asks for what gets `status` and a problem named `code`, whose detail contains `advice`.
+    pub(crate) async fn refuses(
+        &self,
+        request: &Request,
+        status: u16,
+        code: &str,
+        advice: &str,
+    ) -> Answer {
+        let answer = self.ask(request).await;
+        is_problem(&answer, status, code, advice);
+        answer
+    }
+
+    /// How many requests the simulated WeChat has had for `path`.
+    pub(crate) fn calls(&self, path: &str) -> u64 {
+        self.simulator.counter(&self.appid, path).requests
+    }
+
+    /// Stops everything, and fails if anything does not stop.
+    pub(crate) async fn end(mut self) {
+        self.shutdown.draining.cancel();
+        self.shutdown.closing.cancel();
+        let running = self.running.take().unwrap();
+        let ended = timeout(PATIENCE, running).await;
+        ended.expect("the server ends").unwrap();
+        self.wechat_stop.cancel();
+        let ended = timeout(PATIENCE, &mut self.wechat).await;
+        ended.expect("the simulated WeChat ends").unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let ended = self.running.is_none();
+        assert!(ended || std::thread::panicking(), "call `end` on a server");
+    }
+}
+
+/// The request of a page that wants to be signed.
+pub(crate) fn signature(page: &str) -> Request {
+    Request::get(format!(
+        "/jsapi/signature?url={}",
+        encode_uri_component(page)
+    ))
+}
+
+/// The same, as a `POST`.
+pub(crate) fn posted_signature(page: &str) -> Request {
+    let body = serde_json::json!({ "url": page });
+    Request::post("/jsapi/signature", body.to_string())
+}
+
+/// Checks a problem: each of them names itself, says what to do, and can be found in the log.
+pub(crate) fn is_problem(answer: &Answer, status: u16, code: &str, advice: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let problem = answer.json();
+    assert_eq!(problem["code"], code, "{problem}");
+    assert_eq!(problem["status"], status, "{problem}");
+    assert_eq!(problem["request_id"], answer.header("x-request-id"));
+    assert!(!answer.header("x-request-id").is_empty());
+    assert!(problem["title"].is_string(), "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(advice), "{advice:?} is not in {detail:?}");
+}
+
+/// Looks again and again until `probe` finds something.
+pub(crate) async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let search = async {
+        loop {
+            if let Some(found) = probe().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let found = timeout(PATIENCE, search).await;
+    found.unwrap_or_else(|_| panic!("{what} did not come about"))
+}
+
+/// The members of a JSON object, in their order.
+pub(crate) fn members(value: &Value) -> Vec<&str> {
+    let members = value.as_object().unwrap().keys();
+    members.map(String::as_str).collect()
+}

@@ -1,0 +1,14 @@
+//! The server as pages, developers, balancers and strangers meet it: over HTTP, byte by byte.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod bad_input;
+mod connections;
+mod cors;
+mod harness;
+mod limits;
+mod pages;
+mod problems;
+mod signature;
+mod unavailable;
+mod wire;
