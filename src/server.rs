@@ -102,7 +102,9 @@ impl Front {
         id: &RequestId,
         peer: IpAddr,
     ) -> Option<Response<Vec<u8>>> {
-        if request.uri().path() != "/jsapi/signature" || request.method() != Method::GET {
+        // The connection leaves the body out where the answer is to a HEAD.
+        let asks = matches!(*request.method(), Method::GET | Method::HEAD);
+        if request.uri().path() != "/jsapi/signature" || !asks {
             return None;
         }
         let query = request.uri().query().unwrap_or_default();

@@ -73,13 +73,7 @@ pub(super) async fn post(
         ),
         _ => Problem::new(Code::InvalidBody, "it broke off: send it again"),
     })?;
-    let ask: Ask<'_> = serde_json::from_slice(&body).map_err(|error| {
-        let example = r#"{"url": "https://…", "appid": "wx…"}"#;
-        Problem::new(
-            Code::InvalidBody,
-            format!("{error}; send {example}, where appid may be left out"),
-        )
-    })?;
+    let ask = Ask::from_json(&body)?;
     admit(&gate, &gate.app.keeper.accounts(), &ask, &headers, peer.0)?;
     sign_when_possible(&gate, &ask).await
 }
@@ -142,6 +136,19 @@ impl<'a> Ask<'a> {
             url: url.map(percent_decode).transpose()?,
             appid: appid.map(percent_decode).transpose()?,
         })
+    }
+
+    fn from_json(body: &'a [u8]) -> Result<Self, Problem> {
+        let invalid = |what: String| {
+            let example = r#"{"url": "https://…", "appid": "wx…"}"#;
+            let detail = format!("{what}; send {example}, where appid may be left out");
+            Problem::new(Code::InvalidBody, detail)
+        };
+        // A list would be read as well, its items taken for the fields in their order.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(invalid("it is not a JSON object".to_owned()));
+        }
+        serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))
     }
 
     fn account<'k>(&self, accounts: &'k Accounts) -> Result<&'k Arc<Kept>, Problem> {

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-mod bad_input;
+mod bad_page;
+mod bad_request;
 mod connections;
 mod cors;
 mod harness;
