@@ -1,8 +1,8 @@
 //! Renews the credentials of all accounts and holds them ready for readers.
 //!
-//! One timer queue ([`queue`]) watches all accounts. When one is due or nudged, one step
-//! ([`step`]) runs for it as a task of its own, never two at a time; whatever becomes of a step,
-//! there is a next one. A step carries out what the pure rules of [`protocol`] say: it alone
+//! One timer queue watches all accounts. When one is due or nudged, one step
+//! runs for it as a task of its own, never two at a time; whatever becomes of a step,
+//! there is a next one. A step carries out what the pure rules in `protocol` say: it alone
 //! calls the [`Upstream`], and what it brings is prepared once and then published.
 //!
 //! Readers take a [`Snapshot`]: no lock, no store, no waiting. A credential and the trouble in

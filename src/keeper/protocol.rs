@@ -455,3 +455,6 @@ impl Calls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
