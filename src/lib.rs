@@ -4,4 +4,5 @@ pub mod account;
 pub mod clock;
 pub mod credential;
 pub mod page_url;
+pub mod simulator;
 pub mod upstream;
