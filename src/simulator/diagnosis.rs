@@ -260,7 +260,8 @@ pub(super) fn wrong_urls(
             elsewhere(&address, &hints, &mut urls);
         }
     }
-    urls.retain(|(_, url)| !pages.counted.contains(&url.as_str()));
+    let mut seen: BTreeSet<String> = pages.counted.iter().map(|&url| url.to_owned()).collect();
+    urls.retain(|(_, url)| seen.insert(url.clone()));
     urls
 }
 

@@ -239,7 +239,7 @@ impl Faults {
         Some(Strike {
             carried_out: rule
                 .carried_out
-                .unwrap_or(rule.fault.spoils_the_answer_only()),
+                .unwrap_or_else(|| rule.fault.spoils_the_answer_only()),
             fault: rule.fault,
         })
     }
