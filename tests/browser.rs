@@ -72,7 +72,7 @@ async fn each_mistake_is_refused_and_named() {
             page.events, "wx.error wx.ready",
             "ready comes after an error too"
         );
-        assert!(page.explanation.contains("How to mend it"), "{page:#?}");
+        assert!(page.explanation.contains("how to mend it"), "{page:#?}");
         if mistake == "foreign_host" {
             assert!(
                 page.explanation.contains("403 host_not_allowed"),
