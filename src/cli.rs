@@ -15,13 +15,18 @@ mod simulator;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, Parser, Subcommand};
+use tokio::net::TcpListener;
 
-use crate::config::{Config, Faults, Finding, Flags, Loaded, StoreUrl, parse_listen};
+use crate::config::{Config, Faults, Finding, Flags, Loaded, StoreUrl, logging, parse_listen};
+use crate::shutdown::Shutdown;
+use crate::telemetry::{self, TelemetryError};
 
 /// Signs pages for wx.config and holds the access_token and jsapi_ticket of WeChat official
 /// accounts (微信公众号).
@@ -86,7 +91,7 @@ pub fn run() -> ExitCode {
         Verb::Serve(args) => serve::run(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Key(args) => key::run(args),
-        Verb::Simulator(args) => simulator::run(&args),
+        Verb::Simulator(args) => simulator::run(args),
         Verb::Completions(args) => completions::run(&args),
     };
     match result {
@@ -113,12 +118,15 @@ pub enum Failure {
     /// The configuration is at fault.
     #[error(transparent)]
     Config(#[from] Faults),
+    /// Logs cannot be written.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
 }
 
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Other(_) => 1,
+            Self::Other(_) | Self::Telemetry(_) => 1,
             Self::Usage(_) => 2,
             Self::Refused(_) => 3,
             Self::Config(_) => 78,
@@ -146,7 +154,7 @@ impl Failure {
 /// # Errors
 /// When stdout cannot be written; a reader that has gone away (`wxsign … | head`) is no failure.
 pub fn answer(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
+    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
@@ -169,6 +177,31 @@ pub fn environment() -> BTreeMap<String, String> {
         })
         .filter(|(name, _)| name.starts_with("WXSIGN_"))
         .collect()
+}
+
+/// Starts the logs of a server that takes no configuration.
+fn start_logging() -> Result<(), Failure> {
+    let (filter, format) = logging(&environment())?;
+    Ok(telemetry::init(&filter, format)?)
+}
+
+/// Runs a server until it ends.
+fn block_on(server: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Runtime::new()
+        .map_err(|why| Failure::Other(format!("the runtime cannot be started: {why}")))?
+        .block_on(server)
+}
+
+/// The listener for the runtime, and the address that it really has.
+fn adopt(listener: std::net::TcpListener) -> Result<(TcpListener, SocketAddr), Failure> {
+    let adopted = TcpListener::from_std(listener)
+        .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+    adopted.map_err(|why| Failure::Other(format!("cannot listen: {why}")))
+}
+
+fn shutdown(grace: Duration) -> Result<Shutdown, Failure> {
+    Shutdown::on_signals(grace)
+        .map_err(|why| Failure::Other(format!("cannot follow the system's signals: {why}")))
 }
 
 /// Where the configuration comes from.

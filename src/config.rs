@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A later source overrides an earlier one: defaults, file, environment, flags. One account needs
-//! no file:
+//! no file; a variable without a value counts as not set:
 //!
 //! | variable | key |
 //! |---|---|
@@ -194,7 +194,7 @@ pub fn logging(env: &BTreeMap<String, String>) -> Result<(String, LogFormat), Fa
 
 fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
     let listen = top.value("listen", DEFAULT_LISTEN, parse_listen, report);
-    let store = top.value("store", StoreUrl::default(), StoreUrl::parse_usable, report);
+    let store = top.value("store", StoreUrl::default(), StoreUrl::parse, report);
     let upstream = top.value(
         "upstream",
         DEFAULT_UPSTREAM.to_owned(),

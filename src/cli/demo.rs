@@ -1,6 +1,16 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-use super::Failure;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, answer, listen};
+use crate::account::{Account, AppId, TokenApi};
+use crate::app::Server;
+use crate::clock::Clock;
+use crate::config::{Config, StoreUrl};
+use crate::credential::Secret;
+use crate::page_url::PageHosts;
+use crate::server;
+use crate::simulator::{self, Simulator};
 
 /// Run the server together with a simulated WeChat
 ///
@@ -14,10 +24,121 @@ pub(super) struct DemoArgs {
     pub(super) listen: Option<SocketAddr>,
 }
 
+/// The account that the simulated WeChat knows.
+const APPID: &str = "wx0123456789abcdef";
+
 pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
-    let _listener = match args.listen {
-        Some(address) => super::listen::bind(address)?,
-        None => super::listen::bind_or_any_port(crate::config::DEFAULT_LISTEN)?,
+    super::start_logging()?;
+    let listener = match args.listen {
+        Some(address) => listen::bind(address)?,
+        None => listen::bind_or_any_port(crate::config::DEFAULT_LISTEN)?,
     };
-    Err(Failure::Other("the demo is not built yet".to_owned()))
+    let wechat = listen::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
+    super::block_on(demo(listener, wechat))
+}
+
+async fn demo(
+    listener: std::net::TcpListener,
+    wechat: std::net::TcpListener,
+) -> Result<(), Failure> {
+    let (listener, address) = super::adopt(listener)?;
+    let (wechat, wechat_address) = super::adopt(wechat)?;
+    let shutdown = super::shutdown(std::time::Duration::ZERO)?;
+    let hosts = hosts(address);
+    let account = account(&hosts, address)?;
+    let simulator = simulator(&account, &hosts);
+
+    let mut config = Config::with_accounts(vec![account]);
+    config.store = StoreUrl::Memory;
+    config.upstream = format!("http://{wechat_address}");
+    let server = Server::build(config, Some(simulator.clone()), shutdown.clone())
+        .map_err(|error| Failure::Other(error.to_string()))?;
+
+    answer(&welcome(
+        SocketAddr::new(hosts[0], address.port()),
+        wechat_address,
+    ))?;
+    // The simulated WeChat stays until the server, which may be in the middle of a call, is gone.
+    let served = CancellationToken::new();
+    let ends_wechat = served.clone().drop_guard();
+    let simulating = tokio::spawn(server::serve(
+        wechat,
+        simulator::wechat_router(simulator),
+        served,
+    ));
+    server.run(listener).await;
+    drop(ends_wechat);
+    simulating
+        .await
+        .map_err(|error| Failure::Other(error.to_string()))
+}
+
+/// The addresses under which the demo can be reached, the best first.
+fn hosts(address: SocketAddr) -> Vec<IpAddr> {
+    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+    if !address.ip().is_unspecified() {
+        return vec![address.ip()];
+    }
+    // No packet is sent: this only asks which address leads out of the machine.
+    let outward = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        socket.local_addr()
+    });
+    let outward = outward.ok().map(|address| address.ip());
+    outward.into_iter().chain([loopback]).collect()
+}
+
+fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {
+    let mut page_hosts = PageHosts::default();
+    let named = hosts
+        .iter()
+        .map(|host| SocketAddr::new(*host, address.port()).to_string())
+        .chain([format!("localhost:{}", address.port())]);
+    for host in named {
+        page_hosts
+            .add(&host)
+            .map_err(|error| Failure::Other(error.to_string()))?;
+    }
+    Ok(Account {
+        appid: appid(),
+        // Nobody else has it, because nobody needs it: the simulator is told below.
+        secret: Secret::new(format!("{:032x}", rand::random::<u128>())),
+        token_api: TokenApi::Classic,
+        page_hosts,
+    })
+}
+
+fn simulator(account: &Account, hosts: &[IpAddr]) -> Simulator {
+    let simulator = Simulator::new(Clock::system(), rand::random());
+    let mut app = simulator::App::new(account.appid.clone(), account.secret.clone());
+    app.domains = hosts
+        .iter()
+        .map(|host| match host {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
+        })
+        .chain(["localhost".to_owned()])
+        .collect();
+    app.knobs.any_port = true;
+    simulator.add_app(app);
+    simulator
+}
+
+fn appid() -> AppId {
+    APPID.parse().expect("the constant is an AppID")
+}
+
+fn welcome(address: SocketAddr, wechat: SocketAddr) -> String {
+    let (bold, plain) = ("\x1b[1m", "\x1b[0m");
+    format!(
+        "\
+{bold}wxsign demo{plain}: the server and a simulated WeChat. No account is needed, nothing is kept.
+
+  {bold}Demo page{plain}   http://{address}/demo
+  {bold}A signature{plain} curl -sG http://{address}/jsapi/signature --data-urlencode url=http://{address}/demo
+  {bold}Its ticket{plain}  curl -s 'http://{address}/simulator/control/tickets?appid={APPID}'
+
+The simulated WeChat listens on http://{wechat}. Ctrl-C ends both.
+"
+    )
 }

@@ -1,4 +1,7 @@
-use super::{ConfigFlags, Failure};
+use super::{ConfigFlags, Failure, answer};
+use crate::app::Server;
+use crate::config::Config;
+use crate::shutdown;
 use crate::telemetry;
 
 /// Run the server, configured by file and environment
@@ -14,12 +17,23 @@ pub(super) struct ServeArgs {
 
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let loaded = args.flags.load()?;
-    let config = &loaded.config;
-    telemetry::init(&config.log, config.log_format)
-        .map_err(|why| Failure::Other(why.to_string()))?;
+    telemetry::init(&loaded.config.log, loaded.config.log_format)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let _listener = super::listen::bind(config.listen)?;
-    Err(Failure::Other("the server is not built yet".to_owned()))
+    let listener = super::listen::bind(loaded.config.listen)?;
+    super::block_on(serve(listener, loaded.config))
+}
+
+async fn serve(listener: std::net::TcpListener, config: Config) -> Result<(), Failure> {
+    let (listener, address) = super::adopt(listener)?;
+    let shutdown = super::shutdown(shutdown::GRACE)?;
+    let accounts = config.accounts.len();
+    let server =
+        Server::build(config, None, shutdown).map_err(|error| Failure::Other(error.to_string()))?;
+    answer(&format!("listening on http://{address}\n"))?;
+    tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
+    server.run(listener).await;
+    tracing::info!("stopped");
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::report::{Report, Source};
-use super::section::{Layers, PREFIX, Section, Variables, set_variable, variable};
+use super::section::{Layers, PREFIX, Section, Variables, variable};
 use crate::account::{Account, AppId, TokenApi};
 use crate::credential::Secret;
 use crate::page_url::PageHosts;
@@ -38,10 +38,7 @@ pub(super) fn read(
             }
         }
     } else {
-        for stray in OF_THE_ACCOUNT
-            .iter()
-            .filter_map(|key| set_variable(env, key))
-        {
+        for stray in OF_THE_ACCOUNT.iter().filter_map(|key| variable(env, key)) {
             report.fault(
                 &stray.source,
                 format!("this belongs to an account, but {PREFIX}APPID is not set: set it too"),
@@ -80,7 +77,7 @@ fn read_one(mut section: Section<'_>, report: &mut Report) -> Option<Account> {
     let secret = section.secret("secret", "secret_file", report);
     if secret.is_none() && report.fault_count() == faults {
         let text = format!(
-            "{} and {} are missing: give one; WeChat's console shows the AppSecret under \
+            "{} and {} are missing: give one that is not empty; WeChat's console shows the AppSecret under \
              设置与开发 > 开发接口管理",
             section.place_of("secret"),
             section.place_of("secret_file"),
@@ -113,7 +110,7 @@ fn read_appid(section: &mut Section<'_>, report: &mut Report) -> Option<AppId> {
             Some(appid)
         }
         Err(why) => {
-            let text = format!("{} is not an AppID: {why}", section.name("appid"));
+            let text = format!("{} is wrong: {why}", section.name("appid"));
             report.fault(&found.source, text);
             None
         }

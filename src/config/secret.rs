@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::report::{Found, Report, mask};
-use super::section::{Section, set_variable};
+use super::section::{Section, variable};
 use crate::credential::Secret;
 
 /// More than any secret has; it keeps a wrongly named device or disk image out of memory.
@@ -24,12 +24,10 @@ impl Section<'_> {
             self.text_in_file(key, report),
             self.text_in_file(file_key, report),
         );
-        // Here a variable without a value is a fault, not an absence: to fall back to another
-        // secret would be a surprise.
         let in_env = self
             .layers
             .env
-            .map(|env| (set_variable(env, key), set_variable(env, file_key)));
+            .map(|env| (variable(env, key), variable(env, file_key)));
         let given = match in_env {
             None | Some((None, None)) => in_file,
             Some(given) => given,

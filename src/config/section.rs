@@ -34,25 +34,31 @@ pub(super) const VARIABLES: [&str; 13] = [
     "UPSTREAM",
 ];
 
+/// The keys of the top: written below a heading they become keys of that table, TOML's most
+/// frequent surprise.
+const TOP_KEYS: [&str; 6] = [
+    "listen",
+    "log",
+    "log_format",
+    "store",
+    "trusted_proxies",
+    "upstream",
+];
+
 /// The environment: names and values.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// The variable for `key`. One without a value counts as not set: compose
-/// files pass on what is missing as "".
+/// The variable for `key`. One without a value counts as not set: compose files pass on what is
+/// missing as "".
 pub(super) fn variable(env: &Variables, key: &str) -> Option<Found<String>> {
-    let found = set_variable(env, key)?;
-    (!found.value.is_empty()).then_some(found)
-}
-
-/// The variable for `key`, even one without a value.
-pub(super) fn set_variable(env: &Variables, key: &str) -> Option<Found<String>> {
     let name = key.to_uppercase();
     if !VARIABLES.contains(&name.as_str()) {
         return None;
     }
     let name = format!("{PREFIX}{name}");
-    env.get(&name).map(|value| Found {
-        value: value.trim().to_owned(),
+    let value = env.get(&name)?.trim().to_owned();
+    (!value.is_empty()).then_some(Found {
+        value,
         source: Source::Variable(name),
     })
 }
@@ -286,7 +292,7 @@ impl<'a> Section<'a> {
         key: &'static str,
         heading: &'static str,
         report: &mut Report,
-    ) -> Section<'a> {
+    ) -> Self {
         let mut layers = Layers {
             table: None,
             env: None,
@@ -312,7 +318,7 @@ impl<'a> Section<'a> {
         key: &'static str,
         heading: &'static str,
         report: &mut Report,
-    ) -> Vec<Section<'a>> {
+    ) -> Vec<Self> {
         let Some((value, source)) = self.entry(key) else {
             return Vec::new();
         };
@@ -364,12 +370,19 @@ impl<'a> Section<'a> {
             if self.asked.contains(&name) {
                 continue;
             }
-            let hint = nearest(name, self.asked.iter().copied())
-                .map(|known| format!("; the nearest known one is {known}"))
-                .unwrap_or_default();
+            let hint = if TOP_KEYS.contains(&name) {
+                Some("; it belongs to the top, above the first [heading]".to_owned())
+            } else {
+                nearest(name, self.asked.iter().copied())
+                    .map(|known| format!("; the nearest known one is {known}"))
+            };
             report.fault(
                 &self.layers.file.at(key.span().start),
-                format!("{} is not a known key{hint}", self.name(name)),
+                format!(
+                    "{} is not a known key{}",
+                    self.name(name),
+                    hint.unwrap_or_default()
+                ),
             );
         }
     }

@@ -5,9 +5,6 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use super::report::mask;
-use crate::credential::Secret;
-
 /// Where credentials are kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreUrl {
@@ -15,12 +12,10 @@ pub enum StoreUrl {
     Memory,
     /// `sqlite:PATH`, in a file.
     Sqlite(PathBuf),
-    /// `redis://…`, `rediss://…` or `redis+sentinel://…`, whole: it may hold a password.
-    Redis(Secret),
 }
 
 impl StoreUrl {
-    /// Reads a URL of any of the forms.
+    /// Reads a URL of one of the forms.
     ///
     /// # Errors
     /// What a URL must look like. The text is not repeated: it may hold a password.
@@ -30,7 +25,11 @@ impl StoreUrl {
             return Ok(Self::Memory);
         }
         if REDIS.iter().any(|scheme| text.starts_with(scheme)) {
-            return Ok(Self::Redis(Secret::new(text)));
+            return Err(
+                "names a Redis, which this version cannot use yet: write sqlite:PATH (kept \
+                 across restarts) or memory:"
+                    .to_owned(),
+            );
         }
         match text.strip_prefix("sqlite:") {
             None => Err("must be memory: or sqlite:PATH, as sqlite:wxsign.db".to_owned()),
@@ -41,18 +40,6 @@ impl StoreUrl {
                     .to_owned(),
             ),
             Some(path) => Ok(Self::Sqlite(path.into())),
-        }
-    }
-
-    /// Reads a URL of a store that this version has.
-    pub(super) fn parse_usable(text: &str) -> Result<Self, String> {
-        match Self::parse(text)? {
-            Self::Redis(_) => Err(
-                "names a Redis, which this version cannot use yet: write sqlite:PATH (kept \
-                 across restarts) or memory:"
-                    .to_owned(),
-            ),
-            usable => Ok(usable),
         }
     }
 }
@@ -68,7 +55,6 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Redis(url) => write!(f, "redis: {}", mask(url.fingerprint())),
         }
     }
 }

@@ -1,0 +1,256 @@
+use super::*;
+
+#[test]
+fn an_incomplete_account_is_told_what_it_lacks() {
+    let faults = Case::new().var("APPID", APPID).faults();
+    assert_eq!(faults.len(), 2, "{faults:#?}");
+    assert!(faults[0].contains("WXSIGN_PAGE_HOSTS names no host"));
+    assert!(faults[1].contains("WXSIGN_SECRET and WXSIGN_SECRET_FILE are missing"));
+    let faults = Case::new().file("[[account]]\n").faults();
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+    assert!(
+        faults
+            .iter()
+            .all(|fault| fault.starts_with("wxsign.toml:1: [[account]] "))
+    );
+}
+
+#[test]
+fn an_unknown_key_is_a_fault_that_names_the_nearest() {
+    for (more, told) in [
+        (
+            "tokenapi = \"stable\"",
+            "[[account]] tokenapi is not a known key; the nearest known one is token_api",
+        ),
+        (
+            "[limit]\n",
+            "limit is not a known key; the nearest known one is limits",
+        ),
+        (
+            "[limits]\nper_address = 1",
+            "the nearest known one is signatures_per_address",
+        ),
+        ("[[client]]\nkey = 1", "the nearest known one is key_sha256"),
+    ] {
+        let faults = Case::file_account(more).faults();
+        assert!(
+            faults.iter().any(|fault| fault.contains(told)),
+            "{faults:#?}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning_that_names_the_nearest() {
+    let case = Case::env_account()
+        .var("PAGE_HOST", "a")
+        .var("PORT_8080_TCP", "tcp://10.0.0.1:8080");
+    let warnings = case.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(warnings[0].starts_with("WXSIGN_PAGE_HOST: "));
+    assert!(warnings[0].ends_with("WXSIGN_PAGE_HOSTS"));
+}
+
+#[test]
+fn a_star_among_the_page_hosts_warns() {
+    let warnings = Case::env_account().var("PAGE_HOSTS", "*").warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("any site"), "{warnings:#?}");
+}
+
+#[test]
+fn what_is_there_twice_is_a_fault() {
+    let account = format!(
+        "[[account]]\nappid = \"{APPID}\"\nsecret = \"x\"\npage_hosts = [\"a.example.com\"]\n"
+    );
+    let fault = Case::file_account(&account).only_fault();
+    assert!(fault.contains("wxsign.toml:5: [[account]] wx0123456789abcdef is there twice"));
+    let client = |name: &str, digit: char| {
+        format!(
+            "[[client]]\nname = \"{name}\"\nkey_sha256 = \"{}\"\naccounts = [\"*\"]\n\
+             scopes = [\"token\"]\n",
+            digit.to_string().repeat(64)
+        )
+    };
+    let fault = Case::file_account(&(client("shop", '1') + &client("shop", '2'))).only_fault();
+    assert!(
+        fault.contains("shop has the name of another client"),
+        "{fault}"
+    );
+    let fault = Case::file_account(&(client("shop", '1') + &client("mall", '1'))).only_fault();
+    assert!(
+        fault.contains("mall has the key of another client"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_client_is_checked_in_every_field() {
+    let client = |line: &str| {
+        let key = line.split(' ').next().unwrap();
+        let good = format!(
+            "name = \"shop\"\nkey_sha256 = \"{}\"\naccounts = [\"{APPID}\"]\nscopes = [\"token\"]\n",
+            "0".repeat(64)
+        );
+        let others = good.lines().filter(|other| !other.starts_with(key));
+        let rest: Vec<&str> = others.collect();
+        Case::file_account(&format!("[[client]]\n{line}\n{}", rest.join("\n"))).only_fault()
+    };
+    for (line, told) in [
+        ("name = \"a b\"", "must be 1 to 64 letters"),
+        (&format!("key_sha256 = \"{CANARY}\""), "not the key"),
+        ("accounts = []", "lists nothing"),
+        (
+            "accounts = [\"wxfedcba9876543210\"]",
+            "names wxfedcba9876543210, which is not configured",
+        ),
+        ("accounts = [\"shop\"]", "an AppID is"),
+        ("scopes = [\"tokens\"]", "the nearest one is token"),
+        ("scopes = []", "lists nothing"),
+    ] {
+        let fault = client(line);
+        assert!(fault.contains(told), "{fault}");
+    }
+}
+
+#[test]
+fn stores_are_memory_or_sqlite() {
+    let store = |url: &str| {
+        let case = Case::env_account().var("STORE", url);
+        case.load().map(|loaded| loaded.config.store)
+    };
+    assert_eq!(store("memory:").unwrap(), StoreUrl::Memory);
+    assert_eq!(
+        store("sqlite:/var/x.db").unwrap(),
+        StoreUrl::Sqlite("/var/x.db".into())
+    );
+    for (url, told) in [
+        ("memory", "must be memory: or sqlite:PATH"),
+        ("sqlite:", "names no file"),
+        ("sqlite:///x.db", "without \"//\""),
+        ("redis://:c4n4ry@h", "cannot use yet"),
+        ("redis+sentinel://h1,h2/m", "cannot use yet"),
+    ] {
+        let fault = store(url).unwrap_err().to_string();
+        assert!(fault.contains(told), "{fault}");
+        assert!(!fault.contains("c4n4ry"), "{fault}");
+    }
+    let redis = StoreUrl::parse("redis://:c4n4ry@h").unwrap();
+    assert!(!format!("{redis} {redis:?}").contains("c4n4ry"));
+}
+
+#[test]
+fn an_upstream_is_a_base_url() {
+    let upstream = |url: &str| {
+        let case = Case::env_account().var("UPSTREAM", url);
+        case.load().map(|loaded| loaded.config.upstream)
+    };
+    assert_eq!(
+        upstream("http://127.0.0.1:9000/").unwrap(),
+        "http://127.0.0.1:9000"
+    );
+    assert_eq!(
+        upstream("https://api2.weixin.qq.com").unwrap(),
+        "https://api2.weixin.qq.com"
+    );
+    for bad in [
+        "api.weixin.qq.com",
+        "ftp://a",
+        "http://u:p@a",
+        "http://a/b",
+        "http://a?b",
+        "http://a#b",
+    ] {
+        let fault = upstream(bad).unwrap_err().to_string();
+        assert!(
+            fault.contains("as https://api.weixin.qq.com"),
+            "{bad} {fault}"
+        );
+    }
+}
+
+#[test]
+fn trusted_proxies_are_addresses_or_networks() {
+    let case = Case::env_account().file("trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n");
+    let nets: Vec<_> = case
+        .config()
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(nets, ["10.0.0.0/8", "::1/128"]);
+    let fault = Case::env_account()
+        .file("trusted_proxies = [\n  \"10.0.0.0/8\",\n  \"proxy\",\n]\n")
+        .only_fault();
+    assert!(
+        fault.starts_with("wxsign.toml:3: trusted_proxies lists \"proxy\""),
+        "{fault}"
+    );
+}
+
+#[test]
+fn verify_files_have_the_names_that_wechat_looks_for() {
+    let load = |line: &str| Case::env_account().file(&format!("[verify_files]\n{line}\n"));
+    let good = load("\"MP_verify_abcdefghijklmnop.txt\" = \"abcdefghijklmnop\"");
+    assert_eq!(good.warnings(), [""; 0]);
+    assert_eq!(
+        good.config().verify_files["MP_verify_abcdefghijklmnop.txt"],
+        "abcdefghijklmnop"
+    );
+    let other = load("\"MP_verify_abcdefghijklmnop.txt\" = \"ponmlkjihgfedcba\"");
+    assert_eq!(other.warnings().len(), 1);
+    for name in [
+        "MP_verify_abc.txt",
+        "../MP_verify_abcdefghijklmnop.txt",
+        "index.html",
+    ] {
+        let fault = load(&format!("\"{name}\" = \"x\"")).only_fault();
+        assert!(
+            fault.contains("is not a name that WeChat looks for"),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
+fn wrong_types_are_named_without_their_values() {
+    let faults = Case::env_account()
+        .file(&format!(
+            "listen = 8080\nlog = [\"{CANARY}\"]\ntrusted_proxies = \"{CANARY}\"\naccount = 1\n\
+             limits = \"{CANARY}\"\nclient = [1]\n"
+        ))
+        .faults();
+    assert_eq!(faults.len(), 6, "{faults:#?}");
+    assert!(faults[0].contains("listen must be a text in quotes, but is of the type integer"));
+    let fault = Case::env_account()
+        .file("[limits]\nsignatures_per_address = -1\n")
+        .only_fault();
+    assert!(fault.contains("a whole number from 0"), "{fault}");
+}
+
+#[test]
+fn broken_toml_is_told_by_line_without_the_line() {
+    let faults = Case::new()
+        .file(&format!("listen = \nsecret = \"{CANARY}\n[[account]\n"))
+        .faults();
+    assert!(faults.len() > 1, "{faults:#?}");
+    assert!(
+        faults[0].starts_with("wxsign.toml:1: this is not TOML: "),
+        "{faults:#?}"
+    );
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let missing = Path::new("/nonexistent/wxsign.toml");
+    let fault = Config::load(Some(missing), &Variables::new(), &Flags::default());
+    let fault = fault.unwrap_err().to_string();
+    assert!(fault.starts_with("--config: the configuration file /nonexistent/wxsign.toml"));
+    let env = Case::env_account()
+        .var("CONFIG", "/nonexistent/wxsign.toml")
+        .env;
+    let fault = Config::load(None, &env, &Flags::default())
+        .unwrap_err()
+        .to_string();
+    assert!(fault.starts_with("WXSIGN_CONFIG: "), "{fault}");
+}

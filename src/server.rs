@@ -1,0 +1,118 @@
+//! The HTTP server: the front door that every request passes, and the loop that accepts
+//! connections.
+//!
+//! The front door gives each request its id, answers signatures at once where it can
+//! ([`jsapi::sign_now`]), hands everything else to the router, and writes out problems and CORS
+//! headers on the way back.
+
+mod client_address;
+mod connections;
+mod cors;
+mod health;
+mod jsapi;
+mod limits;
+mod pages;
+mod problem;
+mod request_id;
+mod router;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use http::header::{ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+pub use connections::serve;
+
+use crate::app::App;
+use limits::Limit;
+use problem::Problem;
+use request_id::RequestId;
+
+/// The largest body of a request that is read.
+const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// What handlers share.
+struct Gate {
+    app: Arc<App>,
+    per_address: Option<Limit>,
+    per_account: Option<Limit>,
+}
+
+/// The address at the other end of a connection.
+#[derive(Clone, Copy)]
+struct Peer(IpAddr);
+
+/// The front door.
+pub struct Front {
+    gate: Arc<Gate>,
+    router: Router,
+}
+
+/// An answer made at once, or one of the router's.
+type AnswerBody = Either<Full<Bytes>, Body>;
+
+impl Front {
+    /// The front door of `app`.
+    pub fn new(app: Arc<App>) -> Self {
+        let gate = Arc::new(Gate {
+            per_address: Limit::per_second(app.limits.signatures_per_address),
+            per_account: Limit::per_second(app.limits.signatures_per_account),
+            app,
+        });
+        Self {
+            router: router::router(Arc::clone(&gate)),
+            gate,
+        }
+    }
+
+    /// Answers a request from `peer`.
+    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<AnswerBody> {
+        let id = RequestId::of(request.headers());
+        let for_pages = request.uri().path().starts_with("/jsapi/");
+        let origin = request.headers().get(ORIGIN).cloned();
+        let mut response = match self.answer_now(&request, &id, peer) {
+            Some(response) => response.map(|body| Either::Left(Full::from(body))),
+            None => {
+                request.extensions_mut().insert(Peer(peer));
+                request.extensions_mut().insert(id.clone());
+                let request = request.map(Body::new);
+                let Ok(response) = self.router.clone().oneshot(request).await;
+                Problem::write_into(response, &id).map(Either::Right)
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(request_id::HEADER, id.header());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if for_pages {
+            cors::allow(headers, origin.as_ref(), &self.gate.app.keeper.accounts());
+        }
+        response
+    }
+
+    fn answer_now(
+        &self,
+        request: &Request<Incoming>,
+        id: &RequestId,
+        peer: IpAddr,
+    ) -> Option<Response<Vec<u8>>> {
+        if request.uri().path() != "/jsapi/signature" || request.method() != Method::GET {
+            return None;
+        }
+        let query = request.uri().query().unwrap_or_default();
+        let answer = jsapi::sign_now(&self.gate, query, request.headers(), peer)?;
+        Some(answer.unwrap_or_else(|problem| problem.render(id)))
+    }
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Front(…)")
+    }
+}

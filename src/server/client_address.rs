@@ -1,0 +1,96 @@
+//! Whose request it is: the address of the peer or, behind a proxy that is trusted, the one that
+//! the proxy names.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+/// The address of the client behind `peer`.
+///
+/// `X-Forwarded-For` is read from the right, because each proxy adds on the right what it saw
+/// itself: the first address that is not that of a trusted proxy is the client's, and what stands
+/// to the left of it is the client's own invention.
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let mut client = peer.to_canonical();
+    if !is_trusted(&client) {
+        return client;
+    }
+    let lists = headers.get_all("x-forwarded-for");
+    for entry in lists
+        .iter()
+        .rev()
+        .flat_map(|list| list.as_bytes().rsplit(|b| *b == b','))
+    {
+        let Some(address) = parse(entry) else {
+            return client;
+        };
+        client = address;
+        if !is_trusted(&client) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address, also with a port behind it, as some proxies write it.
+fn parse(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?.trim();
+    entry
+        .parse()
+        .or_else(|_| {
+            entry
+                .parse()
+                .map(|with_port: std::net::SocketAddr| with_port.ip())
+        })
+        .ok()
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for list in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_str(list).unwrap());
+        }
+        client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_who_it_is_whatever_it_says() {
+        assert_eq!(client("203.0.113.9", &["1.1.1.1"]), "203.0.113.9");
+        assert_eq!(client("::ffff:203.0.113.9", &["1.1.1.1"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_trusted_proxy_names_the_client_and_the_client_names_nobody() {
+        assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1", "203.0.113.9"]),
+            "203.0.113.9"
+        );
+        assert_eq!(client("::1", &["2001:db8::1"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::1]:4711"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_list() {
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, ,10.0.0.2"]), "10.0.0.2");
+        assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+    }
+}

@@ -1,0 +1,57 @@
+//! Which pages' scripts may read the answers of `/jsapi/…`: those of the accounts' page hosts.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::Gate;
+use crate::keeper::Accounts;
+use crate::page_url::PageUrl;
+
+/// Adds what an answer of `/jsapi/…` says about a request with `origin`: an origin that is
+/// allowed is said back exactly, any other gets nothing.
+pub(super) fn allow(answer: &mut HeaderMap, origin: Option<&HeaderValue>, accounts: &Accounts) {
+    answer.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin.filter(|origin| is_allowed(origin, accounts)) {
+        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        answer.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("retry-after, x-request-id"),
+        );
+    }
+}
+
+fn is_allowed(origin: &HeaderValue, accounts: &Accounts) -> bool {
+    origin
+        .to_str()
+        .ok()
+        .and_then(|origin| PageUrl::parse(origin).ok())
+        .is_some_and(|origin| origin.is_origin() && accounts.page_hosts().allow(&origin))
+}
+
+/// Answers a browser that asks before it sends a `POST`.
+pub(super) async fn preflight(
+    State(gate): State<Arc<Gate>>,
+    headers: HeaderMap,
+) -> (StatusCode, HeaderMap) {
+    let mut answer = HeaderMap::new();
+    let accounts = gate.app.keeper.accounts();
+    if headers
+        .get(ORIGIN)
+        .is_some_and(|origin| is_allowed(origin, &accounts))
+    {
+        for (name, value) in [
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-request-id"),
+            (ACCESS_CONTROL_MAX_AGE, "3600"),
+        ] {
+            answer.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    (StatusCode::NO_CONTENT, answer)
+}

@@ -1,0 +1,72 @@
+//! `/livez` and `/readyz`, for whoever starts, restarts and balances.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::Gate;
+use crate::app::App;
+
+/// How many accounts in trouble are named.
+const NAMED: usize = 10;
+
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+}
+
+/// 503 only when a restart would help.
+pub(super) async fn livez(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
+    let alive = gate.app.keeper.is_alive();
+    let reasons = if alive {
+        Vec::new()
+    } else {
+        vec!["the keeper's queue has stopped turning".to_owned()]
+    };
+    health(alive, "alive", reasons)
+}
+
+/// 200 while pages can be signed for at least one account.
+pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
+    let App {
+        keeper, draining, ..
+    } = &*gate.app;
+    let accounts = keeper.accounts();
+    let now = keeper.clock().moment();
+    let (mut usable, mut reasons) = (0, Vec::new());
+    if draining.is_cancelled() {
+        reasons.push("the server is stopping".to_owned());
+    }
+    if !keeper.is_alive() {
+        reasons.push("the keeper's queue has stopped turning".to_owned());
+    }
+    let stuck = !reasons.is_empty();
+    for kept in accounts.iter() {
+        let snapshot = kept.snapshot();
+        let signs = snapshot.signer(now).is_some();
+        usable += usize::from(signs);
+        let what = match (snapshot.trouble(), signs) {
+            (Some(trouble), _) => trouble.what.as_str(),
+            (None, false) => "there is no jsapi_ticket yet",
+            (None, true) => continue,
+        };
+        if reasons.len() < NAMED {
+            reasons.push(format!("{}: {what}", kept.account.appid));
+        }
+    }
+    health(usable > 0 && !stuck, "ready", reasons)
+}
+
+fn health(good: bool, word: &'static str, reasons: Vec<String>) -> (StatusCode, Json<Health>) {
+    let (code, status) = if good {
+        (StatusCode::OK, word)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    (code, Json(Health { status, reasons }))
+}

@@ -1,0 +1,273 @@
+//! `/jsapi/signature`: signs the page that asks.
+//!
+//! A `GET` for an account that has a ticket is answered by [`sign_now`] in front of the router,
+//! without a lock, a store or waiting. Everything else (no ticket yet, `POST`) goes through the
+//! handlers below, by the same rules.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, RawQuery, State};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde::Deserialize;
+
+use super::client_address::client_address;
+use super::limits::client_key;
+use super::problem::{Code, Problem};
+use super::{Gate, Peer};
+use crate::clock::Timestamp;
+use crate::keeper::{Accounts, Kept};
+use crate::page_url::{PageUrl, UrlFault};
+use crate::signer::{Decimal, Nonce, Signer};
+
+/// How long a request waits for the first ticket of an account.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Answers a `GET` at once, or `None` if it would have to wait for a ticket.
+pub(super) fn sign_now(
+    gate: &Gate,
+    query: &str,
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Option<Result<Response<Vec<u8>>, Problem>> {
+    let accounts = gate.app.keeper.accounts();
+    let ask = match Ask::from_query(query) {
+        Ok(ask) => ask,
+        Err(problem) => return Some(Err(problem)),
+    };
+    let (kept, url) = match admit(gate, &accounts, &ask, headers, peer) {
+        Ok(admitted) => admitted,
+        Err(problem) => return Some(Err(problem)),
+    };
+    let now = gate.app.keeper.clock().moment();
+    let snapshot = kept.snapshot();
+    let signer = snapshot.signer(now)?;
+    Some(Ok(config(kept, signer, url, now.wall)))
+}
+
+/// A `GET` that has to wait; it was admitted by [`sign_now`].
+pub(super) async fn get(
+    State(gate): State<Arc<Gate>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response<Body>, Problem> {
+    let ask = Ask::from_query(query.as_deref().unwrap_or_default())?;
+    sign_when_possible(&gate, &ask).await
+}
+
+/// The same, with the question in the body: `{"url": …, "appid": …}`.
+pub(super) async fn post(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response<Body>, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            Code::BodyTooLarge,
+            format!("it may have {} bytes", super::MAX_BODY_BYTES),
+        ),
+        _ => Problem::new(Code::InvalidBody, "it broke off: send it again"),
+    })?;
+    let ask: Ask<'_> = serde_json::from_slice(&body).map_err(|error| {
+        let example = r#"{"url": "https://…", "appid": "wx…"}"#;
+        Problem::new(
+            Code::InvalidBody,
+            format!("{error}; send {example}, where appid may be left out"),
+        )
+    })?;
+    admit(&gate, &gate.app.keeper.accounts(), &ask, &headers, peer.0)?;
+    sign_when_possible(&gate, &ask).await
+}
+
+async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
+    let keeper = &gate.app.keeper;
+    let kept = Arc::clone(ask.account(&keeper.accounts())?);
+    let url = ask.page(&kept)?;
+    let snapshot = keeper
+        .signable(&kept, PATIENCE)
+        .await
+        .map_err(Problem::unavailable)?;
+    let now = keeper.clock().moment();
+    let signer = snapshot
+        .signer(now)
+        .ok_or_else(|| Problem::new(Code::CredentialUnavailable, "it has just ended: ask again"))?;
+    Ok(config(&kept, signer, url, now.wall).map(Body::from))
+}
+
+/// What a page asks for.
+#[derive(Deserialize)]
+struct Ask<'a> {
+    #[serde(borrow)]
+    url: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    appid: Option<Cow<'a, str>>,
+}
+
+impl<'a> Ask<'a> {
+    fn from_query(query: &'a str) -> Result<Self, Problem> {
+        let (mut url, mut appid, mut other) = (None, None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let slot = match name {
+                "url" => &mut url,
+                "appid" => &mut appid,
+                name => {
+                    other = other.or(Some(name));
+                    continue;
+                }
+            };
+            if slot.replace(value).is_some() {
+                let detail = format!("{name} is given twice: give it once");
+                return Err(Problem::new(Code::InvalidUrl, detail));
+            }
+        }
+        if let (Some(url), Some(other)) = (url, other)
+            && url.contains('?')
+        {
+            let other: String = other.chars().take(40).collect();
+            return Err(Problem::new(
+                Code::InvalidUrl,
+                format!(
+                    "the url was cut at \"&{other}\", because it was not encoded: use \
+                     encodeURIComponent(location.href.split('#')[0])"
+                ),
+            ));
+        }
+        Ok(Self {
+            url: url.map(percent_decode).transpose()?,
+            appid: appid.map(percent_decode).transpose()?,
+        })
+    }
+
+    fn account<'k>(&self, accounts: &'k Accounts) -> Result<&'k Arc<Kept>, Problem> {
+        let found = match &self.appid {
+            Some(appid) => accounts.get(appid),
+            None => accounts.only(),
+        };
+        found.ok_or_else(|| {
+            Problem::new(
+                Code::UnknownAccount,
+                match &self.appid {
+                    Some(_) => "no account with this appid is configured: check the appid",
+                    None => "there are several accounts here: say which one with appid=…",
+                },
+            )
+        })
+    }
+
+    fn page(&self, kept: &Kept) -> Result<PageUrl<'_>, Problem> {
+        let parsed = PageUrl::parse(self.url.as_deref().unwrap_or_default());
+        let url = parsed.map_err(|fault| {
+            let code = match fault {
+                UrlFault::Empty => Code::MissingUrl,
+                _ => Code::InvalidUrl,
+            };
+            Problem::new(code, fault.to_string())
+        })?;
+        if kept.account.page_hosts.allow(&url) {
+            Ok(url)
+        } else {
+            Err(Problem::host_not_allowed(&url))
+        }
+    }
+}
+
+/// Decodes `%XX`. A plus stays a plus: a URL holds no spaces, so that is what it was.
+fn percent_decode(text: &str) -> Result<Cow<'_, str>, Problem> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let invalid = |what: &str| {
+        Problem::new(
+            Code::InvalidUrl,
+            format!("the query holds {what}: encode the url with encodeURIComponent"),
+        )
+    };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        if byte != b'%' {
+            bytes.push(byte);
+            rest = behind;
+            continue;
+        }
+        let digits = behind.get(..2).and_then(|pair| {
+            let digit = |b: u8| char::from(b).to_digit(16);
+            Some(digit(pair[0])? * 16 + digit(pair[1])?)
+        });
+        let value =
+            digits.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
+        bytes.push(u8::try_from(value).expect("two digits make a byte"));
+        rest = &behind[2..];
+    }
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| invalid("bytes that are not UTF-8"))
+}
+
+/// The rules for every request, whichever way it comes in.
+fn admit<'k, 'u>(
+    gate: &Gate,
+    accounts: &'k Accounts,
+    ask: &'u Ask<'_>,
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Result<(&'k Arc<Kept>, PageUrl<'u>), Problem> {
+    let now = gate.app.keeper.clock().moment().boot;
+    if let Some(limit) = &gate.per_address {
+        let client = client_address(peer, headers, &gate.app.trusted_proxies);
+        // A program on this machine, or a proxy that does not say for whom it asks.
+        if !client.is_loopback() {
+            limit
+                .admit(client_key(client), now)
+                .map_err(Problem::rate_limited)?;
+        }
+    }
+    let kept = ask.account(accounts)?;
+    let url = ask.page(kept)?;
+    if let Some(limit) = &gate.per_account {
+        limit
+            .admit(&kept.account.appid, now)
+            .map_err(Problem::rate_limited)?;
+    }
+    Ok((kept, url))
+}
+
+/// The answer that `wx.config` wants, with the URL that was signed.
+fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Response<Vec<u8>> {
+    let nonce = Nonce::random();
+    let timestamp = now.as_secs();
+    let signature = signer.sign(nonce.as_str(), timestamp, url);
+    let mut body = Vec::with_capacity(192 + url.as_str().len());
+    for part in [
+        r#"{"appId":""#,
+        kept.account.appid.as_str(),
+        r#"","timestamp":"#,
+        Decimal::new(timestamp).as_str(),
+        r#","nonceStr":""#,
+        nonce.as_str(),
+        r#"","signature":""#,
+        signature.as_str(),
+        r#"","url":""#,
+    ] {
+        body.extend_from_slice(part.as_bytes());
+    }
+    // A page's URL is printable ASCII without a backslash: only quotes need one.
+    for byte in url.as_str().bytes() {
+        if byte == b'"' {
+            body.push(b'\\');
+        }
+        body.push(byte);
+    }
+    body.extend_from_slice(br#""}"#);
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

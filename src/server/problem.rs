@@ -1,0 +1,199 @@
+//! Errors of the routes of our own: `application/problem+json`
+//! (RFC 9457, <https://www.rfc-editor.org/rfc/rfc9457>).
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use super::request_id::RequestId;
+use crate::keeper::Unavailable;
+use crate::page_url::PageUrl;
+
+/// What went wrong with a request, for the one who sent it.
+///
+/// Handlers return it; the front door writes it out, because it knows the request's id.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    code: Code,
+    detail: String,
+    errcode: Option<i64>,
+    errmsg: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+/// The stable names of problems.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Code {
+    MissingUrl,
+    InvalidUrl,
+    InvalidBody,
+    HostNotAllowed,
+    UnknownAccount,
+    NotFound,
+    MethodNotAllowed,
+    BodyTooLarge,
+    RateLimited,
+    InternalError,
+    CredentialUnavailable,
+    TimedOut,
+}
+
+impl Code {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::MissingUrl | Self::InvalidUrl | Self::InvalidBody => StatusCode::BAD_REQUEST,
+            Self::HostNotAllowed => StatusCode::FORBIDDEN,
+            Self::UnknownAccount | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::CredentialUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::MissingUrl => "The url of the page is missing",
+            Self::InvalidUrl => "The url of the page is not one that a browser reports",
+            Self::InvalidBody => "The body of the request cannot be read",
+            Self::HostNotAllowed => "Pages of this host are not signed for",
+            Self::UnknownAccount => "The account is not known here",
+            Self::NotFound => "There is nothing here",
+            Self::MethodNotAllowed => "This method is not for this path",
+            Self::BodyTooLarge => "The body of the request is too large",
+            Self::RateLimited => "Too many requests",
+            Self::InternalError => "Something went wrong in the server",
+            Self::CredentialUnavailable => "There is no jsapi_ticket to sign with",
+            Self::TimedOut => "The request took too long",
+        }
+    }
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            errcode: None,
+            errmsg: None,
+            retry_after: None,
+        }
+    }
+
+    /// The host of `url` is not among the account's page hosts.
+    pub(super) fn host_not_allowed(url: &PageUrl<'_>) -> Self {
+        let listed = url.listed_as();
+        Self::new(
+            Code::HostNotAllowed,
+            format!(
+                "{listed} is not among the page_hosts of this account: if the page is yours, add \
+                 \"{listed}\" there (or to WXSIGN_PAGE_HOSTS), and to the JS接口安全域名 in WeChat's \
+                 console"
+            ),
+        )
+    }
+
+    /// The caller asks for more than its share.
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        let mut problem = Self::new(
+            Code::RateLimited,
+            "a page needs one signature for each address it shows; ask again after the time in \
+             Retry-After",
+        );
+        problem.retry_after = Some(wait);
+        problem
+    }
+
+    /// There is no ticket.
+    pub(super) fn unavailable(unavailable: Unavailable) -> Self {
+        let mut detail = match &unavailable.trouble {
+            Some(trouble) => format!("the last try to fetch one failed: {}", trouble.what),
+            None => "it is being fetched; ask again in a moment".to_owned(),
+        };
+        if let Some(remedy) = unavailable.trouble.as_ref().and_then(|t| t.remedy) {
+            detail = format!("{detail}; {remedy}");
+        }
+        let mut problem = Self::new(Code::CredentialUnavailable, detail);
+        problem.retry_after = Some(unavailable.retry_after);
+        if let Some(trouble) = unavailable.trouble {
+            problem.errcode = trouble.errcode;
+            problem.errmsg = trouble.errmsg;
+        }
+        problem
+    }
+
+    /// The answer to the request of `id`.
+    pub(super) fn render(&self, id: &RequestId) -> Response<Vec<u8>> {
+        let status = self.code.status();
+        let body = serde_json::to_vec(&Document {
+            title: self.code.title(),
+            status: status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            errcode: self.errcode,
+            errmsg: self.errmsg.as_deref(),
+            request_id: id.as_str(),
+        })
+        .expect("it has only text keys");
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    /// `response` with the problem written into it if a handler returned one.
+    pub(super) fn write_into(response: Response<Body>, id: &RequestId) -> Response<Body> {
+        let timed_out;
+        let problem = match response.extensions().get::<Self>() {
+            Some(problem) => problem,
+            // The layer that ends a slow request knows no problems.
+            None if response.status() == StatusCode::REQUEST_TIMEOUT => {
+                timed_out = Self::new(Code::TimedOut, "it did not arrive in time: send it again");
+                &timed_out
+            }
+            None => return response,
+        };
+        let (rendered, body) = problem.render(id).into_parts();
+        let (mut head, _) = response.into_parts();
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.extend(rendered.headers);
+        Response::from_parts(head, Body::from(body))
+    }
+}
+
+impl axum::response::IntoResponse for Problem {
+    fn into_response(self) -> axum::response::Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: Code,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errcode: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errmsg: Option<&'a str>,
+    request_id: &'a str,
+}

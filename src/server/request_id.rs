@@ -1,0 +1,73 @@
+//! A name for each request, in its answer and in the logs: the caller's `x-request-id`, or one
+//! of our own.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rand::Rng;
+
+/// The header that carries it both ways.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest name that is taken over from a caller.
+const MAX_BYTES: usize = 64;
+
+/// The name of a request.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The caller's name for the request if it is a plain one, else a random one.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        headers
+            .get(HEADER)
+            .filter(|given| is_plain(given))
+            .map_or_else(Self::random, |given| Self(given.clone()))
+    }
+
+    fn random() -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut bits = rand::rng().next_u64();
+        let digits: [u8; 16] = std::array::from_fn(|_| {
+            let digit = DIGITS[(bits & 15) as usize];
+            bits >>= 4;
+            digit
+        });
+        Self(HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a header value"))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().expect("only plain characters are taken")
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+fn is_plain(value: &HeaderValue) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    (1..=MAX_BYTES).contains(&value.len()) && value.as_bytes().iter().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_for(given: &[u8]) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, HeaderValue::from_bytes(given).unwrap());
+        RequestId::of(&headers).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_plain_name_is_kept_and_any_other_is_replaced() {
+        let traced = "4bf92f35-77b3_4da6.a3ce:929d";
+        assert_eq!(id_for(traced.as_bytes()), traced);
+        let long = "a".repeat(65);
+        for bad in ["", "a b", "a\"b", "微", &long] {
+            let id = id_for(bad.as_bytes());
+            assert_ne!(id, bad);
+            assert_eq!(id.len(), 16);
+            assert!(id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        }
+    }
+}

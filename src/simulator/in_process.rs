@@ -1,0 +1,102 @@
+//! The simulator as an [`Upstream`] in the same process: no sockets, so that a test can pause
+//! time.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::percent::encode_component;
+use super::{Effect, Request, Simulator};
+use crate::account::{Account, TokenApi};
+use crate::credential::Secret;
+use crate::upstream::{Api, BoxFuture, Failure, Issued, Upstream, UpstreamError, answer};
+
+/// How long the caller waits, as the real client does.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Upstream for Simulator {
+    fn fetch_token<'a>(
+        &'a self,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        Box::pin(async move {
+            let (appid, secret) = (account.appid.as_str(), account.secret.expose());
+            let (api, query, body) = match account.token_api {
+                TokenApi::Classic => {
+                    let secret = encode_component(secret);
+                    let query =
+                        format!("grant_type=client_credential&appid={appid}&secret={secret}");
+                    (Api::Token, query, String::new())
+                }
+                TokenApi::Stable => {
+                    let body = json!({
+                        "grant_type": "client_credential", "appid": appid, "secret": secret,
+                    });
+                    (Api::StableToken, String::new(), body.to_string())
+                }
+            };
+            let (status, body) = self.exchange(api, &query, &body).await?;
+            answer::token(api, status, &body)
+        })
+    }
+
+    fn fetch_ticket<'a>(
+        &'a self,
+        _account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        Box::pin(async move {
+            let token = encode_component(token.expose());
+            let query = format!("access_token={token}&type=jsapi");
+            let (status, body) = self.exchange(Api::GetTicket, &query, "").await?;
+            answer::ticket(status, &body)
+        })
+    }
+
+    fn verify_token<'a>(
+        &'a self,
+        _account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<(), UpstreamError>> {
+        Box::pin(async move {
+            let query = format!("access_token={}", encode_component(token.expose()));
+            let (status, body) = self.exchange(Api::GetApiDomainIp, &query, "").await?;
+            answer::probe(status, &body)
+        })
+    }
+}
+
+impl Simulator {
+    async fn exchange(
+        &self,
+        api: Api,
+        query: &str,
+        body: &str,
+    ) -> Result<(u16, Vec<u8>), UpstreamError> {
+        let reply = self.call(&Request {
+            method: if body.is_empty() { "GET" } else { "POST" },
+            path: api.path(),
+            query,
+            body: body.as_bytes(),
+            client_ip: self.client_ip,
+        });
+        let in_time = reply.effect != Effect::Hang && reply.delay < REQUEST_TIMEOUT;
+        let wait = if in_time {
+            reply.delay
+        } else {
+            REQUEST_TIMEOUT
+        };
+        // Not even for no time at all when there is no latency: a paused clock would move on.
+        if !wait.is_zero() {
+            self.clock.sleep(wait).await;
+        }
+        let failure = match reply.effect {
+            _ if !in_time => Failure::Lost("no answer in time".to_owned()),
+            Effect::Answer => return Ok((reply.status, reply.body)),
+            Effect::Unreachable => Failure::NotSent("connection refused".to_owned()),
+            Effect::CutOff { .. } => Failure::Lost("the connection ended in the body".to_owned()),
+            Effect::Reset | Effect::Hang => Failure::Lost("the connection was reset".to_owned()),
+        };
+        Err(UpstreamError { api, failure })
+    }
+}

@@ -1,0 +1,216 @@
+//! The classic mistakes behind "invalid signature", each with what to do about it.
+//!
+//! Most of them are in appendix 5 of the manual
+//! (<https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>); the others are
+//! what people report.
+
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a `wx.config`. The names in JSON are stable.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mistake {
+    /// A parameter of `wx.config` is missing.
+    MissingArgument,
+    /// Neither `jsApiList` nor `openTagList` names anything.
+    EmptyApiList,
+    /// No account has this AppID.
+    UnknownAppid,
+    /// The page's host is not among the account's domains.
+    HostNotBound,
+    /// The page's port is neither 80 nor 443.
+    PortNotAllowed,
+    /// The URL was signed with its fragment.
+    FragmentKept,
+    /// The URL was signed without its query, or a part of it.
+    QueryCut,
+    /// The URL was signed in a percent-encoded form.
+    UrlEncoded,
+    /// The URL was signed in a percent-decoded form.
+    UrlDecoded,
+    /// The URL was signed with `&amp;`.
+    HtmlEscaped,
+    /// The URL was signed with the other scheme.
+    SchemeDiffers,
+    /// The URL was signed with another host.
+    #[serde(alias = "foreign_host")]
+    HostDiffers,
+    /// The URL was signed with another port.
+    PortDiffers,
+    /// A slash too many or too few at the end.
+    TrailingSlash,
+    /// The URL of another page was signed.
+    OtherPage,
+    /// The URL of the landing page was signed, but the client counts the current one.
+    LandingUrl,
+    /// The current URL was signed, but the client counts that of the landing page.
+    CurrentUrl,
+    /// Signed with a ticket that is no longer accepted.
+    StaleTicket,
+    /// Signed with the ticket of another account.
+    OtherAppTicket,
+    /// Signed with the ticket for cards.
+    CardTicket,
+    /// Signed with the access_token.
+    AccessTokenAsTicket,
+    /// The timestamp was signed in milliseconds, or given in them.
+    TimestampMilliseconds,
+    /// Another nonce was signed than given.
+    NonceDiffers,
+    /// The signature is in capital letters.
+    UpperCaseHex,
+    /// The signature is a SHA-256.
+    Sha256,
+    /// The keys were not in the order of the alphabet.
+    WrongKeyOrder,
+    /// The keys were signed with other names.
+    WrongKeyName,
+    /// None of these.
+    Unknown,
+}
+
+impl Mistake {
+    /// The mistake in English, and what to do about it.
+    pub const fn english(self) -> &'static str {
+        self.texts().0
+    }
+
+    /// The same in Chinese.
+    pub const fn chinese(self) -> &'static str {
+        self.texts().1
+    }
+
+    #[expect(clippy::too_many_lines, reason = "it is a table")]
+    const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::MissingArgument => (
+                "wx.config needs appId, timestamp, nonceStr and signature, all of them not empty.",
+                "wx.config 缺少参数：appId、timestamp、nonceStr、signature 都必须有值。",
+            ),
+            Self::EmptyApiList => (
+                "jsApiList is empty: name the APIs that the page uses.",
+                "jsApiList 为空：请列出页面要用的接口。",
+            ),
+            Self::UnknownAppid => (
+                "No account has this appId: compare it with WeChat's console, letter by letter.",
+                "没有这个 appId：请与公众平台后台逐字核对。",
+            ),
+            Self::HostNotBound => (
+                "The page's host is not bound to the account: add it (or a parent domain) under \
+                 JS接口安全域名 in WeChat's console.",
+                "页面域名未绑定到该公众号：请在公众平台后台的“JS接口安全域名”中添加该域名或其上级域名。",
+            ),
+            Self::PortNotAllowed => (
+                "The page's port is neither 80 nor 443: WeChat accepts no other.",
+                "页面端口不是 80 或 443：微信不接受其他端口。",
+            ),
+            Self::FragmentKept => (
+                "The URL was signed with its fragment: sign location.href.split('#')[0].",
+                "签名用的 URL 带了 # 及其后面的部分：应使用 location.href.split('#')[0]。",
+            ),
+            Self::QueryCut => (
+                "The URL was signed without its query or without a part of it: the front end must \
+                 send it through encodeURIComponent, or it ends at its first &.",
+                "签名用的 URL 丢了查询参数：前端传 URL 时要用 encodeURIComponent，否则会在第一个 & 处被截断。",
+            ),
+            Self::UrlEncoded => (
+                "The URL was signed in its encoded form: decode the parameter once, then sign the \
+                 bytes as the browser reports them.",
+                "签名用的是编码后的 URL：后端应先解码一次参数，再用浏览器给出的原文签名。",
+            ),
+            Self::UrlDecoded => (
+                "The URL was decoded once too often: sign it as location.href shows it, with its \
+                 percent signs.",
+                "URL 被多解码了一次：应按 location.href 的原文（保留百分号编码）签名。",
+            ),
+            Self::HtmlEscaped => (
+                "The URL was signed with &amp; in place of &: a template escaped it.",
+                "签名用的 URL 中 & 变成了 &amp;：被模板做了 HTML 转义。",
+            ),
+            Self::SchemeDiffers => (
+                "The URL was signed with the other of http and https: behind a proxy that ends \
+                 TLS, take the URL from the browser.",
+                "签名用的 URL 协议不同（http/https）：在终止 TLS 的代理之后，URL 应由浏览器传来。",
+            ),
+            Self::HostDiffers => (
+                "The URL was signed with another host than the page has: take it from \
+                 location.href, not from a configuration or a header.",
+                "签名用的 URL 域名与页面不同：应取 location.href，而不是配置或请求头。",
+            ),
+            Self::PortDiffers => (
+                "The URL was signed with another port: location.href shows it exactly if it is \
+                 not the scheme's own.",
+                "签名用的 URL 端口不同：应与 location.href 完全一致。",
+            ),
+            Self::TrailingSlash => (
+                "The URL was signed with a slash too many or too few at its end: sign \
+                 location.href, browsers add a slash to a bare host.",
+                "签名用的 URL 末尾多了或少了斜杠：应使用 location.href，浏览器会给裸域名补上斜杠。",
+            ),
+            Self::OtherPage => (
+                "The URL of another page was signed: sign that of the page that calls wx.config, \
+                 taken at that time.",
+                "签名用的是另一个页面的 URL：应在调用 wx.config 时取当前页面的 URL。",
+            ),
+            Self::LandingUrl => (
+                "The URL of the landing page was signed, but this client counts the current one: \
+                 sign again after a change of route.",
+                "签名用的是落地页 URL，而该客户端以当前 URL 为准：路由变化后需重新签名。",
+            ),
+            Self::CurrentUrl => (
+                "The current URL was signed, but this client counts that of the landing page: \
+                 keep location.href from the page's load and sign that.",
+                "签名用的是当前 URL，而该客户端以落地页 URL 为准：请在页面加载时记下 location.href 并用它签名。",
+            ),
+            Self::StaleTicket => (
+                "Signed with a jsapi_ticket that is no longer accepted: let one server hold it, \
+                 and take the new one as soon as WeChat has it.",
+                "签名用的 jsapi_ticket 已失效：应由中控服务器统一保存，并在微信更换后立即使用新值。",
+            ),
+            Self::OtherAppTicket => (
+                "Signed with the jsapi_ticket of another account than appId.",
+                "签名用的 jsapi_ticket 属于另一个公众号，与 appId 不符。",
+            ),
+            Self::CardTicket => (
+                "Signed with the ticket for cards: ask getticket for type=jsapi.",
+                "签名用的是卡券 api_ticket：应以 type=jsapi 获取 jsapi_ticket。",
+            ),
+            Self::AccessTokenAsTicket => (
+                "Signed with the access_token: sign with the jsapi_ticket that it fetches.",
+                "签名用的是 access_token：应使用凭它换取的 jsapi_ticket。",
+            ),
+            Self::TimestampMilliseconds => (
+                "The timestamp was signed in milliseconds or given in them: both must be the same \
+                 number of seconds.",
+                "时间戳单位不一致：签名和 wx.config 都应使用同一个以秒为单位的数。",
+            ),
+            Self::NonceDiffers => (
+                "Another nonce was signed than wx.config was given: both must be the same text, \
+                 capitals included.",
+                "签名用的 noncestr 与 wx.config 的 nonceStr 不同：必须完全一致，包括大小写。",
+            ),
+            Self::UpperCaseHex => (
+                "The signature is in capital letters: write the SHA-1 in lower case.",
+                "签名用了大写字母：SHA-1 的十六进制应为小写。",
+            ),
+            Self::Sha256 => (
+                "The signature is a SHA-256: wx.config wants SHA-1.",
+                "签名用了 SHA-256：wx.config 要求 SHA-1。",
+            ),
+            Self::WrongKeyOrder => (
+                "The parts were signed in the wrong order: jsapi_ticket, noncestr, timestamp, url.",
+                "签名串的参数顺序不对：应为 jsapi_ticket、noncestr、timestamp、url。",
+            ),
+            Self::WrongKeyName => (
+                "The parts were signed under wrong names: jsapi_ticket, noncestr, timestamp and \
+                 url, all in lower case.",
+                "签名串的参数名不对：应为全小写的 jsapi_ticket、noncestr、timestamp、url。",
+            ),
+            Self::Unknown => (
+                "The signature fits none of the classic mistakes: compare the string that was \
+                 signed with jsapi_ticket=…&noncestr=…&timestamp=…&url=… byte by byte.",
+                "签名不符合任何常见错误：请逐字节核对签名串 jsapi_ticket=…&noncestr=…&timestamp=…&url=…。",
+            ),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Would WeChat accept this `wx.config`? What the client asks when a page calls it.
+//!
+//! The order is: all parameters there, the account known, the page's host bound, the signature
+//! right (<https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>, appendices
+//! 1 and 5).
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::app::{Knobs, PageUrlRule};
+use super::diagnosis::{self, Address, Evidence, Form, Keys};
+use super::ledger::Ledger;
+use super::mistake::Mistake;
+use super::state::{Account, Scene, State, TicketType};
+use crate::clock::Timestamp;
+
+/// What the client sends: the parameters of `wx.config` and the addresses of the page.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Preverify {
+    /// `appId`.
+    pub app_id: String,
+    /// `timestamp`, a number or a text.
+    #[serde(deserialize_with = "number_or_text")]
+    pub timestamp: String,
+    /// `nonceStr`.
+    pub nonce_str: String,
+    /// `signature`.
+    pub signature: String,
+    /// `signType`; the client always says `sha1`.
+    pub sign_type: Option<String>,
+    /// `jsApiList`, by the names of the page or of the client.
+    pub js_api_list: Vec<String>,
+    /// `openTagList`.
+    pub open_tag_list: Vec<String>,
+    /// The page's current address and, if it is another one, that of its last navigation.
+    pub urls: Vec<String>,
+    /// Texts that may have been signed: addresses, nonces. They help the diagnosis only.
+    pub hints: Vec<String>,
+}
+
+/// The answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Verdict {
+    /// Whether WeChat would accept it.
+    pub ok: bool,
+    /// WeChat's word for it.
+    pub errmsg: String,
+    /// `err_msg` as the client's bridge gives it to the page's script.
+    pub bridge_err_msg: String,
+    /// The ticket and address that the signature fits.
+    pub matched: Option<Matched>,
+    /// The APIs of `jsApiList` that the account does not have.
+    pub denied: Vec<String>,
+    /// The two checks on their own.
+    pub verdicts: Verdicts,
+    /// What is wrong; nothing when nothing is.
+    pub diagnosis: Vec<Diagnosis>,
+    /// What the client adds when something is wrong: the addresses that it compared.
+    #[serde(rename = "realAuthUrl", skip_serializing_if = "Vec::is_empty")]
+    pub real_auth_url: Vec<String>,
+}
+
+/// The ticket and address that a signature fits.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Matched {
+    /// The number of the ticket.
+    pub ticket_epoch: u64,
+    /// The address.
+    pub url: String,
+}
+
+/// The two checks on their own.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct Verdicts {
+    /// The page's host is bound to the account.
+    pub domain: bool,
+    /// The signature is right.
+    pub signature: bool,
+}
+
+/// A mistake and how to mend it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Diagnosis {
+    /// The mistake.
+    pub code: Mistake,
+    /// In English.
+    pub message_en: &'static str,
+    /// In Chinese.
+    pub message_zh: &'static str,
+    /// The text that gives it away: the URL or nonce that was signed, the host that is not
+    /// bound.
+    pub evidence: Option<String>,
+}
+
+/// Judges a `wx.config`.
+pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdict {
+    settle_all(state, now);
+    let missing = [&ask.app_id, &ask.timestamp, &ask.nonce_str, &ask.signature]
+        .into_iter()
+        .any(|text| text.is_empty() || text == "undefined");
+    if missing || ask.urls.is_empty() {
+        return refused(ask, "invalid_args", Mistake::MissingArgument);
+    }
+    let Some(account) = state.accounts.get(ask.app_id.as_str()) else {
+        return refused(ask, "invalid appid", Mistake::UnknownAppid);
+    };
+    if ask.js_api_list.is_empty() && ask.open_tag_list.is_empty() {
+        return Verdict {
+            bridge_err_msg: "pre_verify_jsapi:param is empty".to_owned(),
+            ..refused(ask, "param is empty", Mistake::EmptyApiList)
+        };
+    }
+    let pages = Pages::of(ask, account.app.knobs.page_url_rule);
+    let domain = domain_mistake(account, pages.counted[0]);
+    let matched = match_signature(account, ask, &pages, now);
+    let verdicts = Verdicts {
+        domain: domain.is_none(),
+        signature: matched.is_some(),
+    };
+    let mut found: Vec<Evidence> = domain.into_iter().collect();
+    if matched.is_none() {
+        let keys = Keys::of(state, account, now);
+        found.extend(diagnosis::find(ask, &pages, &keys, &account.app.domains));
+    }
+    let errmsg = match verdicts {
+        Verdicts { domain: false, .. } => "invalid url domain",
+        Verdicts {
+            signature: false, ..
+        } => "invalid signature",
+        _ => "ok",
+    };
+    if errmsg != "ok" {
+        return Verdict {
+            matched,
+            verdicts,
+            diagnosis: found.into_iter().map(Diagnosis::from).collect(),
+            ..refused(ask, errmsg, Mistake::Unknown)
+        };
+    }
+    Verdict {
+        ok: true,
+        errmsg: errmsg.to_owned(),
+        bridge_err_msg: "pre_verify_jsapi:ok".to_owned(),
+        matched,
+        denied: denied(&ask.js_api_list, &account.app.knobs),
+        verdicts,
+        diagnosis: Vec::new(),
+        real_auth_url: Vec::new(),
+    }
+}
+
+/// The page's addresses without their fragments.
+pub(super) struct Pages<'a> {
+    /// Those that count.
+    pub(super) counted: Vec<&'a str>,
+    /// The one that does not, and the mistake that it would be to sign it.
+    pub(super) other: Option<(Mistake, &'a str)>,
+}
+
+impl<'a> Pages<'a> {
+    fn of(ask: &'a Preverify, rule: PageUrlRule) -> Self {
+        let mut urls = ask.urls.iter().map(|url| without_fragment(url));
+        let current = urls.next().unwrap_or_default();
+        let landing = urls.next().unwrap_or(current);
+        let (counted, other) = match rule {
+            PageUrlRule::Either => (vec![current, landing], None),
+            PageUrlRule::Current => (vec![current], Some((Mistake::LandingUrl, landing))),
+            PageUrlRule::Landing => (vec![landing], Some((Mistake::CurrentUrl, current))),
+        };
+        Self { counted, other }
+    }
+}
+
+pub(super) fn without_fragment(url: &str) -> &str {
+    url.split('#').next().unwrap_or_default()
+}
+
+fn settle_all(state: &mut State, now: Timestamp) {
+    let (seed, ledger): (_, &mut Ledger) = (state.seed, &mut state.ledger);
+    let mut scene = Scene { now, seed, ledger };
+    for account in state.accounts.values_mut() {
+        account.settle(TicketType::Jsapi, &mut scene);
+        account.settle(TicketType::Card, &mut scene);
+    }
+}
+
+fn match_signature(
+    account: &Account,
+    ask: &Preverify,
+    pages: &Pages<'_>,
+    now: Timestamp,
+) -> Option<Matched> {
+    let live = account.jsapi.iter().filter(|ticket| ticket.lives(now));
+    live.flat_map(|ticket| pages.counted.iter().map(move |page| (ticket, *page)))
+        .find(|(ticket, page)| {
+            Form::Right.signature(ticket.value.expose(), ask, page) == ask.signature
+        })
+        .map(|(ticket, page)| Matched {
+            ticket_epoch: ticket.epoch,
+            url: page.to_owned(),
+        })
+}
+
+/// Why the page's host is not bound, if it is not. A domain covers all hosts below it.
+fn domain_mistake(account: &Account, page: &str) -> Option<Evidence> {
+    let evidence = |mistake, text: &str| Some(Evidence(mistake, Some(text.to_owned())));
+    let Some(address) = Address::read(page) else {
+        return evidence(Mistake::HostNotBound, page);
+    };
+    let host = address.host.to_ascii_lowercase();
+    let bound = account.app.domains.iter().any(|domain| {
+        host.strip_suffix(&domain.to_ascii_lowercase())
+            .is_some_and(|below| below.is_empty() || below.ends_with('.'))
+    });
+    if !bound {
+        return evidence(Mistake::HostNotBound, &host);
+    }
+    let usual = matches!(address.port, None | Some("80" | "443"));
+    if !usual && !account.app.knobs.any_port {
+        return evidence(Mistake::PortNotAllowed, address.port.unwrap_or_default());
+    }
+    None
+}
+
+fn refused(ask: &Preverify, errmsg: &str, mistake: Mistake) -> Verdict {
+    Verdict {
+        ok: false,
+        errmsg: errmsg.to_owned(),
+        bridge_err_msg: format!("pre_verify_jsapi:fail_{errmsg}"),
+        matched: None,
+        denied: Vec::new(),
+        verdicts: Verdicts::default(),
+        diagnosis: vec![Diagnosis::from(Evidence(mistake, None))],
+        real_auth_url: ask.urls.clone(),
+    }
+}
+
+impl From<Evidence> for Diagnosis {
+    fn from(Evidence(code, evidence): Evidence) -> Self {
+        Self {
+            code,
+            message_en: code.english(),
+            message_zh: code.chinese(),
+            evidence,
+        }
+    }
+}
+
+fn denied(asked: &[String], knobs: &Knobs) -> Vec<String> {
+    asked
+        .iter()
+        .filter(|name| {
+            let name = client_name(name);
+            knobs.denied_apis.iter().any(|api| client_name(api) == name)
+        })
+        .cloned()
+        .collect()
+}
+
+/// The client's name of a JS API: the SDK translates some before it asks.
+fn client_name(name: &str) -> &str {
+    match name {
+        "onMenuShareTimeline" => "menu:share:timeline",
+        "onMenuShareAppMessage" => "menu:share:appmessage",
+        "onMenuShareQQ" => "menu:share:qq",
+        "onMenuShareWeibo" => "menu:share:weiboApp",
+        "onMenuShareQZone" => "menu:share:QZone",
+        "previewImage" => "imagePreview",
+        "getLocation" => "geoLocation",
+        "openProductSpecificView" => "openProductViewWithPid",
+        "addCard" => "batchAddCard",
+        "openCard" => "batchViewCard",
+        "chooseWXPay" => "getBrandWCPayRequest",
+        "openEnterpriseRedPacket" => "getRecevieBizHongBaoRequest",
+        "startSearchBeacons" => "startMonitoringBeacons",
+        "stopSearchBeacons" => "stopMonitoringBeacons",
+        "onSearchBeacons" => "onBeaconsInRange",
+        "consumeAndShareCard" => "consumedShareCard",
+        "openAddress" => "editAddress",
+        other => other,
+    }
+}
+
+fn number_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    })
+}
