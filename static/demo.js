@@ -44,7 +44,7 @@
     title: 'wxsign',
     desc: 'One signature, start to finish',
     link: location.href.split('#')[0],
-    imgUrl: location.origin + '/static/icon.png',
+    imgUrl: location.origin + '/static/icon.svg',
   };
 
   const STAND_IN = ['The CDN of the JS-SDK (res.wx.qq.com, res2.wx.qq.com) cannot be reached from here. A minimal wx of the simulated client stands in.',

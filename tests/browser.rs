@@ -304,6 +304,13 @@ async fn the_page_fits_phones_and_desktops_in_both_languages() {
                 0,
                 "{device} scrolls sideways"
             );
+            let broken =
+                "return Array.from(document.images).filter((image) => !image.naturalWidth).length";
+            assert_eq!(
+                stage.run(broken, Value::Null).await,
+                0,
+                "an image is missing"
+            );
             let picture = stage.client.screenshot().await.expect("a picture");
             let name = format!("{device}-{scheme}-{lang}-{}.png", page.verdict);
             std::fs::write(folder.join(name), picture).expect("target/ can be written");
