@@ -9,6 +9,7 @@
 //! renewing it are kept apart, so that a failure never hides a credential that WeChat accepts.
 
 mod backoff;
+mod local;
 mod pace;
 mod policy;
 mod protocol;
@@ -34,8 +35,8 @@ use crate::page_url::PageHosts;
 use crate::signer::Signer;
 use crate::store::{Backoff, Store};
 use crate::upstream::{Class, Upstream, UpstreamError};
+use local::Local;
 use pace::Pace;
-use protocol::Local;
 
 /// The queue wakes at least this often, to notice a clock that was set or a machine that slept.
 const TICK: Duration = Duration::from_secs(15);
