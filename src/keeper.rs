@@ -1,14 +1,15 @@
 //! Renews the credentials of all accounts and holds them ready for readers.
 //!
-//! One timer queue ([`queue`]) watches all accounts. When one is due or nudged, one step
-//! ([`step`]) runs for it as a task of its own, never two at a time; whatever becomes of a step,
-//! there is a next one. A step carries out what the pure rules of [`protocol`] say: it alone
+//! One timer queue watches all accounts. When one is due or nudged, one step
+//! runs for it as a task of its own, never two at a time; whatever becomes of a step,
+//! there is a next one. A step carries out what the pure rules in `protocol` say: it alone
 //! calls the [`Upstream`], and what it brings is prepared once and then published.
 //!
 //! Readers take a [`Snapshot`]: no lock, no store, no waiting. A credential and the trouble in
 //! renewing it are kept apart, so that a failure never hides a credential that WeChat accepts.
 
 mod backoff;
+mod local;
 mod pace;
 mod policy;
 mod protocol;
@@ -34,8 +35,8 @@ use crate::page_url::PageHosts;
 use crate::signer::Signer;
 use crate::store::{Backoff, Store};
 use crate::upstream::{Class, Upstream, UpstreamError};
+use local::Local;
 use pace::Pace;
-use protocol::Local;
 
 /// The queue wakes at least this often, to notice a clock that was set or a machine that slept.
 const TICK: Duration = Duration::from_secs(15);

@@ -1,5 +1,46 @@
-//! wxsign (crate documentation follows once the parts stand)
+//! wxsign holds the `access_token` and `jsapi_ticket` of WeChat official accounts (微信公众号) and
+//! signs `wx.config` for their pages.
+//!
+//! # Layout
+//! Each module uses only those below it:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`] | the command line: one file per verb |
+//! | [`app`] | where the parts meet, built once and read from top to bottom |
+//! | [`server`] | HTTP: the front door, the routes, the connections; the only user of axum |
+//! | [`keeper`] | renews credentials and holds them ready: the only caller of the upstream |
+//! | [`store`] | where processes share what they know: load and compare-and-swap |
+//! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
+//! | [`signer`] | signs one page with one ticket |
+//! | [`page_url`], [`account`], [`credential`], [`clock`] | the words that all of it is made of |
+//!
+//! Beside them stand [`simulator`], which is WeChat's side (an [`upstream::Upstream`] for tests, a
+//! server for the demo), and [`config`], [`telemetry`] and [`shutdown`], which a program needs.
+//!
+//! # The way of a request
+//! `GET /jsapi/signature?url=…` comes to the front door of [`server`], which answers it in front
+//! of the router: [`page_url::PageUrl::parse`] checks the URL and cuts it at `#`, the account is
+//! looked up, its [`keeper::Snapshot`] has a [`signer::Signer`] ready, and the answer is written.
+//! No lock, no store, no waiting. Only where there is no ticket yet does the request wait for the
+//! keeper, in a handler behind the router.
+//!
+//! # The way of a credential
+//! The keeper's queue finds an account due, or is nudged, and runs a step for it: load the record
+//! from the store, take the lease in it, ask WeChat, put the answer in, publish the token; then
+//! the same for the ticket, from which a new signer is built. A second process, or this one after
+//! a restart, finds the record and adopts what is in it. What a step does is decided by pure
+//! functions over the record, so that they can be tested without any of this.
+//!
+//! # What always holds
+//! - A signature that is handed out is made with a ticket that WeChat accepts.
+//! - A failed renewal takes nothing away: the old credential is served to its end.
+//! - WeChat is called by one step at a time for an account, under a lease, and never because a
+//!   client asked: clients wait for the step that runs.
+//! - What was signed are the bytes that came in.
+//! - No secret is printed: [`credential::Secret`] cannot be.
 #![forbid(unsafe_code)]
+
 pub mod account;
 pub mod app;
 pub mod cli;

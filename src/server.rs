@@ -2,7 +2,7 @@
 //! connections.
 //!
 //! The front door gives each request its id, answers signatures at once where it can
-//! ([`jsapi::sign_now`]), hands everything else to the router, and writes out problems and CORS
+//! (`jsapi::sign_now`), hands everything else to the router, and writes out problems and CORS
 //! headers on the way back.
 
 mod client_address;

@@ -14,7 +14,7 @@
 //!
 //! # Layout
 //! [`App`] and its [`Knobs`] say how WeChat treats an account. `state` holds the accounts with
-//! their `tokens`, `tickets` and `quota`; `api` leads a request through them, `faults` spoils
+//! their `tokens`, `tickets`, `quota` and `ip_list`; `api` leads a request through them, `faults` spoils
 //! what comes out, `answer` writes it as WeChat does, `ledger` remembers it. `preverify`,
 //! `diagnosis`, `mistake` and `sha1` judge signatures, and share nothing with the signer.
 
@@ -26,6 +26,7 @@ mod diagnosis;
 mod faults;
 mod http;
 mod in_process;
+mod ip_list;
 mod ledger;
 mod mistake;
 mod percent;

@@ -175,3 +175,10 @@ impl fmt::Debug for Store {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the store failed: {0}")]
 pub struct StoreError(pub String);
+
+impl StoreError {
+    /// The store was not asked, because it failed a moment ago.
+    pub(crate) fn unreachable() -> Self {
+        Self("it could not be reached a moment ago".to_owned())
+    }
+}

@@ -40,33 +40,11 @@
     config_failed: '微信拒绝了 wx.config，原因见 errMsg。',
   };
 
-  // How each mistake is mended.
-  const MENDS = {
-    fragment_kept: ['Sign only what stands before the #: location.href.split(\'#\')[0]. wxsign cuts the fragment itself, whatever you send.',
-      '只签 # 之前的部分：location.href.split(\'#\')[0]。无论您传入什么，wxsign 都会自动去掉 # 之后的内容。'],
-    other_page: ['Send the address of the page that is open, when it is open: location.href. Not a constant, not the Referer, not the address of your API.',
-      '传入当前打开的页面的网址 location.href。不要用固定的网址、Referer 或接口的网址。'],
-    query_cut: ['Send encodeURIComponent(location.href). Otherwise the first & ends the parameter, and the rest of the address is lost on the way.',
-      '传入 encodeURIComponent(location.href)。否则参数会在第一个 & 处中断，其余部分在途中丢失。'],
-    html_escaped: ['Take the address from location.href in the browser. A template engine that writes it into HTML turns & into &amp;.',
-      '在浏览器里用 location.href 取网址。经模板引擎写入 HTML 时，& 会变成 &amp;。'],
-    url_encoded: ['Decode the query parameter exactly once before signing, as every web framework does by itself.',
-      '签名前对查询参数恰好解码一次，一般的 Web 框架会自动完成。'],
-    stale_ticket: ['Let one process hold the ticket and all signers use that one. A cache of 7200 s that was filled late keeps a dead ticket for hours.',
-      '由一个进程统一保管 jsapi_ticket，所有签名都使用它。晚取又缓存 7200 秒，会让失效的 ticket 再用上几个小时。'],
-    foreign_host: ['Sign only for your own hosts, and list them: page_hosts in wxsign, JS接口安全域名 in WeChat. An open signer lends your account to any page.',
-      '只为自己的域名签名，并在 wxsign 的 page_hosts 和微信的“JS接口安全域名”中登记。不设限制的签名接口等于把公众号借给任何网页。'],
-    timestamp_milliseconds: ['Give wx.config the very timestamp that was signed, in seconds. JavaScript’s Date.now() counts milliseconds.',
-      '传给 wx.config 的 timestamp 必须与签名时相同，单位是秒。JavaScript 的 Date.now() 是毫秒。'],
-    upper_case_hex: ['Write the SHA-1 in lower-case hex digits. Some libraries print capitals by default.',
-      'SHA-1 结果须用小写十六进制，有些库默认输出大写。'],
-  };
-
   const SHARE = {
     title: 'wxsign',
     desc: 'One signature, start to finish',
     link: location.href.split('#')[0],
-    imgUrl: location.origin + '/static/icon.png',
+    imgUrl: location.origin + '/static/icon.svg',
   };
 
   const STAND_IN = ['The CDN of the JS-SDK (res.wx.qq.com, res2.wx.qq.com) cannot be reached from here. A minimal wx of the simulated client stands in.',
@@ -84,6 +62,7 @@
   const SHARE_TEXT = ['One signature, start to finish', '一次签名的全过程'];
 
   const FRAGMENT = '#/product/42';
+  const FOREIGN_HOST = 'elsewhere.example';
 
   const STEPS = { sdk: '', signature: '', config: '', ready: '', share: '' };
 
@@ -124,13 +103,22 @@
   function signWrongly(url) {
     // This mistake needs a fragment to be made on.
     if (mistake === 'fragment_kept' && !location.hash) location.hash = FRAGMENT;
-    const question = { appid, url: mistake === 'fragment_kept' ? location.href : url, mistake };
+    const question = { appid, url, mistake };
+    if (mistake === 'fragment_kept') question.url = location.href;
+    // A page of somebody else, signed faultlessly.
+    if (mistake === 'foreign_host') {
+      question.url = url.replace(location.host, FOREIGN_HOST);
+      question.mistake = 'none';
+    }
     asked = 'POST /simulator/sign ' + JSON.stringify(question);
     return fetch('/simulator/sign', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(question),
-    }).then((response) => response.json());
+    }).then((response) => response.json()).then((answer) => {
+      if (answer.signature) return answer;
+      throw Object.assign(new Error(answer.detail), { code: 'signature_refused', problem: answer });
+    });
   }
 
   const SHOW = {
@@ -192,9 +180,11 @@
       return explain([problem ? problem.detail : help || '', HELP_ZH[code] || (problem && problem.detail) || '']);
     }
     verdict('failed', same(errMsg), ['WeChat refused the signature', '微信拒绝了签名']);
-    const diagnosis = simulated && simulated.exchange.answer && simulated.exchange.answer.diagnosis[0];
-    if (diagnosis) explain([diagnosis.message_en, diagnosis.message_zh], MENDS[diagnosis.code] || MENDS[mistake], diagnosis.code);
+    const { question, answer } = (simulated && simulated.exchange) || {};
+    const diagnosis = answer && answer.diagnosis[0];
+    if (diagnosis) explain([diagnosis.message_en, diagnosis.message_zh], diagnosis.code);
     else explain([help, HELP_ZH[code]]);
+    if (question) compare(simulated.hints[0], question.urls[0]);
     end('ready', 'warning', events.some((event) => event.event === 'wx.error') ? READY_AFTER_ERROR : READY_ALONE, events);
     return Promise.all([share(), mistake === 'foreign_host' && showRefusal()]);
   }
@@ -203,9 +193,7 @@
   function showRefusal() {
     const address = signatureAddress(simulated.hints[0]);
     return fetch(address).then((response) => response.json()).then((problem) => {
-      const row = document.getElementById('finding-wxsign');
-      row.hidden = false;
-      say(row.querySelector('dd'), same(problem.status + ' ' + problem.code + ': ' + problem.detail));
+      finding('wxsign', same(problem.status + ' ' + problem.code + ': ' + problem.detail));
     });
   }
 
@@ -252,13 +240,33 @@
     say(document.getElementById('subline'), subline);
   }
 
-  function explain(what, mend, code) {
+  function explain(what, code) {
     document.getElementById('findings').hidden = false;
-    const [meaning, mending] = ['what', 'mend'].map((name) => document.getElementById('finding-' + name));
-    say(meaning.querySelector('dd'), what);
-    if (code) meaning.querySelector('dt').appendChild(element('code', code));
-    mending.hidden = !mend;
-    if (mend) say(mending.querySelector('dd'), mend);
+    const row = finding('what', what);
+    if (code) row.querySelector('dt').appendChild(element('code', code));
+  }
+
+  // Shows two addresses, with what they do not share marked.
+  function compare(signed, page) {
+    if (signed === page) return;
+    const shorter = Math.min(signed.length, page.length);
+    let start = 0;
+    while (start < shorter && signed[start] === page[start]) start += 1;
+    let end = 0;
+    while (end < shorter - start && signed.slice(-1 - end)[0] === page.slice(-1 - end)[0]) end += 1;
+    [['signed', signed], ['page', page]].forEach(([name, address]) => {
+      const place = finding(name, same(address.slice(0, start))).querySelector('dd');
+      place.className = 'address';
+      place.appendChild(element('mark', address.slice(start, address.length - end)));
+      place.appendChild(element('span', address.slice(address.length - end)));
+    });
+  }
+
+  function finding(name, text) {
+    const row = document.getElementById('finding-' + name);
+    row.hidden = false;
+    say(row.querySelector('dd'), text);
+    return row;
   }
 
   // Puts a text into the page in both languages.

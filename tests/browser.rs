@@ -72,7 +72,7 @@ async fn each_mistake_is_refused_and_named() {
             page.events, "wx.error wx.ready",
             "ready comes after an error too"
         );
-        assert!(page.explanation.contains("How to mend it"), "{page:#?}");
+        assert!(page.explanation.contains("how to mend it"), "{page:#?}");
         if mistake == "foreign_host" {
             assert!(
                 page.explanation.contains("403 host_not_allowed"),
@@ -303,6 +303,13 @@ async fn the_page_fits_phones_and_desktops_in_both_languages() {
                 stage.run(sideways, Value::Null).await,
                 0,
                 "{device} scrolls sideways"
+            );
+            let broken =
+                "return Array.from(document.images).filter((image) => !image.naturalWidth).length";
+            assert_eq!(
+                stage.run(broken, Value::Null).await,
+                0,
+                "an image is missing"
             );
             let picture = stage.client.screenshot().await.expect("a picture");
             let name = format!("{device}-{scheme}-{lang}-{}.png", page.verdict);

@@ -23,21 +23,32 @@ pub(super) struct SimulatorArgs {
         value_parser = crate::config::parse_listen
     )]
     pub(super) listen: SocketAddr,
-    /// AppID of the account that it knows at first
-    #[arg(long, value_name = "APPID", default_value = "wx0123456789abcdef")]
+    /// AppID of the account that it knows at first [default: wx0123456789abcdef]
+    #[arg(
+        long,
+        value_name = "APPID",
+        default_value = "wx0123456789abcdef",
+        hide_default_value = true
+    )]
     pub(super) appid: AppId,
-    /// AppSecret of that account
+    /// AppSecret of that account [default: 0123456789abcdef0123456789abcdef]
     #[arg(
         long,
         value_name = "SECRET",
-        default_value = "0123456789abcdef0123456789abcdef"
+        default_value = "0123456789abcdef0123456789abcdef",
+        hide_default_value = true
     )]
     pub(super) secret: String,
     /// A JS接口安全域名 of that account; may be given several times [default: localhost, 127.0.0.1]
     #[arg(long = "domain", value_name = "HOST")]
     pub(super) domains: Vec<String>,
-    /// Seed of all tokens and tickets: the same seed gives the same values
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    /// Seed of all tokens and tickets: the same seed gives the same values [default: 1]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        hide_default_value = true
+    )]
     pub(super) seed: u64,
 }
 

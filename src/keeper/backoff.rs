@@ -35,6 +35,8 @@ pub(super) fn after(
         .map_or(1, |former| former.tries.saturating_add(1));
     let next_at = match (class, errcode) {
         (Class::Quota, Some(45009)) => next_midnight_in_china(now).min(now + seconds(HOUR)),
+        // Who still answers so after ten minutes is not asked each minute all day.
+        (Class::Quota, _) if tries > 10 => next_minute(now + wait(class, errcode, tries, chance)),
         (Class::Quota, _) => next_minute(now),
         _ => now + wait(class, errcode, tries, chance),
     };
@@ -189,6 +191,28 @@ mod tests {
         assert_eq!(daily.next_at, at_noon + seconds(HOUR));
         let minute = after(None, &refused(45011), secret, now, 0.5);
         assert_eq!(minute.next_at, Timestamp::from_secs(1_795_275_060));
+    }
+
+    #[test]
+    fn no_failure_that_lasts_uses_up_a_quarter_of_the_smallest_quota() {
+        let mut errors: Vec<_> = [-1, 40001, 40164, 45009, 45011, 89501, 89503, 98765]
+            .map(refused)
+            .into();
+        errors.push(UpstreamError::timed_out(Api::Token));
+        for error in errors {
+            for chance in [0.0, 0.5, 0.999] {
+                let (start, mut now) = (1_700_000_000, Timestamp::from_secs(1_700_000_000));
+                let (mut backoff, mut calls) = (None, 0);
+                while now.as_secs() < start + DAY as i64 {
+                    calls += 1;
+                    let secret = Secret::new("s").fingerprint();
+                    let next = after(backoff.as_ref(), &error, secret, now, chance);
+                    now = next.next_at;
+                    backoff = Some(next);
+                }
+                assert!(calls <= 430, "{error}: {calls}");
+            }
+        }
     }
 
     #[test]

@@ -9,12 +9,13 @@
 use std::time::Duration;
 
 use super::backoff;
+use super::local::Local;
 use super::policy::{MIN_INTERVAL, Policy};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint, Phase};
 use crate::store::{Attempt, Calls, Lease, Record};
-use crate::upstream::{Class, Issued, UpstreamError};
+use crate::upstream::{Issued, UpstreamError};
 
 /// How long a lease lasts.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -41,29 +42,6 @@ const REJECTED_A_DAY: u32 = 50;
 /// Fetches a day that only make sure that no stray took the credential's life.
 const CONFIRMING_A_DAY: u32 = 10;
 
-/// What a node remembers about a credential between two steps.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Local {
-    /// The record as this node last saw or wrote it. Readers are served from it, and it stands
-    /// in for the store while that cannot be reached.
-    pub(super) record: Record,
-    /// When the credential in `record` came here, on both clocks.
-    anchor: Option<Moment>,
-    /// A stray of this node, and when it was sent, that the store does not count yet.
-    owed: Option<Timestamp>,
-    /// The store's count of strays when this node last raised it. A store that went back in
-    /// time has forgotten it.
-    raised: Option<u64>,
-    /// The lease under which the credential was fetched, while the store does not hold it.
-    uncommitted: Option<Attempt>,
-    /// A lease of this node under which nothing was sent.
-    unsent: Option<Attempt>,
-    /// The generation that WeChat has rejected.
-    rejected: Option<u64>,
-    /// The wait of a backoff whose reason is gone.
-    pardoned: Option<Timestamp>,
-}
-
 /// Why WeChat is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
@@ -82,80 +60,6 @@ pub(super) enum Plan {
     Wait(Timestamp),
     /// Take the lease and call WeChat.
     Fetch(Purpose),
-}
-
-impl Local {
-    /// The later of what the two clocks say: a wall clock that was set back does not make a
-    /// credential younger.
-    pub(super) fn latest(&self, now: Moment) -> Timestamp {
-        self.anchor.map_or(now.wall, |anchor| {
-            now.wall
-                .max(anchor.wall + now.boot.saturating_sub(anchor.boot))
-        })
-    }
-
-    /// When readers are to stop using the credential, on both clocks.
-    pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
-        let wall = policy.served_until(&self.record)?;
-        let anchor = self.anchor?;
-        Some(Moment {
-            wall,
-            boot: anchor.boot + wall.since(anchor.wall),
-        })
-    }
-
-    /// Takes `record` as what the store holds now.
-    pub(super) fn saw(&mut self, record: Record, now: Moment) {
-        let times = |record: &Record| {
-            let credential = record.credential.as_ref()?;
-            Some((credential.generation, credential.confirmed_at))
-        };
-        if times(&record) != times(&self.record) || self.anchor.is_none() {
-            self.anchor = Some(now);
-        }
-        if record.credential.is_some() {
-            self.uncommitted = None;
-        }
-        self.record = record;
-    }
-
-    /// Notes that WeChat has rejected the credential of `generation`.
-    pub(super) const fn reject(&mut self, generation: u64) {
-        self.rejected = Some(generation);
-    }
-
-    /// Notes that the token behind a rejection was replaced: the wait for it is over.
-    pub(super) fn forget_rejection(&mut self) {
-        if let Some(backoff) = &self.record.backoff
-            && backoff.class == Class::TokenRejected
-        {
-            self.pardoned = Some(backoff.next_at);
-        }
-    }
-
-    /// Notes that nothing was sent under the lease of `attempt`.
-    pub(super) const fn gave_up(&mut self, attempt: Attempt) {
-        self.unsent = Some(attempt);
-    }
-
-    /// Notes a stray that was sent at `sent_at` and that the store could not be told of.
-    pub(super) fn owes(&mut self, policy: Policy, sent_at: Timestamp) {
-        if policy.counts_strays() {
-            self.owed = Some(self.owed.map_or(sent_at, |owed| owed.min(sent_at)));
-            stray(&mut self.record, sent_at);
-        }
-    }
-
-    /// Notes a stray that the store counts as number `strays`.
-    pub(super) fn counted(&mut self, strays: u64) {
-        self.raised = Some(self.raised.unwrap_or_default().max(strays));
-    }
-
-    /// Holds what was fetched under `attempt` though the store could not be told.
-    pub(super) fn hold(&mut self, record: Record, attempt: Attempt, now: Moment) {
-        self.saw(record, now);
-        self.uncommitted = Some(attempt);
-    }
 }
 
 /// Compares what the store holds with what this node knows. Returns what must be written first,
@@ -261,7 +165,7 @@ pub(super) fn plan(
     {
         not_before = not_before.max(lease.until.min(now.wall + LEASE_POLL));
     }
-    if let Some(backoff) = &record.backoff
+    if let Some(backoff) = local.backoff()
         && backoff.secret == secret
         && local.pardoned != Some(backoff.next_at)
         && backoff.next_at <= now.wall + backoff::LONGEST
@@ -394,7 +298,8 @@ pub(super) fn release(stored: &Record, attempt: Attempt) -> Record {
     next
 }
 
-fn stray(record: &mut Record, sent_at: Timestamp) {
+/// Counts a fetch, sent at `sent_at`, whose answer is not in `record`.
+pub(super) fn stray(record: &mut Record, sent_at: Timestamp) {
     if record.strays == record.settled {
         record.strayed_at = None;
     }
@@ -455,3 +360,6 @@ impl Calls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

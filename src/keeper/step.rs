@@ -7,8 +7,9 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
+use super::local::Local;
 use super::policy::Policy;
-use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Local, Plan, Purpose};
+use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::{Kept, Served, Shared, Trouble};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
@@ -173,6 +174,10 @@ impl Renewal<'_> {
                 match self.shared.store.swap(&self.key, version, &record).await {
                     Ok(Some(version)) => Base::Stored(version),
                     Ok(None) => return Ok(None),
+                    Err(error) if self.can_go_alone() => {
+                        self.report_store(&error);
+                        Base::Alone
+                    }
                     Err(error) => {
                         local.gave_up(attempt);
                         return Err(error);
@@ -200,7 +205,7 @@ impl Renewal<'_> {
                 false
             }
             Err(error) => {
-                self.fail(local, lease.attempt, sent.wall, &error).await;
+                self.fail(local, &lease, sent.wall, &error).await;
                 error.class() == Class::TokenRejected
             }
         }
@@ -227,7 +232,7 @@ impl Renewal<'_> {
         };
         let mut lost = false;
         let written = match lease.base {
-            Base::Alone => Err(StoreError("it could not be reached before".to_owned())),
+            Base::Alone => Err(StoreError::unreachable()),
             Base::Stored(_) => {
                 self.write(local, |stored| {
                     let record = protocol::commit(self.policy, stored, attempt, sent.wall, issued);
@@ -270,35 +275,40 @@ impl Renewal<'_> {
     async fn fail(
         &self,
         local: &mut Local,
-        attempt: Attempt,
+        lease: &Lease,
         sent_at: Timestamp,
         error: &UpstreamError,
     ) {
         let now = self.shared.clock.now();
         let secret = self.kept.account.secret.fingerprint();
         let chance = rand::rng().random::<f64>();
-        let strayed = error.class() == Class::Ambiguous;
+        let strayed = error.class() == Class::Ambiguous && self.policy.counts_strays();
         let failed = |stored: &Record| {
-            let next = protocol::fail(stored, attempt, error, secret, now, chance);
+            let next = protocol::fail(stored, lease.attempt, error, secret, now, chance);
             if strayed {
-                self.with_stray(&next, attempt, sent_at)
+                protocol::count_stray(&next, lease.attempt, sent_at)
             } else {
                 next
             }
         };
-        match self.write(local, failed).await {
+        let written = match lease.base {
+            Base::Alone => Err(StoreError::unreachable()),
+            Base::Stored(_) => self.write(local, failed).await,
+        };
+        match written {
             Ok(()) if strayed => local.counted(local.record.strays),
             Ok(()) => {}
             Err(store) => {
                 self.report_store(&store);
+                let attempt = lease.attempt;
                 let record = protocol::fail(&local.record, attempt, error, secret, now, chance);
-                local.record = record;
+                local.failed_alone(record);
                 if strayed {
                     local.owes(self.policy, sent_at);
                 }
             }
         }
-        let next_at = local.record.backoff.as_ref().map_or(now, |b| b.next_at);
+        let next_at = local.backoff().map_or(now, |backoff| backoff.next_at);
         let trouble = Trouble::new(error, next_at);
         tracing::warn!(
             key = %self.key, class = ?trouble.class, errcode = trouble.errcode,
@@ -347,7 +357,7 @@ impl Renewal<'_> {
     fn publish(&self, local: &Local) {
         let until = local.served_until(self.policy);
         let served = local.record.credential.clone().zip(until);
-        let backoff = local.record.backoff.as_ref();
+        let backoff = local.backoff();
         let (kind, kept) = (self.key.kind, self.kept);
         kept.publish(|snapshot| {
             let (slot, trouble) = snapshot.slots(kind);

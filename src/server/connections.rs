@@ -67,7 +67,7 @@ impl Service for Router {
 }
 
 /// Serves `listener` until `stop`; then accepts no more, lets running requests end, and cuts off
-/// after [`DRAIN_TIMEOUT`] those that do not.
+/// after 10 seconds those that do not.
 pub async fn serve(listener: TcpListener, service: impl Service, stop: CancellationToken) {
     let service = Arc::new(service);
     let connections = TaskTracker::new();

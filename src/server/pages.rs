@@ -89,6 +89,7 @@ const ASSETS: &[Asset] = &[
     asset!("demo.js", "text/javascript; charset=utf-8"),
     asset!("demo.css", "text/css; charset=utf-8"),
     asset!("simulated-client.js", "text/javascript; charset=utf-8"),
+    asset!("icon.svg", "image/svg+xml"),
 ];
 
 /// A file under `/static/`. The simulated client exists only beside a simulator.

@@ -18,43 +18,47 @@ use crate::clock::Timestamp;
 /// So many dead tickets of an account are tried.
 const DEAD_TICKETS: usize = 16;
 
+/// So many other values of each kind are tried.
+const OTHER_KEYS: usize = 2;
+
+/// So many places where a query may have been cut are tried, the first ones.
+const CUTS: usize = 32;
+
 /// A mistake, and the text that gives it away.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Evidence(pub(super) Mistake, pub(super) Option<String>);
 
 /// What might have been used as the ticket.
 pub(super) struct Keys<'a> {
-    right: Vec<&'a str>,
-    wrong: Vec<(Mistake, &'a str)>,
+    right: Vec<Tried<&'a str>>,
+    wrong: Vec<Tried<&'a str>>,
 }
+
+/// Something to try, and the mistake that it would be.
+type Tried<T> = (Option<Mistake>, T);
 
 impl<'a> Keys<'a> {
     pub(super) fn of(state: &'a State, account: &'a Account, now: Timestamp) -> Self {
-        let right = account.jsapi.iter().filter(|ticket| ticket.lives(now));
-        let dead = account.jsapi.iter().filter(|ticket| !ticket.lives(now));
+        let (right, dead): (Vec<_>, Vec<_>) =
+            account.jsapi.iter().partition(|ticket| ticket.lives(now));
+        let cards = account.card.iter().take(OTHER_KEYS);
+        let classic = account.classic.iter().take(OTHER_KEYS);
+        let stable = account.stable.iter().take(OTHER_KEYS);
         let others = state
             .accounts
             .values()
             .filter(|other| other.app.appid != account.app.appid)
-            .flat_map(|other| other.jsapi.iter().take(2));
-        let tokens = account.classic.iter().chain(account.stable.iter());
-        let wrong = (dead
-            .take(DEAD_TICKETS)
-            .map(|t| (Mistake::StaleTicket, &t.value)))
-        .chain(
-            account
-                .card
-                .iter()
-                .take(2)
-                .map(|t| (Mistake::CardTicket, &t.value)),
-        )
-        .chain(tokens.map(|t| (Mistake::AccessTokenAsTicket, &t.value)))
-        .chain(others.map(|t| (Mistake::OtherAppTicket, &t.value)));
+            .flat_map(|other| other.jsapi.iter().take(OTHER_KEYS));
+        let dead = dead.into_iter().take(DEAD_TICKETS);
+        let wrong = (dead.map(|ticket| (Mistake::StaleTicket, &ticket.value)))
+            .chain(cards.map(|ticket| (Mistake::CardTicket, &ticket.value)))
+            .chain(classic.map(|token| (Mistake::AccessTokenAsTicket, &token.value)))
+            .chain(stable.map(|token| (Mistake::AccessTokenAsTicket, &token.value)))
+            .chain(others.map(|ticket| (Mistake::OtherAppTicket, &ticket.value)));
+        let right = right.iter().map(|ticket| &ticket.value);
         Self {
-            right: right.map(|ticket| ticket.value.expose()).collect(),
-            wrong: wrong
-                .map(|(mistake, value)| (mistake, value.expose()))
-                .collect(),
+            right: right.map(|value| (None, value.expose())).collect(),
+            wrong: wrong.map(|(m, value)| (Some(m), value.expose())).collect(),
         }
     }
 }
@@ -67,33 +71,24 @@ pub(super) fn find(
     domains: &[String],
 ) -> Vec<Evidence> {
     let signature = ask.signature.to_ascii_lowercase();
+    let right_urls: Vec<Tried<&str>> = pages.counted.iter().map(|url| (None, *url)).collect();
     let urls = wrong_urls(ask, pages, domains);
-    let right_urls = || pages.counted.iter().map(|url| (None, *url));
-    let wrong_urls = || {
-        urls.iter()
-            .map(|(mistake, url)| (Some(*mistake), url.as_str()))
-    };
-    let right_keys = || keys.right.iter().map(|key| (None, *key));
-    let wrong_keys = || {
-        keys.wrong
-            .iter()
-            .map(|(mistake, key)| (Some(*mistake), *key))
-    };
+    let wrong_urls: Vec<Tried<&str>> = urls.iter().map(|(m, url)| (Some(*m), &**url)).collect();
     let right_form = [(None, Form::Right)];
     let wrong_forms = wrong_forms(ask);
-    let search = Search {
-        ask,
-        signature: &signature,
+    let Keys { right, wrong } = keys;
+
+    let search = |keys: &[Tried<&str>], urls: &[Tried<&str>], forms: &[Tried<Form>]| {
+        search(ask, &signature, keys, urls, forms)
     };
-    let found = search
-        .all(right_keys(), right_urls(), &right_form)
-        .or_else(|| search.all(right_keys(), wrong_urls(), &right_form))
-        .or_else(|| search.all(wrong_keys(), right_urls(), &right_form))
-        .or_else(|| search.all(right_keys(), right_urls(), &wrong_forms))
-        .or_else(|| search.all(right_keys(), right_urls(), &timestamps_in_milliseconds(ask)))
-        .or_else(|| search.all(wrong_keys(), wrong_urls(), &right_form))
-        .or_else(|| search.all(right_keys(), wrong_urls(), &wrong_forms))
-        .or_else(|| search.all(wrong_keys(), right_urls(), &wrong_forms));
+    let found = search(right, &right_urls, &right_form)
+        .or_else(|| search(right, &wrong_urls, &right_form))
+        .or_else(|| search(wrong, &right_urls, &right_form))
+        .or_else(|| search(right, &right_urls, &wrong_forms))
+        .or_else(|| search(right, &right_urls, &timestamps_in_milliseconds(ask)))
+        .or_else(|| search(wrong, &wrong_urls, &right_form))
+        .or_else(|| search(right, &wrong_urls, &wrong_forms))
+        .or_else(|| search(wrong, &right_urls, &wrong_forms));
     let Some(mut found) = found else {
         return vec![Evidence(Mistake::Unknown, None)];
     };
@@ -103,32 +98,27 @@ pub(super) fn find(
     found
 }
 
-struct Search<'a> {
-    ask: &'a Preverify,
-    signature: &'a str,
-}
-
-impl Search<'_> {
-    fn all<'k, 'u>(
-        &self,
-        keys: impl Iterator<Item = (Option<Mistake>, &'k str)>,
-        urls: impl Iterator<Item = (Option<Mistake>, &'u str)> + Clone,
-        forms: &[(Option<Mistake>, Form)],
-    ) -> Option<Vec<Evidence>> {
-        for (key_mistake, key) in keys {
-            for (url_mistake, url) in urls.clone() {
-                for (form_mistake, form) in forms {
-                    if form.signature(key, self.ask, url) == self.signature {
-                        let key = key_mistake.map(|mistake| Evidence(mistake, None));
-                        let url = url_mistake.map(|m| Evidence(m, Some(url.to_owned())));
-                        let form = form_mistake.map(|m| Evidence(m, form.evidence()));
-                        return Some([key, url, form].into_iter().flatten().collect());
-                    }
+/// The mistakes of the first combination that gives the signature.
+fn search(
+    ask: &Preverify,
+    signature: &str,
+    keys: &[Tried<&str>],
+    urls: &[Tried<&str>],
+    forms: &[Tried<Form>],
+) -> Option<Vec<Evidence>> {
+    for (key_mistake, key) in keys {
+        for (url_mistake, url) in urls {
+            for (form_mistake, form) in forms {
+                if form.signature(key, ask, url) == signature {
+                    let key = key_mistake.map(|mistake| Evidence(mistake, None));
+                    let url = url_mistake.map(|m| Evidence(m, Some((*url).to_owned())));
+                    let form = form_mistake.map(|m| Evidence(m, form.evidence()));
+                    return Some([key, url, form].into_iter().flatten().collect());
                 }
             }
         }
-        None
     }
+    None
 }
 
 /// How a signature is made of its parts.
@@ -181,7 +171,7 @@ fn string1([a, b, c, d]: [&str; 4], [ticket, nonce, timestamp, url]: [&str; 4]) 
 }
 
 /// The wrong forms, but for the thousand timestamps in milliseconds.
-pub(super) fn wrong_forms(ask: &Preverify) -> Vec<(Option<Mistake>, Form)> {
+pub(super) fn wrong_forms(ask: &Preverify) -> Vec<Tried<Form>> {
     let mut forms = vec![(Mistake::Sha256, Form::Sha256)];
     if ask.timestamp.len() > 10 && ask.timestamp.is_char_boundary(10) {
         let seconds = Form::Timestamp(ask.timestamp[..10].to_owned());
@@ -227,7 +217,7 @@ fn orders() -> impl Iterator<Item = [usize; 4]> {
         .filter(|order| *order != [0, 1, 2, 3])
 }
 
-fn timestamps_in_milliseconds(ask: &Preverify) -> Vec<(Option<Mistake>, Form)> {
+fn timestamps_in_milliseconds(ask: &Preverify) -> Vec<Tried<Form>> {
     (0..1000)
         .map(|millis| Form::Timestamp(format!("{}{millis:03}", ask.timestamp)))
         .map(|form| (Some(Mistake::TimestampMilliseconds), form))
@@ -260,7 +250,8 @@ pub(super) fn wrong_urls(
             elsewhere(&address, &hints, &mut urls);
         }
     }
-    urls.retain(|(_, url)| !pages.counted.contains(&url.as_str()));
+    let mut seen: BTreeSet<String> = pages.counted.iter().map(|&url| url.to_owned()).collect();
+    urls.retain(|(_, url)| seen.insert(url.clone()));
     urls
 }
 
@@ -269,8 +260,8 @@ fn written_otherwise(page: &str, urls: &mut Vec<(Mistake, String)>) {
     for fragment in ["#", "#/", "#wechat_redirect"] {
         urls.push((Mistake::FragmentKept, format!("{page}{fragment}")));
     }
-    let cuts = page.match_indices(['?', '&']).map(|(at, _)| at);
-    urls.extend(cuts.map(|at| (Mistake::QueryCut, page[..at].to_owned())));
+    let cuts = page.match_indices(['?', '&']).take(CUTS);
+    urls.extend(cuts.map(|(at, _)| (Mistake::QueryCut, page[..at].to_owned())));
     for encoded in [
         percent::encode_component(page),
         percent::encode_uri(page),
@@ -347,14 +338,24 @@ fn elsewhere(page: &Address<'_>, hints: &[&str], urls: &mut Vec<(Mistake, String
     urls.push((Mistake::TrailingSlash, at(&format!("{toggled}{query}"))));
     urls.push((Mistake::TrailingSlash, at(&format!("{path}{query}/"))));
     urls.push((Mistake::TrailingSlash, at(&toggled)));
-    let parents = path.match_indices('/').map(|(slash, _)| slash);
-    for slash in parents {
+    for (slash, _) in path.match_indices('/').take(CUTS) {
         urls.push((Mistake::OtherPage, at(&path[..=slash])));
         urls.push((Mistake::OtherPage, at(&path[..slash])));
     }
     urls.push((Mistake::OtherPage, at("/index.html")));
-    let hinted = hints.iter().filter(|hint| hint.contains("://"));
-    urls.extend(hinted.map(|hint| (Mistake::OtherPage, (*hint).to_owned())));
+    urls.extend(hints.iter().filter_map(|hint| {
+        let hinted = Address::read(hint)?;
+        let mistake = if hinted.host != page.host {
+            Mistake::HostDiffers
+        } else if hinted.rest != page.rest {
+            Mistake::OtherPage
+        } else if hinted.scheme != page.scheme {
+            Mistake::SchemeDiffers
+        } else {
+            Mistake::PortDiffers
+        };
+        Some((mistake, (*hint).to_owned()))
+    }));
 }
 
 /// The parts of an address.

@@ -163,7 +163,11 @@ impl Fault {
             Self::Body(body) => json(body.clone()),
             Self::Unreachable => without_answer(Effect::Unreachable),
             Self::EmptyBody => json(String::new()),
-            Self::TruncatedJson => json(body[..body.len() / 2].to_owned()),
+            Self::TruncatedJson => {
+                let mut reply = json(body);
+                reply.body.truncate(reply.body.len() / 2);
+                reply
+            }
             Self::CutOff => Reply {
                 effect: Effect::CutOff {
                     after: body.len() / 2,
@@ -239,7 +243,7 @@ impl Faults {
         Some(Strike {
             carried_out: rule
                 .carried_out
-                .unwrap_or(rule.fault.spoils_the_answer_only()),
+                .unwrap_or_else(|| rule.fault.spoils_the_answer_only()),
             fault: rule.fault,
         })
     }

@@ -56,10 +56,10 @@ async fn serve(State(simulator): State<Simulator>, request: axum::extract::Reque
 
 fn response(reply: Reply) -> Response {
     let whole = reply.body.len();
-    let arriving = match reply.effect {
+    let cut = match reply.effect {
         Effect::Answer => None,
-        Effect::CutOff { after } => Some(reply.body[..after].to_vec()),
-        Effect::Reset | Effect::Hang | Effect::Unreachable => Some(Vec::new()),
+        Effect::CutOff { after } => Some(Cut::Bytes(reply.body[..after].to_vec().into())),
+        Effect::Reset | Effect::Hang | Effect::Unreachable => Some(Cut::End),
     };
     let mut response = status_only(StatusCode::from_u16(reply.status).unwrap_or_default());
     if let Ok(content_type) = HeaderValue::from_str(&reply.content_type)
@@ -67,11 +67,11 @@ fn response(reply: Reply) -> Response {
     {
         response.headers_mut().insert(CONTENT_TYPE, content_type);
     }
-    if let Some(arriving) = arriving {
+    if let Some(cut) = cut {
         // More is promised than will come.
         let promised = HeaderValue::from(whole.max(1));
         response.headers_mut().insert(CONTENT_LENGTH, promised);
-        *response.body_mut() = Body::new(Cut(Some(arriving.into())));
+        *response.body_mut() = Body::new(cut);
     } else {
         *response.body_mut() = Body::from(reply.body);
     }
@@ -85,7 +85,12 @@ fn status_only(status: StatusCode) -> Response {
 }
 
 /// A body that ends in an error, whereupon the server ends the connection.
-struct Cut(Option<Bytes>);
+enum Cut {
+    Bytes(Bytes),
+    /// The server writes what it has before it hears of the error.
+    Flush,
+    End,
+}
 
 impl HttpBody for Cut {
     type Data = Bytes;
@@ -93,11 +98,20 @@ impl HttpBody for Cut {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Poll::Ready(Some(match self.0.take() {
-            Some(bytes) if !bytes.is_empty() => Ok(Frame::data(bytes)),
-            _ => Err(io::Error::other("the simulator cuts the connection")),
-        }))
+        match std::mem::replace(&mut *self, Self::End) {
+            Self::Bytes(bytes) => {
+                *self = Self::Flush;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Flush => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Self::End => Poll::Ready(Some(Err(io::Error::other(
+                "the simulator cuts the connection",
+            )))),
+        }
     }
 }

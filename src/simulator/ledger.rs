@@ -88,7 +88,7 @@ pub enum By {
 /// How often an API was called for an account.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Counter {
-    /// All requests.
+    /// All requests, with those that a fault kept from arriving.
     pub requests: u64,
     /// Those that were carried out and gave a token or ticket, whether or not the answer
     /// arrived.

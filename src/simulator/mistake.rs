@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mistake {
-    /// A parameter of `wx.config` is missing.
+    /// A parameter of `wx.config` is missing, or is far too long.
     MissingArgument,
     /// Neither `jsApiList` nor `openTagList` names anything.
     EmptyApiList,

@@ -14,6 +14,12 @@ use super::mistake::Mistake;
 use super::state::{Account, Scene, State, TicketType};
 use crate::clock::Timestamp;
 
+/// The most hints that are taken.
+const MAX_HINTS: usize = 16;
+
+/// The longest text that is taken.
+const MAX_TEXT_BYTES: usize = 4096;
+
 /// What the client sends: the parameters of `wx.config` and the addresses of the page.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -99,7 +105,7 @@ pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdi
     let missing = [&ask.app_id, &ask.timestamp, &ask.nonce_str, &ask.signature]
         .into_iter()
         .any(|text| text.is_empty() || text == "undefined");
-    if missing || ask.urls.is_empty() {
+    if missing || ask.urls.is_empty() || ask.is_too_long() {
         return refused(ask, "invalid_args", Mistake::MissingArgument);
     }
     let Some(account) = state.accounts.get(ask.app_id.as_str()) else {
@@ -123,30 +129,40 @@ pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdi
         let keys = Keys::of(state, account, now);
         found.extend(diagnosis::find(ask, &pages, &keys, &account.app.domains));
     }
-    let errmsg = match verdicts {
-        Verdicts { domain: false, .. } => "invalid url domain",
-        Verdicts {
-            signature: false, ..
-        } => "invalid signature",
-        _ => "ok",
+    let (errmsg, bridge_err_msg) = match (verdicts.domain, verdicts.signature) {
+        (true, true) => ("ok", "pre_verify_jsapi:ok"),
+        (false, _) => (
+            "invalid url domain",
+            "pre_verify_jsapi:fail_invalid url domain",
+        ),
+        (true, false) => (
+            "invalid signature",
+            "pre_verify_jsapi:fail_invalid signature",
+        ),
     };
-    if errmsg != "ok" {
-        return Verdict {
-            matched,
-            verdicts,
-            diagnosis: found.into_iter().map(Diagnosis::from).collect(),
-            ..refused(ask, errmsg, Mistake::Unknown)
-        };
-    }
+    let ok = found.is_empty();
     Verdict {
-        ok: true,
+        ok,
         errmsg: errmsg.to_owned(),
-        bridge_err_msg: "pre_verify_jsapi:ok".to_owned(),
+        bridge_err_msg: bridge_err_msg.to_owned(),
         matched,
         denied: denied(&ask.js_api_list, &account.app.knobs),
         verdicts,
-        diagnosis: Vec::new(),
-        real_auth_url: Vec::new(),
+        diagnosis: found.into_iter().map(Diagnosis::from).collect(),
+        real_auth_url: if ok { Vec::new() } else { ask.urls.clone() },
+    }
+}
+
+impl Preverify {
+    /// Far beyond what any client sends: not worth the time of a diagnosis.
+    fn is_too_long(&self) -> bool {
+        self.hints.len() > MAX_HINTS
+            || self
+                .urls
+                .iter()
+                .chain(&self.hints)
+                .chain([&self.nonce_str, &self.timestamp])
+                .any(|text| text.len() > MAX_TEXT_BYTES)
     }
 }
 

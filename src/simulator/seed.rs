@@ -5,19 +5,22 @@ use sha2::{Digest, Sha256};
 /// The characters of WeChat's tokens and tickets.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// How every value begins, so that nobody takes it for a real one, and a log that holds one is
+/// easily found.
+const MARK: &str = "SIMULATED-";
+
 /// A source of values that look random. It holds no position: each label has its own value,
 /// whatever was asked before.
 #[derive(Clone, Copy)]
 pub(super) struct Seed(pub(super) u64);
 
 impl Seed {
-    /// `length` characters of base64url.
+    /// `length` characters of base64url, the first of them [`MARK`].
     pub(super) fn text(self, label: &str, length: usize) -> String {
-        (0..length.div_ceil(32))
+        let random = (0..length.div_ceil(32))
             .flat_map(|block| self.block(label, block))
-            .map(|byte| char::from(ALPHABET[usize::from(byte % 64)]))
-            .take(length)
-            .collect()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 64)]));
+        MARK.chars().chain(random).take(length).collect()
     }
 
     /// A number of 64 bits.

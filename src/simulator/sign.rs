@@ -64,7 +64,7 @@ pub(super) fn sign(
         None | Some(Mistake::UpperCaseHex) => {}
         Some(Mistake::StaleTicket) => ticket = &dead()?.value,
         Some(Mistake::CardTicket) => ticket = &account.card.newest().value,
-        Some(Mistake::AccessTokenAsTicket) => ticket = &account.classic.iter().last()?.value,
+        Some(Mistake::AccessTokenAsTicket) => ticket = &account.classic.iter().next()?.value,
         Some(Mistake::TimestampMilliseconds) => {
             form = Form::Timestamp(scene.now.as_millis().to_string());
         }

@@ -11,6 +11,9 @@ use crate::credential::Secret;
 /// Dead tokens are forgotten beyond this many; forgotten and superseded look the same outside.
 const REMEMBERED: usize = 64;
 
+/// The longest token that the knob can ask for.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
 /// A token as it was issued.
 pub(super) struct Token {
     pub(super) value: Secret,
@@ -90,7 +93,10 @@ impl Chain {
         }
         self.minted += 1;
         let label = format!("{}/{}", self.label, self.minted);
-        let value = Secret::new(format!("98_{}", seed.text(&label, bytes.saturating_sub(3))));
+        let value = Secret::new(format!(
+            "98_{}",
+            seed.text(&label, bytes.clamp(16, MAX_TOKEN_BYTES) - 3)
+        ));
         self.tokens.push_back(Token {
             value: value.clone(),
             visible_at: now + lives.visible_after,
@@ -106,15 +112,12 @@ impl Chain {
     }
 
     pub(super) fn find(&self, value: &str) -> Option<&Token> {
-        self.tokens
-            .iter()
-            .rev()
-            .find(|token| token.value.expose() == value)
+        self.iter().find(|token| token.value.expose() == value)
     }
 
-    /// All that are remembered, dead or alive.
+    /// All that are remembered, dead or alive, the newest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Token> {
-        self.tokens.iter()
+        self.tokens.iter().rev()
     }
 
     /// Ends all tokens before their time.

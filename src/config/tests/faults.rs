@@ -135,8 +135,6 @@ fn stores_are_memory_or_sqlite() {
         assert!(fault.contains(told), "{fault}");
         assert!(!fault.contains("c4n4ry"), "{fault}");
     }
-    let redis = StoreUrl::parse("redis://:c4n4ry@h").unwrap();
-    assert!(!format!("{redis} {redis:?}").contains("c4n4ry"));
 }
 
 #[test]

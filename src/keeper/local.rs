@@ -1,0 +1,118 @@
+//! What one process knows about one credential, besides what is stored.
+
+use super::policy::Policy;
+use super::protocol::stray;
+use crate::clock::{Moment, Timestamp};
+use crate::store::{Attempt, Backoff, Record};
+use crate::upstream::Class;
+
+/// What a node remembers about a credential between two steps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Local {
+    /// The record as this node last saw or wrote it. Readers are served from it, and it stands
+    /// in for the store while that cannot be reached.
+    pub(super) record: Record,
+    /// When the credential in `record` came here, on both clocks.
+    anchor: Option<Moment>,
+    /// A stray of this node, and when it was sent, that the store does not count yet.
+    pub(super) owed: Option<Timestamp>,
+    /// The store's count of strays when this node last raised it. A store that went back in
+    /// time has forgotten it.
+    pub(super) raised: Option<u64>,
+    /// The lease under which the credential was fetched, while the store does not hold it.
+    pub(super) uncommitted: Option<Attempt>,
+    /// A lease of this node under which nothing was sent.
+    pub(super) unsent: Option<Attempt>,
+    /// The generation that WeChat has rejected.
+    pub(super) rejected: Option<u64>,
+    /// The wait of a backoff whose reason is gone.
+    pub(super) pardoned: Option<Timestamp>,
+    /// A backoff that the store could not be told of.
+    unwritten: Option<Backoff>,
+}
+
+impl Local {
+    /// The later of what the two clocks say: a wall clock that was set back does not make a
+    /// credential younger.
+    pub(super) fn latest(&self, now: Moment) -> Timestamp {
+        self.anchor.map_or(now.wall, |anchor| {
+            now.wall
+                .max(anchor.wall + now.boot.saturating_sub(anchor.boot))
+        })
+    }
+
+    /// When readers are to stop using the credential, on both clocks.
+    pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
+        let wall = policy.served_until(&self.record)?;
+        let anchor = self.anchor?;
+        Some(Moment {
+            wall,
+            boot: anchor.boot + wall.since(anchor.wall),
+        })
+    }
+
+    /// Takes `record` as what the store holds now.
+    pub(super) fn saw(&mut self, record: Record, now: Moment) {
+        let times = |record: &Record| {
+            let credential = record.credential.as_ref()?;
+            Some((credential.generation, credential.confirmed_at))
+        };
+        if times(&record) != times(&self.record) || self.anchor.is_none() {
+            self.anchor = Some(now);
+        }
+        if record.credential.is_some() {
+            self.uncommitted = None;
+        }
+        self.record = record;
+    }
+
+    /// Notes that WeChat has rejected the credential of `generation`.
+    pub(super) const fn reject(&mut self, generation: u64) {
+        self.rejected = Some(generation);
+    }
+
+    /// Notes that the token behind a rejection was replaced: the wait for it is over.
+    pub(super) fn forget_rejection(&mut self) {
+        if let Some(backoff) = self.backoff()
+            && backoff.class == Class::TokenRejected
+        {
+            self.pardoned = Some(backoff.next_at);
+        }
+    }
+
+    /// Notes that nothing was sent under the lease of `attempt`.
+    pub(super) const fn gave_up(&mut self, attempt: Attempt) {
+        self.unsent = Some(attempt);
+    }
+
+    /// Notes a stray that was sent at `sent_at` and that the store could not be told of.
+    pub(super) fn owes(&mut self, policy: Policy, sent_at: Timestamp) {
+        if policy.counts_strays() {
+            self.owed = Some(self.owed.map_or(sent_at, |owed| owed.min(sent_at)));
+            stray(&mut self.record, sent_at);
+        }
+    }
+
+    /// Notes a stray that the store counts as number `strays`.
+    pub(super) fn counted(&mut self, strays: u64) {
+        self.raised = Some(self.raised.unwrap_or_default().max(strays));
+    }
+
+    /// Holds what was fetched under `attempt` though the store could not be told.
+    pub(super) fn hold(&mut self, record: Record, attempt: Attempt, now: Moment) {
+        self.saw(record, now);
+        self.uncommitted = Some(attempt);
+        self.unwritten = None;
+    }
+
+    /// Notes in `record` that a fetch failed though the store could not be told.
+    pub(super) fn failed_alone(&mut self, record: Record) {
+        self.unwritten.clone_from(&record.backoff);
+        self.record = record;
+    }
+
+    /// What the last failure asks for.
+    pub(super) fn backoff(&self) -> Option<&Backoff> {
+        self.record.backoff.as_ref().or(self.unwritten.as_ref())
+    }
+}
