@@ -115,7 +115,7 @@ pub enum UrlFault {
     #[error("the url is empty: send location.href.split('#')[0], encoded with encodeURIComponent")]
     Empty,
     /// Longer than [`MAX_URL_BYTES`].
-    #[error("the url is longer than {MAX_URL_BYTES} bytes")]
+    #[error("the url is longer than {MAX_URL_BYTES} bytes: let the page keep less in its query")]
     TooLong,
     /// Nothing in front of the `#`.
     #[error("the url holds only a fragment: send the whole address, location.href")]
@@ -130,10 +130,16 @@ pub enum UrlFault {
     #[error("the url must begin with http:// or https:// in lower case, as location.href does")]
     Scheme,
     /// `user@host`.
-    #[error("the url holds user information (an @ before the path), which no page address does")]
+    #[error(
+        "the url holds user information (an @ before the path), which location.href never does: \
+         send location.href as it is"
+    )]
     UserInfo,
     /// Not a port from 1 to 65535 as browsers write it.
-    #[error("the url's port must be a number from 1 to 65535 without leading zeros")]
+    #[error(
+        "the url's port must be a number from 1 to 65535 without leading zeros: send location.href \
+         as it is"
+    )]
     Port,
     /// Not a host as browsers write it.
     #[error(

@@ -69,7 +69,10 @@ pub(super) async fn post(
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             Code::BodyTooLarge,
-            format!("it may have {} bytes", super::MAX_BODY_BYTES),
+            format!(
+                "it may have {} bytes: send the url and the appid alone",
+                super::MAX_BODY_BYTES
+            ),
         ),
         _ => Problem::new(Code::InvalidBody, "it broke off: send it again"),
     })?;

@@ -43,7 +43,7 @@ pub(super) async fn demo(
     let kept = kept.ok_or_else(|| {
         Problem::new(
             Code::UnknownAccount,
-            "no account with this appid is configured",
+            "no account with this appid is configured: check the appid",
         )
     })?;
     let page = Demo {

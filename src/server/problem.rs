@@ -116,7 +116,8 @@ impl Problem {
             Some(trouble) => format!("the last try to fetch one failed: {}", trouble.what),
             None => "it is being fetched; ask again in a moment".to_owned(),
         };
-        if let Some(remedy) = unavailable.trouble.as_ref().and_then(|t| t.remedy) {
+        if let Some(trouble) = &unavailable.trouble {
+            let remedy = trouble.remedy.unwrap_or("it is tried again by itself");
             detail = format!("{detail}; {remedy}");
         }
         let mut problem = Self::new(Code::CredentialUnavailable, detail);

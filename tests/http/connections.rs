@@ -1,1 +1,194 @@
-//! TODO
+//! Many requests on one connection, slow and vanishing clients, and the end of the server.
+
+use std::time::Duration;
+
+use wxsign::simulator::{Fault, FaultRule};
+
+use crate::harness::{PAGE, Setup, posted_signature, signature, until};
+use crate::wire::{Connection, Request};
+
+const TOKEN: &str = "/cgi-bin/token";
+const TICKET: &str = "/cgi-bin/ticket/getticket";
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let server = Setup::new().start_ready().await;
+    let mut connection = server.connect().await;
+    for _ in 0..10 {
+        assert_eq!(connection.ask(&signature(PAGE)).await.status, 200);
+        assert_eq!(connection.ask(&posted_signature(PAGE)).await.status, 200);
+        assert_eq!(connection.ask(&signature("#")).await.status, 400);
+        assert_eq!(connection.ask(&Request::get("/livez")).await.status, 200);
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_hundred_pipelined_requests_are_answered_in_their_order() {
+    let server = Setup::new().start_ready().await;
+    let page = |i: usize| format!("{PAGE}?i={i}");
+    let request = |i: usize| match i % 3 {
+        0 => posted_signature(&page(i)),
+        _ => signature(&page(i)),
+    };
+    let all: Vec<u8> = (0..100).flat_map(|i| request(i).bytes()).collect();
+    let mut connection = server.connect().await;
+    connection.send(&all).await;
+    for i in 0..100 {
+        let answer = connection.answer(true).await;
+        assert_eq!(answer.json()["url"], page(i));
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_the_rest_of_the_next_request() {
+    let server = Setup::new().start_ready().await;
+    let next = signature(PAGE).bytes();
+    let (begin, rest) = next.split_at(20);
+    for request in [signature(PAGE), posted_signature(PAGE), signature("#")] {
+        let mut connection = server.connect().await;
+        connection.send(&[&request.bytes(), begin].concat()).await;
+        let answer = connection.answer(true).await;
+        assert!([200, 400].contains(&answer.status.as_u16()), "{answer:?}");
+        connection.send(rest).await;
+        assert_eq!(connection.answer(true).await.json()["url"], PAGE);
+    }
+    server.end().await;
+}
+
+/// Some clients send one that no length counts (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>).
+#[tokio::test]
+async fn an_empty_line_behind_a_body_delays_nothing() {
+    let server = Setup::new().start_ready().await;
+    let mut connection = server.connect().await;
+    for _ in 0..2 {
+        let request = posted_signature(PAGE).bytes();
+        connection
+            .send(&[&request, b"\r\n".as_slice()].concat())
+            .await;
+        assert_eq!(connection.answer(true).await.status, 200);
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn one_who_sends_and_never_reads_is_held_back() {
+    let server = Setup::new().start_ready().await;
+    let requests = signature("#").bytes().repeat(1000);
+    let mut connection = server.connect().await;
+    let flood = async {
+        // Answers are larger than the requests, so this would take up a gigabyte.
+        for _ in 0..2000 {
+            connection.send(&requests).await;
+        }
+    };
+    let held_back = tokio::time::timeout(Duration::from_secs(3), flood).await;
+    assert!(held_back.is_err(), "all of it was taken");
+    server.signs().await;
+    drop(connection);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_holds_up_nobody_else() {
+    let server = Setup::new().start_ready().await;
+    let mut slow = Vec::new();
+    for _ in 0..200 {
+        let mut connection = server.connect().await;
+        connection.send(b"GET /jsapi/signature?url=https").await;
+        slow.push(connection);
+    }
+    let mut half = server.connect().await;
+    let posted = posted_signature(PAGE).bytes();
+    half.send(&posted[..posted.len() - 5]).await;
+    for _ in 0..20 {
+        server.signs().await;
+    }
+    half.send(&posted[posted.len() - 5..]).await;
+    assert_eq!(half.answer(true).await.status, 200);
+    drop(slow);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_takes_nothing_with_it() {
+    let setup = Setup::new();
+    let slow = Fault::Delay(Duration::from_millis(300));
+    setup.simulator.inject(FaultRule::new(slow).on(TOKEN));
+    let server = setup.start().await;
+    for request in [signature(PAGE), posted_signature(PAGE)] {
+        let whole = request.bytes();
+        for sent in [0, 10, whole.len() - 1, whole.len()] {
+            let mut connection = server.connect().await;
+            connection.send(&whole[..sent]).await;
+            drop(connection);
+        }
+    }
+    server.signs().await;
+    assert_eq!((server.calls(TOKEN), server.calls(TICKET)), (1, 1));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_its_body_is_told_to() {
+    let server = Setup::new().start_ready().await;
+    let whole = posted_signature(PAGE)
+        .with("Expect", "100-continue")
+        .bytes();
+    let end_of_head = whole.len() - format!(r#"{{"url":"{PAGE}"}}"#).len();
+    let mut connection = server.connect().await;
+    connection.send(&whole[..end_of_head]).await;
+    assert_eq!(connection.answer(false).await.status, 100);
+    connection.send(&whole[end_of_head..]).await;
+    assert_eq!(connection.answer(true).await.status, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn while_draining_requests_are_still_answered() {
+    let server = Setup::new().start_ready().await;
+    let mut kept = server.connect().await;
+    assert_eq!(kept.ask(&signature(PAGE)).await.status, 200);
+    server.shutdown.draining.cancel();
+    assert_eq!(kept.ask(&signature(PAGE)).await.status, 200);
+    server.signs().await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_end_lets_a_running_request_end_and_takes_no_more() {
+    let setup = Setup::new();
+    let slow = Fault::Delay(Duration::from_millis(500));
+    setup.simulator.inject(FaultRule::new(slow).on(TICKET));
+    let server = setup.start().await;
+    let mut idle = server.connect().await;
+    assert_eq!(idle.ask(&Request::get("/livez")).await.status, 200);
+    let mut waiting = server.connect().await;
+    waiting.send(&signature(PAGE).bytes()).await;
+    until("the call for the ticket", async || {
+        (server.calls(TICKET) > 0).then_some(())
+    })
+    .await;
+    server.shutdown.draining.cancel();
+    server.shutdown.closing.cancel();
+    assert!(idle.next_answer(true).await.is_none(), "it was idle");
+    let answer = waiting.answer(true).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(waiting.next_answer(true).await.is_none(), "that was all");
+    until("a closed door", async || {
+        let refused = tokio::net::TcpStream::connect(server.address).await;
+        refused.is_err().then_some(())
+    })
+    .await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_end_does_not_wait_for_clients_that_say_nothing() {
+    let server = Setup::new().start_ready().await;
+    let idle: Vec<Connection> = vec![server.connect().await, server.connect().await];
+    server.signs().await;
+    server.end().await;
+    drop(idle);
+}

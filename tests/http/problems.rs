@@ -5,11 +5,11 @@ use std::fmt::Write;
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::harness::{PAGE, Server, Setup, posted_signature, signature};
-use crate::wire::{Answer, Request};
+use crate::wire::Request;
 
 const ADDRESS: &str = "/jsapi/signature";
 
-/// The answer to `request` as it would be printed.
+/// The answer to `request`, as a developer would look at it.
 async fn show(server: &Server, what: &str, request: &Request) -> String {
     let answer = server.ask(request).await;
     let mut shown = format!("## {what}\n{}\n", answer.status);
@@ -18,28 +18,9 @@ async fn show(server: &Server, what: &str, request: &Request) -> String {
             writeln!(shown, "{name}: {}", answer.header(name)).unwrap();
         }
     }
-    shown + &pretty(&answer) + "\n"
-}
-
-/// The body, one member a line, without what is another one each time.
-fn pretty(answer: &Answer) -> String {
-    let id = answer.header("x-request-id");
-    let text = answer.text().replace(id, "[request_id]");
-    let ends = [
-        "\",\"",
-        ",\"detail",
-        ",\"code",
-        ",\"errmsg",
-        ",\"request_id",
-    ];
-    let mut lines = String::new();
-    let mut rest = text.as_str();
-    while let Some(at) = ends.iter().filter_map(|end| rest.find(end)).min() {
-        let comma = at + rest[at..].find(',').unwrap() + 1;
-        lines = lines + &rest[..comma] + "\n ";
-        rest = &rest[comma..];
-    }
-    lines + rest + "\n"
+    let mut problem = answer.json();
+    problem["request_id"] = "[id]".into();
+    shown + &serde_json::to_string_pretty(&problem).unwrap() + "\n\n"
 }
 
 #[tokio::test]
@@ -124,20 +105,20 @@ async fn each_trouble_with_wechat_reads_well() {
 
 /// Waits have jitter or end at midnight, and WeChat names each request.
 fn without_what_changes(text: &str) -> String {
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        let line = if line.starts_with("retry-after: ") {
-            "retry-after: [seconds]"
-        } else {
-            line
+    let mut rest = text;
+    let mut kept = String::new();
+    for mark in text.match_indices(": ") {
+        let (_, behind) = text.split_at(mark.0 + 2);
+        let changing = |what: &str, is_part: fn(char) -> bool| {
+            let ends = behind.find(|c| !is_part(c)).unwrap_or(behind.len());
+            text[..mark.0].ends_with(what).then(|| &behind[ends..])
         };
-        let mut words = Vec::new();
-        let mut after_rid = false;
-        for word in line.split(' ') {
-            words.push(if after_rid { "[rid]" } else { word });
-            after_rid = word == "rid:";
+        let end = changing("rid", |c| c.is_ascii_hexdigit() || c == '-')
+            .or_else(|| changing("retry-after", |c| c.is_ascii_digit()));
+        if let Some(end) = end {
+            kept = kept + &rest[..rest.len() - behind.len()] + "[…]";
+            rest = end;
         }
-        lines.push(words.join(" "));
     }
-    lines.join("\n") + "\n"
+    kept + rest
 }
