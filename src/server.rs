@@ -5,6 +5,7 @@
 //! (`jsapi::sign_now`), hands everything else to the router, and writes out problems and CORS
 //! headers on the way back.
 
+mod batched;
 mod client_address;
 mod connections;
 mod cors;

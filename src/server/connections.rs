@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::batched::Batched;
 use super::{AnswerBody, Front};
 
 /// A client that has not sent its headers by then is cut off.
@@ -117,8 +118,7 @@ async fn connection(
             .header_read_timeout(HEADER_TIMEOUT)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES)
-            .pipeline_flush(true)
-            .serve_connection(TokioIo::new(stream), answers)
+            .serve_connection(TokioIo::new(Batched::new(stream)), answers)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -5,7 +5,7 @@
 //! [`Request`]s and in the end calls [`Server::end`], which sees to it that all of it stops in
 //! good order. A server that was not ended fails its test.
 //!
-//! The account [`APPID`] may sign for the pages of [`HOST`]. Time is real, so nothing here waits
+//! The account [`APPID`] may sign for pages such as [`PAGE`]. Time is real, so nothing here waits
 //! for it to pass: [`until`] looks for a state again and again.
 
 use std::net::SocketAddr;
@@ -27,9 +27,6 @@ use crate::wire::{Answer, Connection, PATIENCE, Request, encode_uri_component};
 
 /// The account of every test.
 pub(crate) const APPID: &str = "wx0123456789abcdef";
-
-/// The host of its pages.
-pub(crate) const HOST: &str = "ok.example.com";
 
 /// A page that can be signed at any time.
 pub(crate) const PAGE: &str = "https://ok.example.com/page";
@@ -159,19 +156,6 @@ impl Server {
         let answer = self.ask(&signature(PAGE)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.json()["url"], PAGE);
-    }
-
-    /// Asks for what gets `status` and a problem named `code`, whose detail contains `advice`.
-    pub(crate) async fn refuses(
-        &self,
-        request: &Request,
-        status: u16,
-        code: &str,
-        advice: &str,
-    ) -> Answer {
-        let answer = self.ask(request).await;
-        is_problem(&answer, status, code, advice);
-        answer
     }
 
     /// How many requests the simulated WeChat has had for `path`.
