@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wxsign::simulator::{Fault, FaultRule};
 
-use crate::harness::{PAGE, Setup, posted_signature, signature, until};
+use crate::harness::{PAGE, Setup, is_problem, posted_signature, signature, until};
 use crate::wire::{Connection, Request};
 
 const TOKEN: &str = "/cgi-bin/token";
@@ -191,4 +191,23 @@ async fn the_end_does_not_wait_for_clients_that_say_nothing() {
     server.signs().await;
     server.end().await;
     drop(idle);
+}
+
+#[tokio::test]
+async fn one_who_waits_for_a_ticket_that_is_not_fetched_any_more_is_told_so() {
+    let setup = Setup::new();
+    let slow = Fault::Delay(Duration::from_millis(300));
+    setup.simulator.inject(FaultRule::new(slow).on(TOKEN));
+    let server = setup.start().await;
+    let mut waiting = server.connect().await;
+    waiting.send(&signature(PAGE).bytes()).await;
+    until("the call for the token", async || {
+        (server.calls(TOKEN) > 0).then_some(())
+    })
+    .await;
+    server.shutdown.draining.cancel();
+    let answer = waiting.answer(true).await;
+    is_problem(&answer, 503, "credential_unavailable", "ask again");
+    assert_eq!((server.calls(TOKEN), server.calls(TICKET)), (1, 0));
+    server.end().await;
 }
