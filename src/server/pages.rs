@@ -1,4 +1,4 @@
-//! Pages and files for browsers: the demo, the browser helper, WeChat's proof of the domain.
+//! Pages and files for browsers: the demo and the browser helper.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Gate;
 use super::problem::{Code, Problem};
@@ -107,24 +107,18 @@ pub(super) async fn asset(
     let caching = [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-cache")];
     if headers
         .get(IF_NONE_MATCH)
-        .is_some_and(|known| known == etag.as_str())
+        .is_some_and(|known| knows(known, &etag))
     {
         return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
     }
     Ok((caching, [(CONTENT_TYPE, asset.content_type)], asset.content).into_response())
 }
 
-/// WeChat's proof that a domain belongs to the account: `/MP_verify_….txt`.
-pub(super) async fn verify_file(
-    State(gate): State<Arc<Gate>>,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
-    let content = gate.app.verify_files.get(&name).ok_or_else(not_found)?;
-    Ok((
-        [(CONTENT_TYPE, "text/plain; charset=utf-8")],
-        content.clone(),
-    )
-        .into_response())
+/// Whether a list of entity tags holds `etag`; a proxy that compresses makes it a weak one.
+fn knows(list: &HeaderValue, etag: &str) -> bool {
+    let tags = list.to_str().unwrap_or_default().split(',');
+    tags.map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == etag || tag == "*")
 }
 
 pub(super) async fn nothing_here() -> Problem {

@@ -23,7 +23,7 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn router(gate: Arc<Gate>) -> Router {
     let simulator = gate.app.simulator.clone();
-    let router = Router::new()
+    let mut router = Router::new()
         // Pages and their developers
         .route(
             "/jsapi/signature",
@@ -32,17 +32,19 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         .route("/", get(pages::root))
         .route("/demo", get(pages::demo))
         .route("/static/{name}", get(pages::asset))
-        .route("/{verify_file}", get(pages::verify_file))
         // Operators
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(pages::nothing_here)
-        .with_state(gate);
-    let router = match simulator {
-        Some(simulator) => router.merge(simulator::control_router(simulator)),
-        None => router,
-    };
+        .fallback(pages::nothing_here);
+    for (name, content) in &gate.app.verify_files {
+        let content = content.clone();
+        router = router.route(&format!("/{name}"), get(|| async { content }));
+    }
+    let mut router = router.with_state(gate);
+    if let Some(simulator) = simulator {
+        router = router.merge(simulator::control_router(simulator));
+    }
     // From the inside out: a request passes the last one first.
     router
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
