@@ -158,3 +158,23 @@ async fn while_wechat_is_down_pages_are_signed_to_the_end_of_the_ticket_and_agai
     assert_eq!(world.signature_is_accepted(), Some(true));
     assert_eq!(world.snapshot().trouble(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_dies_while_it_fetches_costs_one_token_more() {
+    for token_api in [TokenApi::Classic, TokenApi::Stable] {
+        let mut world = World::new(token_api);
+        world.turn(|knobs| knobs.latency = Duration::from_secs(5));
+        world.pass(2).await;
+        assert_eq!(world.token_calls(), 1);
+        world.kill_node();
+        world.add_node();
+        // The dead node's lease must end first.
+        world.pass(20).await;
+        assert_eq!(world.token_calls(), 1, "{token_api:?}");
+        world.pass(40).await;
+        assert_eq!(world.signature_is_accepted(), Some(true), "{token_api:?}");
+        world.pass(HOUR).await;
+        assert_eq!(world.token_calls(), 2, "{token_api:?}");
+        assert!(world.serves_a_token());
+    }
+}

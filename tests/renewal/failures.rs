@@ -247,7 +247,7 @@ async fn during_each_failure_the_old_token_is_served_to_its_end() {
 async fn recovers(world: &World, name: &str) {
     world.mend();
     world.pass(HOUR + 60).await;
-    assert!(world.serves_a_token(), "{name}");
+    assert!(world.serves_the_newest_token(), "{name}");
     assert_eq!(world.signature_is_accepted(), Some(true), "{name}");
     assert_eq!(world.snapshot().trouble(), None, "{name}");
 }

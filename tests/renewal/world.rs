@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::{Clock, Timestamp};
@@ -27,8 +28,10 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) simulator: Simulator,
     pub(crate) token_api: TokenApi,
+    store: Arc<Memory>,
     nodes: Vec<Keeper>,
-    _ends_the_nodes: DropGuard,
+    running: Vec<AbortHandle>,
+    stop: DropGuard,
 }
 
 impl World {
@@ -44,27 +47,38 @@ impl World {
         let mut app = App::new(appid(), Secret::new(SECRET));
         app.domains = vec!["h5.example.com".to_owned()];
         simulator.add_app(app);
-        let (shared, stop) = (Arc::new(Memory::default()), CancellationToken::new());
-        let start = |node: usize| {
-            let store = if count == 1 {
-                Store::memory()
-            } else {
-                Store::new(Shared(Arc::clone(&shared)))
-            };
-            let upstream = Arc::new(simulator.clone());
-            let node = format!("node {node}");
-            let accounts = vec![account(token_api)];
-            let (keeper, queue) = Keeper::new(clock.clone(), store, upstream, node, accounts);
-            tokio::spawn(queue.run(stop.clone()));
-            keeper
-        };
-        Self {
-            nodes: (0..count).map(start).collect(),
+        let mut world = Self {
             clock,
             simulator,
             token_api,
-            _ends_the_nodes: stop.drop_guard(),
+            store: Arc::default(),
+            nodes: Vec::new(),
+            running: Vec::new(),
+            stop: CancellationToken::new().drop_guard(),
+        };
+        for _ in 0..count {
+            world.add_node();
         }
+        world
+    }
+
+    /// Starts one more node on the same store.
+    pub(crate) fn add_node(&mut self) {
+        let store = Store::new(Shared(Arc::clone(&self.store)));
+        let upstream = Arc::new(self.simulator.clone());
+        let node = format!("node {}", self.nodes.len());
+        let accounts = vec![account(self.token_api)];
+        let (keeper, queue) = Keeper::new(self.clock.clone(), store, upstream, node, accounts);
+        let stop = self.stop.token().clone();
+        self.running
+            .push(tokio::spawn(queue.run(stop)).abort_handle());
+        self.nodes.push(keeper);
+    }
+
+    /// Ends the first node in the middle of what it does.
+    pub(crate) fn kill_node(&mut self) {
+        self.running.remove(0).abort();
+        self.nodes.remove(0);
     }
 
     /// The first node.
@@ -148,6 +162,15 @@ impl World {
             self.age()
         );
         true
+    }
+
+    /// Whether readers have a token and no fetch whose answer was lost has superseded it.
+    pub(crate) fn serves_the_newest_token(&self) -> bool {
+        let snapshot = self.snapshot();
+        let served = snapshot.token(self.clock.moment());
+        let served = served.map(|served| served.credential.value.clone());
+        let classic = self.token_api == TokenApi::Classic;
+        self.serves_a_token() && (!classic || served == self.simulator.newest_token(&appid()))
     }
 
     /// Whether WeChat accepts what the first node signs now; `None` if it signs nothing.

@@ -127,7 +127,7 @@ async fn a_page_that_waits_for_the_first_ticket_at_sigterm_gets_it_or_is_told_wh
 async fn a_port_that_is_taken_is_named() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap().to_string();
-    let mut wxsign = Place::new("http://127.0.0.1:9").start(&taken);
+    let mut wxsign = Place::new("http://127.0.0.1:9").start("serve", &taken);
     assert_eq!(wxsign.exit_code().await, Some(1));
     wxsign.logs(&format!("cannot listen on {taken}")).await;
 }
@@ -144,7 +144,7 @@ async fn a_database_that_cannot_be_written_is_named() {
         let path = path.to_str().unwrap();
         let place =
             Place::new("http://127.0.0.1:9").with("WXSIGN_STORE", &format!("sqlite:{path}"));
-        let mut wxsign = place.start("127.0.0.1:0");
+        let mut wxsign = place.start("serve", "127.0.0.1:0");
         assert_eq!(wxsign.exit_code().await, Some(1), "{path}");
         wxsign.logs(path).await;
         wxsign.logs("--store sqlite:PATH").await;

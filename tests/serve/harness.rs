@@ -155,10 +155,10 @@ impl Place {
         self.directory.path()
     }
 
-    /// Starts a server that listens on `address`; it may fail.
-    pub(crate) fn start(&self, address: &str) -> Wxsign {
+    /// Starts `verb`, listening on `address`; it may fail.
+    pub(crate) fn start(&self, verb: &str, address: &str) -> Wxsign {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wxsign"))
-            .args(["serve", "--listen", address])
+            .args([verb, "--listen", address])
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(self.path())
@@ -178,11 +178,21 @@ impl Place {
 
     /// Starts a server and waits until it listens.
     pub(crate) async fn serve(&self) -> Wxsign {
-        let mut wxsign = self.start("127.0.0.1:0");
-        let address = eventually("the server says where it listens", async || {
+        self.listening("serve", "listening on http://", "\n").await
+    }
+
+    /// Starts the demo and waits until it listens.
+    pub(crate) async fn demo(&self) -> Wxsign {
+        self.listening("demo", "http://", "/demo").await
+    }
+
+    /// Starts `verb` and reads its address, which it prints between `before` and `behind`.
+    async fn listening(&self, verb: &str, before: &str, behind: &str) -> Wxsign {
+        let mut wxsign = self.start(verb, "127.0.0.1:0");
+        let address = eventually("it says where it listens", async || {
             let stdout = wxsign.stdout.text();
-            let address = stdout.strip_prefix("listening on http://")?;
-            Some(address.strip_suffix('\n')?.parse().unwrap())
+            let (address, _) = stdout.split_once(before)?.1.split_once(behind)?;
+            Some(address.parse().unwrap())
         })
         .await;
         wxsign.address = Some(address);
@@ -262,7 +272,7 @@ impl Wxsign {
     }
 
     /// Everything that it said so far, to anyone.
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let answers = self.answers.lock().unwrap();
         format!("{}\n{}\n{answers}", self.stdout.text(), self.stderr.text())
     }

@@ -143,6 +143,35 @@ async fn an_upstream_that_refuses_connections_is_named_without_the_secret() {
     ends(wxsign).await;
 }
 
+#[tokio::test]
+async fn the_demo_shows_its_ticket_only_where_one_asks_for_it() {
+    let mut demo = Place::new(&nobody()).demo().await;
+    let page = format!("http://{}/demo", demo.address());
+    let signature = format!("/jsapi/signature?url={page}");
+    eventually("a page is signed", async || {
+        (demo.get(&signature).await.status == 200).then_some(())
+    })
+    .await;
+    for target in [
+        "/demo",
+        "/readyz",
+        "/simulator/control",
+        "/simulator/control/events",
+    ] {
+        demo.get(target).await;
+    }
+    let before = demo.said();
+    let target = format!("/simulator/control/tickets?appid={APPID}");
+    let answer = demo.get(&target).await;
+    let ticket = answer.json["ticket"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer:?}"));
+    assert!(!before.contains(&ticket[22..]), "{before}");
+    assert!(!demo.log().contains(&ticket[22..]), "{}", demo.log());
+    demo.signal(Signal::INT);
+    assert_eq!(demo.exit_code().await, Some(0));
+}
+
 /// Ends in good order, so that the end is searched too.
 async fn ends(mut wxsign: Wxsign) {
     wxsign.signal(Signal::INT);
