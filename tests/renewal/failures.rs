@@ -1,5 +1,5 @@
-//! One row per way in which WeChat refuses a token: what readers are told, how often WeChat is
-//! asked again, and that the old token is served meanwhile.
+//! One row per way in which WeChat fails to give a token or a ticket: what readers are told, how
+//! often WeChat is asked again, and that the old token is served meanwhile.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use wxsign::credential::Secret;
 use wxsign::simulator::{Fault, FaultRule};
 use wxsign::upstream::Class;
 
-use super::world::World;
+use super::world::{TICKET_PATH, World};
 use super::{DAY, HOUR};
 
 /// A failure of the token API that lasts.
@@ -32,6 +32,15 @@ const PASSING: [RangeInclusive<u64>; 2] = [35..=42, 285..=350];
 
 /// The same when each call takes 10 seconds.
 const PASSING_SLOWLY: [RangeInclusive<u64>; 2] = [30..=42, 270..=350];
+
+/// After 0 s, 5 min, then each half hour.
+const NOT_LISTED: [RangeInclusive<u64>; 2] = [3..=3, 49..=49];
+
+/// Hourly, and at midnight in China.
+const USED_UP: [RangeInclusive<u64>; 2] = [1..=2, 24..=26];
+
+/// As what passes, after 20 in a row as what a human must mend.
+const UNKNOWN: [RangeInclusive<u64>; 2] = [25..=25, 47..=48];
 
 const fn failure(
     name: &'static str,
@@ -85,8 +94,7 @@ fn failures() -> Vec<Failure> {
             "the address is not on the list",
             |world| world.turn(|knobs| knobs.ip_list = Some(Vec::new())),
             (Address, Some(40164)),
-            // After 0 s, 5 min, then each half hour.
-            [3..=3, 49..=49],
+            NOT_LISTED,
         ),
         failure(
             "the day's quota is used up",
@@ -94,8 +102,7 @@ fn failures() -> Vec<Failure> {
                 world.turn(|knobs| (knobs.quotas.token_day, knobs.quotas.stable_day) = (0, 0));
             },
             (Quota, Some(45009)),
-            // Hourly, and at midnight in China.
-            [1..=2, 24..=26],
+            USED_UP,
         ),
         failure(
             "the minute's quota is used up",
@@ -174,8 +181,7 @@ fn failures() -> Vec<Failure> {
             "the errcode is not known",
             |world| inject(world, Fault::Errcode(98765)),
             (Unknown, Some(98765)),
-            // As what passes, after 20 in a row as what a human must mend.
-            [25..=25, 47..=48],
+            UNKNOWN,
         ),
     ]
 }
@@ -238,6 +244,44 @@ async fn during_each_failure_the_old_token_is_served_to_its_end() {
             assert!(!world.serves_a_token(), "{name}");
             let trouble = world.snapshot().trouble().cloned().expect(&name);
             assert_eq!(trouble.class, failure.class, "{name}");
+            recovers(&world, &name).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_the_ticket_costs_the_calls_of_its_class_and_no_token() {
+    use Class::{Address, Ambiguous, Credentials, Quota, Transient, Unknown};
+    let failures = [
+        (Fault::Errcode(-1), Transient, PASSING),
+        (Fault::BadGateway, Transient, PASSING),
+        (Fault::Unreachable, Transient, PASSING),
+        (Fault::TruncatedJson, Ambiguous, PASSING),
+        (Fault::EmptyBody, Ambiguous, PASSING),
+        (Fault::Hang, Ambiguous, PASSING_SLOWLY),
+        (Fault::ExpiresIn("0".to_owned()), Ambiguous, PASSING),
+        (Fault::ExpiresIn(String::new()), Ambiguous, PASSING),
+        (Fault::Errcode(48001), Credentials, HOPELESS),
+        (Fault::Errcode(61004), Address, NOT_LISTED),
+        (Fault::Errcode(45009), Quota, USED_UP),
+        (Fault::Errcode(98765), Unknown, UNKNOWN),
+    ];
+    for token_api in APIS {
+        for (fault, class, [hour, day]) in failures.clone() {
+            let name = format!("{fault:?}, {token_api:?}");
+            let world = World::new(token_api);
+            let rule = FaultRule::new(fault).on(TICKET_PATH);
+            world.simulator.inject(rule);
+            world.pass_until(HOUR).await;
+            let trouble = world.snapshot().trouble().cloned().expect(&name);
+            assert_eq!(trouble.class, class, "{name}");
+            let calls = world.ticket_calls();
+            assert!(hour.contains(&calls), "{name}: {calls} in an hour");
+            world.pass_until(DAY).await;
+            let calls = world.ticket_calls();
+            assert!(day.contains(&calls), "{name}: {calls} in a day");
+            let tokens = world.token_calls();
+            assert!((12..=18).contains(&tokens), "{name}: {tokens} tokens");
             recovers(&world, &name).await;
         }
     }

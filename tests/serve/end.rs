@@ -100,6 +100,7 @@ async fn a_fetch_that_hangs_at_sigterm_does_not_hold_up_the_end_and_is_remembere
     let record = place.stored(Kind::AccessToken).await;
     assert_eq!(record.lease, None);
     assert_eq!((record.strays, record.settled), (1, 0));
+    wxsign.logs("no answer in time").await;
     assert_eq!(wechat.calls(TICKET_PATH), 0);
 }
 

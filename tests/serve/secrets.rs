@@ -39,33 +39,37 @@ async fn a_server_that_works_shows_no_secret_in_text_or_json() {
 }
 
 #[tokio::test]
-async fn no_failure_of_wechat_shows_a_secret() {
-    let faults = [
-        Fault::Errcode(40001),
-        Fault::Errcode(40164),
-        Fault::Errcode(45009),
-        Fault::Errcode(-1),
-        Fault::BadGateway,
-        Fault::Status {
-            status: 302,
-            body: String::new(),
-        },
-        Fault::EmptyBody,
-        Fault::TruncatedJson,
-        Fault::CutOff,
-        Fault::Reset,
-        Fault::ExpiresIn("0".to_owned()),
-        Fault::ExpiresIn("\"abc\"".to_owned()),
+async fn each_failure_on_the_wire_is_told_by_its_class_and_shows_no_secret() {
+    let moved = Fault::Status {
+        status: 302,
+        body: String::new(),
+    };
+    let failures = [
+        (Fault::Errcode(40125), "Credentials"),
+        (Fault::Errcode(40164), "Address"),
+        (Fault::Errcode(45009), "Quota"),
+        (Fault::Errcode(-1), "Transient"),
+        (Fault::Errcode(98765), "Unknown"),
+        (Fault::BadGateway, "Transient"),
+        (moved, "Ambiguous"),
+        (Fault::EmptyBody, "Ambiguous"),
+        (Fault::TruncatedJson, "Ambiguous"),
+        (Fault::CutOff, "Ambiguous"),
+        (Fault::Reset, "Ambiguous"),
+        (Fault::ExpiresIn("0".to_owned()), "Ambiguous"),
+        (Fault::ExpiresIn("\"abc\"".to_owned()), "Ambiguous"),
     ];
-    for (index, fault) in faults.into_iter().enumerate() {
+    for (index, (fault, class)) in failures.into_iter().enumerate() {
         let token_api = ["classic", "stable"][index % 2];
-        for rule in [
-            FaultRule::new(fault.clone()),
-            FaultRule::new(fault.clone()).on(TICKET_PATH),
-        ] {
+        let (format, class) = match index / 2 % 2 {
+            0 => ("text", format!(" class={class} ")),
+            _ => ("json", format!("\"class\":\"{class}\"")),
+        };
+        let everywhere = FaultRule::new(fault);
+        let tickets = everywhere.clone().on(TICKET_PATH);
+        for rule in [everywhere, tickets] {
             let wechat = WeChat::start().await;
             wechat.simulator.inject(rule.clone());
-            let format = ["text", "json"][index / 2 % 2];
             let place = Place::new(&wechat.url)
                 .with("WXSIGN_LOG_FORMAT", format)
                 .with("WXSIGN_TOKEN_API", token_api);
@@ -73,7 +77,12 @@ async fn no_failure_of_wechat_shows_a_secret() {
             let answer = wxsign.sign().await;
             assert_eq!(answer.status, 503, "{rule:?} {answer:?}");
             wxsign.get("/readyz").await;
-            assert!(wxsign.log().contains("renewal failed"), "{rule:?}");
+            let log = wxsign.log();
+            let told = log.lines().find(|line| line.contains("renewal failed"));
+            assert!(
+                told.is_some_and(|line| line.contains(&class)),
+                "{rule:?}: {log}"
+            );
             ends(wxsign).await;
         }
     }
@@ -140,6 +149,7 @@ async fn an_upstream_that_refuses_connections_is_named_without_the_secret() {
     assert_eq!(answer.status, 503);
     let detail = answer.json["detail"].as_str().unwrap();
     assert!(detail.to_lowercase().contains("refused"), "{detail}");
+    wxsign.logs(" class=Transient ").await;
     ends(wxsign).await;
 }
 
