@@ -6,6 +6,8 @@
 
 #[path = "renewal/failures.rs"]
 mod failures;
+#[path = "renewal/storm.rs"]
+mod storm;
 #[path = "renewal/world.rs"]
 mod world;
 
