@@ -34,7 +34,7 @@ use crate::credential::{Credential, Kind};
 use crate::page_url::PageHosts;
 use crate::signer::Signer;
 use crate::store::{Backoff, Store};
-use crate::upstream::{Class, Upstream, UpstreamError};
+use crate::upstream::{self, Api, Class, Upstream};
 use local::Local;
 use pace::Pace;
 
@@ -354,28 +354,15 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    fn new(error: &UpstreamError, next_at: Timestamp) -> Self {
-        Self {
-            class: error.class(),
-            what: error.to_string(),
-            errcode: error.errcode(),
-            errmsg: error.errmsg().map(str::to_owned),
-            remedy: error.remedy(),
-            next_at,
-        }
-    }
-
-    /// What is known of a failure before this process began.
-    fn remembered(backoff: &Backoff) -> Self {
+    fn new(backoff: &Backoff, api: Api) -> Self {
         Self {
             class: backoff.class,
-            what: match backoff.errcode {
-                Some(errcode) => format!("WeChat answered errcode {errcode}"),
-                None => "WeChat could not be reached".to_owned(),
-            },
+            what: backoff.error.clone(),
             errcode: backoff.errcode,
-            errmsg: None,
-            remedy: None,
+            errmsg: backoff.errmsg.clone(),
+            remedy: backoff
+                .errcode
+                .and_then(|errcode| upstream::remedy(api, errcode)),
             next_at: backoff.next_at,
         }
     }

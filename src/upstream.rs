@@ -12,6 +12,7 @@ mod wechat;
 use std::pin::Pin;
 use std::time::Duration;
 
+pub use errcode::remedy;
 pub use error::{Class, Failure, UpstreamError};
 pub use wechat::{InvalidUpstream, WeChat};
 

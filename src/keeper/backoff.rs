@@ -42,7 +42,9 @@ pub(super) fn after(
     };
     Backoff {
         class,
+        error: error.to_string(),
         errcode,
+        errmsg: error.errmsg().map(str::to_owned),
         tries,
         next_at,
         secret,

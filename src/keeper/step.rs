@@ -308,15 +308,13 @@ impl Renewal<'_> {
                 }
             }
         }
-        let next_at = local.backoff().map_or(now, |backoff| backoff.next_at);
-        let trouble = Trouble::new(error, next_at);
+        self.publish(local);
         tracing::warn!(
-            key = %self.key, class = ?trouble.class, errcode = trouble.errcode,
-            retry_in = next_at.since(now).as_secs(), remedy = trouble.remedy,
+            key = %self.key, class = ?error.class(), errcode = error.errcode(),
+            retry_in = local.backoff().map(|backoff| backoff.next_at.since(now).as_secs()),
+            remedy = error.remedy(),
             "renewal failed: {error}"
         );
-        self.kept
-            .publish(|snapshot| *snapshot.slots(self.key.kind).1 = Some(trouble));
     }
 
     fn with_stray(&self, stored: &Record, attempt: Attempt, sent_at: Timestamp) -> Record {
@@ -364,10 +362,7 @@ impl Renewal<'_> {
             let same_value = slot.as_ref().map(|s| &s.credential.value)
                 == served.as_ref().map(|(credential, _)| &credential.value);
             *slot = served.map(|(credential, until)| Served { credential, until });
-            *trouble = backoff.map(|backoff| {
-                let before = || Trouble::remembered(backoff);
-                trouble.take().unwrap_or_else(before)
-            });
+            *trouble = backoff.map(|backoff| Trouble::new(backoff, self.policy.api()));
             if kind == Kind::JsapiTicket && !same_value {
                 snapshot.signer = snapshot
                     .ticket

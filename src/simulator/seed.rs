@@ -17,10 +17,20 @@ pub(super) struct Seed(pub(super) u64);
 impl Seed {
     /// `length` characters of base64url, the first of them [`MARK`].
     pub(super) fn text(self, label: &str, length: usize) -> String {
-        let random = (0..length.div_ceil(32))
+        let rest = length.saturating_sub(MARK.len());
+        (MARK.to_owned() + &self.unmarked_text(label, rest))
+            .chars()
+            .take(length)
+            .collect()
+    }
+
+    /// `length` characters of base64url.
+    pub(super) fn unmarked_text(self, label: &str, length: usize) -> String {
+        (0..length.div_ceil(32))
             .flat_map(|block| self.block(label, block))
-            .map(|byte| char::from(ALPHABET[usize::from(byte % 64)]));
-        MARK.chars().chain(random).take(length).collect()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 64)]))
+            .take(length)
+            .collect()
     }
 
     /// A number of 64 bits.

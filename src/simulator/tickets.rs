@@ -120,8 +120,8 @@ impl Tickets {
         }
         let epoch = self.history.back().map_or(0, |newest| newest.epoch + 1);
         // Tickets of different accounts begin alike, so that nobody tells them apart by that.
-        let value =
-            self.seed.text("tickets", 22) + &self.seed.text(&format!("{}/{epoch}", self.label), 64);
+        let own = format!("{}/{epoch}", self.label);
+        let value = self.seed.text("tickets", 22) + &self.seed.unmarked_text(&own, 64);
         self.history.push_back(Ticket {
             epoch,
             value: Secret::new(value),

@@ -74,8 +74,12 @@ impl fmt::Debug for Attempt {
 pub struct Backoff {
     /// The kind of the last failure.
     pub class: Class,
+    /// What happened, in one line.
+    pub error: String,
     /// WeChat's errcode, if it gave one.
     pub errcode: Option<i64>,
+    /// WeChat's errmsg, if it gave one.
+    pub errmsg: Option<String>,
     /// Failures of this class in a row.
     pub tries: u32,
     /// No call before this.

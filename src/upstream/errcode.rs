@@ -14,7 +14,7 @@ pub(super) fn class(api: Api, errcode: i64) -> Class {
 }
 
 /// What a human can do about an errcode in an answer of `api`.
-pub(super) fn remedy(api: Api, errcode: i64) -> Option<&'static str> {
+pub fn remedy(api: Api, errcode: i64) -> Option<&'static str> {
     row(api, errcode)
         .map(|row| row.remedy)
         .filter(|remedy| !remedy.is_empty())

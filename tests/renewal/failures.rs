@@ -108,8 +108,8 @@ fn failures() -> Vec<Failure> {
             "the minute's quota is used up",
             |world| inject(world, Fault::Errcode(45011)),
             (Quota, Some(45011)),
-            // Each minute, but no more than half of the day's quota of the classic API.
-            [60..=61, 1300..=1441],
+            // Each minute for ten minutes, then as what passes.
+            [26..=36, 200..=345],
         ),
         failure(
             "WeChat is busy",

@@ -77,6 +77,7 @@ async fn each_failure_on_the_wire_is_told_by_its_class_and_shows_no_secret() {
             let answer = wxsign.sign().await;
             assert_eq!(answer.status, 503, "{rule:?} {answer:?}");
             wxsign.get("/readyz").await;
+            wxsign.logs("renewal failed").await;
             let log = wxsign.log();
             let told = log.lines().find(|line| line.contains("renewal failed"));
             assert!(
