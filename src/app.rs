@@ -4,19 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, Limits, StoreUrl};
 use crate::keeper::{Keeper, Queue};
-use crate::server::{self, Front};
-use crate::shutdown::Shutdown;
 use crate::simulator::Simulator;
 use crate::store::{Sqlite, Store};
 use crate::upstream::WeChat;
 
-/// What the server's routes work with.
+/// What the server works with.
 #[derive(Debug)]
 pub struct App {
     /// The credentials.
@@ -29,58 +26,36 @@ pub struct App {
     pub limits: Limits,
     /// The simulator, if WeChat is simulated; never beside a real account.
     pub simulator: Option<Simulator>,
-    /// Cancelled once the server is stopping.
+    /// Cancelled once the program is stopping.
     pub draining: CancellationToken,
 }
 
-/// The parts of a server, ready to run.
-#[derive(Debug)]
-pub struct Server {
-    app: Arc<App>,
-    queue: Queue,
-    shutdown: Shutdown,
-}
-
-impl Server {
-    /// Builds a server from its configuration.
+impl App {
+    /// Builds the parts that `config` names, and the queue that renews credentials once it runs.
     ///
     /// # Errors
     /// The store cannot be opened or the upstream's address is none; the text says what to do.
     pub fn build(
         config: Config,
         simulator: Option<Simulator>,
-        shutdown: Shutdown,
-    ) -> Result<Self, Box<dyn std::error::Error>> {
-        let clock = Clock::system();
+        draining: CancellationToken,
+    ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let store = match &config.store {
             StoreUrl::Memory => Store::memory(),
             StoreUrl::Sqlite(path) => Store::new(Sqlite::open(path)?),
         };
         let upstream = Arc::new(WeChat::new(&config.upstream)?);
-        let (keeper, queue) = Keeper::new(clock, store, upstream, node(), config.accounts);
-        let app = App {
+        let (keeper, queue) =
+            Keeper::new(Clock::system(), store, upstream, node(), config.accounts);
+        let app = Self {
             keeper,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,
             simulator,
-            draining: shutdown.draining.clone(),
+            draining,
         };
-        Ok(Self {
-            app: Arc::new(app),
-            queue,
-            shutdown,
-        })
-    }
-
-    /// Serves `listener` until the shutdown, then ends in good order: no request is broken off
-    /// and a fetch that runs is stored.
-    pub async fn run(self, listener: TcpListener) {
-        let renewing = tokio::spawn(self.queue.run(self.shutdown.draining.clone()));
-        server::serve(listener, Front::new(self.app), self.shutdown.closing).await;
-        if renewing.await.is_err() {
-            tracing::error!("the keeper ended in a panic");
-        }
+        Ok((Arc::new(app), queue))
     }
 }
 

@@ -26,8 +26,6 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use policy::Policy;
-
 use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::credential::{Credential, Kind};
@@ -115,7 +113,7 @@ impl Keeper {
         }
     }
 
-    /// A snapshot that can sign: at once, or once the first renewal has brought a ticket.
+    /// A snapshot that can sign, and the moment at which it can: at once, or once the first renewal has brought a ticket.
     ///
     /// It waits only where waiting may help, which is while the first step runs. The fetch itself
     /// goes on whether anybody waits for it or not.
@@ -126,22 +124,23 @@ impl Keeper {
         &self,
         kept: &Kept,
         patience: Duration,
-    ) -> Result<Arc<Snapshot>, Unavailable> {
+    ) -> Result<(Arc<Snapshot>, Moment), Unavailable> {
         let mut changes = kept.changed.subscribe();
         let waiting = async {
             loop {
                 let snapshot = kept.snapshot.load_full();
-                if snapshot.signer(self.shared.clock.moment()).is_some() {
-                    return Ok(snapshot);
+                let now = self.shared.clock.moment();
+                if snapshot.signer(now).is_some() {
+                    return Ok((snapshot, now));
                 }
-                self.nudge(kept);
+                // After the first step the queue knows when the next one makes sense.
                 if snapshot.tried || changes.changed().await.is_err() {
                     return Err(snapshot);
                 }
             }
         };
         match tokio::time::timeout(patience, waiting).await {
-            Ok(Ok(snapshot)) => Ok(snapshot),
+            Ok(Ok(found)) => Ok(found),
             Ok(Err(snapshot)) => Err(self.unavailable(&snapshot)),
             Err(_) => Err(self.unavailable(&kept.snapshot())),
         }

@@ -19,6 +19,8 @@ mod router;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -26,14 +28,32 @@ use http::header::{ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 pub use connections::serve;
 
 use crate::app::App;
+use crate::keeper::Queue;
+use crate::shutdown::Shutdown;
 use limits::Limit;
 use problem::Problem;
 use request_id::RequestId;
+
+/// How long a fetch that runs may take to end and be stored, once the connections are gone.
+const LAST_FETCH: Duration = Duration::from_secs(10);
+
+/// Serves `listener` and renews credentials until `shutdown`, then ends in good order: no request
+/// is broken off, and a fetch that runs is stored.
+pub async fn run(listener: TcpListener, app: Arc<App>, queue: Queue, shutdown: Shutdown) {
+    let renewing = tokio::spawn(queue.run(shutdown.draining));
+    serve(listener, Front::new(app), shutdown.closing).await;
+    match tokio::time::timeout(LAST_FETCH, renewing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => tracing::error!("the keeper ended in a panic"),
+        Err(_) => tracing::warn!("a fetch did not end in time: the next start will repeat it"),
+    }
+}
 
 /// The largest body of a request that is read.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -43,6 +63,8 @@ struct Gate {
     app: Arc<App>,
     per_address: Option<Limit>,
     per_account: Option<Limit>,
+    /// The log has told of a proxy that is not trusted.
+    told_of_proxy: AtomicBool,
 }
 
 /// The address at the other end of a connection.
@@ -64,6 +86,7 @@ impl Front {
         let gate = Arc::new(Gate {
             per_address: Limit::per_second(app.limits.signatures_per_address),
             per_account: Limit::per_second(app.limits.signatures_per_account),
+            told_of_proxy: AtomicBool::new(false),
             app,
         });
         Self {

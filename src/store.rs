@@ -20,7 +20,7 @@ pub use sqlite::Sqlite;
 
 use crate::account::AppId;
 use crate::credential::Kind;
-use crate::upstream::BoxFuture;
+use futures_core::future::BoxFuture;
 
 /// Which record.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -9,18 +9,19 @@ mod errcode;
 mod error;
 mod wechat;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 pub use errcode::remedy;
 pub use error::{Class, Failure, UpstreamError};
 pub use wechat::{InvalidUpstream, WeChat};
 
+use futures_core::future::BoxFuture;
+
 use crate::account::Account;
 use crate::credential::Secret;
 
-/// A future that an [`Upstream`] or a [`crate::store::Store`] returns.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A call is given up after this.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who issues credentials. Every call is one request; nothing is repeated or remembered here.
 pub trait Upstream: Send + Sync + 'static {

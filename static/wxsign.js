@@ -16,7 +16,7 @@
  *   url          the address to sign; default: the right one for this client
  *   sdk          the SDK, when the page has it already but not as window.wx
  *   timeout      milliseconds for each phase; default 5000
- *   fetch        options for fetch(): headers, credentials
+ *   fetch        options for fetch(), for an endpoint of your own in front of wxsign
  *   sign         (url) => wx.config fields or their promise, instead of asking `endpoint`
  *   onStep       (name, data) => ..., told of 'sdk', 'signature', 'config' and 'answer'
  *

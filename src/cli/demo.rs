@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, answer, listen};
 use crate::account::{Account, AppId, TokenApi};
-use crate::app::Server;
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
 use crate::credential::Secret;
@@ -51,7 +51,8 @@ async fn demo(
     let mut config = Config::with_accounts(vec![account]);
     config.store = StoreUrl::Memory;
     config.upstream = format!("http://{wechat_address}");
-    let server = Server::build(config, Some(simulator.clone()), shutdown.clone())
+    let draining = shutdown.draining.clone();
+    let (app, queue) = App::build(config, Some(simulator.clone()), draining)
         .map_err(|error| Failure::Other(error.to_string()))?;
 
     answer(&welcome(
@@ -66,7 +67,7 @@ async fn demo(
         simulator::wechat_router(simulator),
         served,
     ));
-    server.run(listener).await;
+    server::run(listener, app, queue, shutdown).await;
     drop(ends_wechat);
     simulating
         .await

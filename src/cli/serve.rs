@@ -1,6 +1,7 @@
 use super::{ConfigFlags, Failure, answer};
-use crate::app::Server;
+use crate::app::App;
 use crate::config::Config;
+use crate::server;
 use crate::shutdown;
 use crate::telemetry;
 
@@ -29,11 +30,11 @@ async fn serve(listener: std::net::TcpListener, config: Config) -> Result<(), Fa
     let (listener, address) = super::adopt(listener)?;
     let shutdown = super::shutdown(shutdown::GRACE)?;
     let accounts = config.accounts.len();
-    let server =
-        Server::build(config, None, shutdown).map_err(|error| Failure::Other(error.to_string()))?;
+    let (app, queue) = App::build(config, None, shutdown.draining.clone())
+        .map_err(|error| Failure::Other(error.to_string()))?;
     answer(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
-    server.run(listener).await;
+    server::run(listener, app, queue, shutdown).await;
     tracing::info!("stopped");
     Ok(())
 }

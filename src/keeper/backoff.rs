@@ -7,9 +7,6 @@ use crate::credential::Fingerprint;
 use crate::store::Backoff;
 use crate::upstream::{Class, UpstreamError};
 
-/// No wait is longer than this.
-pub(super) const LONGEST: Duration = Duration::from_secs(25 * HOUR);
-
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -46,6 +43,7 @@ pub(super) fn after(
         errcode,
         errmsg: error.errmsg().map(str::to_owned),
         tries,
+        failed_at: now,
         next_at,
         secret,
     }

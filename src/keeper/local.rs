@@ -1,7 +1,6 @@
 //! What one process knows about one credential, besides what is stored.
 
 use super::policy::Policy;
-use super::protocol::stray;
 use crate::clock::{Moment, Timestamp};
 use crate::store::{Attempt, Backoff, Record};
 use crate::upstream::Class;
@@ -16,9 +15,9 @@ pub(super) struct Local {
     anchor: Option<Moment>,
     /// A stray of this node, and when it was sent, that the store does not count yet.
     pub(super) owed: Option<Timestamp>,
-    /// The store's count of strays when this node last raised it. A store that went back in
-    /// time has forgotten it.
-    pub(super) raised: Option<u64>,
+    /// The store's count of strays after this node last counted one, and when that one was sent.
+    /// A store that went back in time has forgotten it.
+    pub(super) raised: Option<(u64, Timestamp)>,
     /// The lease under which the credential was fetched, while the store does not hold it.
     pub(super) uncommitted: Option<Attempt>,
     /// A lease of this node under which nothing was sent.
@@ -41,6 +40,14 @@ impl Local {
         })
     }
 
+    /// The generation of the credential.
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.record
+            .credential
+            .as_ref()
+            .map(|credential| credential.generation)
+    }
+
     /// When readers are to stop using the credential, on both clocks.
     pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
         let wall = policy.served_until(&self.record)?;
@@ -53,17 +60,24 @@ impl Local {
 
     /// Takes `record` as what the store holds now.
     pub(super) fn saw(&mut self, record: Record, now: Moment) {
-        let times = |record: &Record| {
-            let credential = record.credential.as_ref()?;
-            Some((credential.generation, credential.confirmed_at))
-        };
-        if times(&record) != times(&self.record) || self.anchor.is_none() {
+        if record.credential != self.record.credential || self.anchor.is_none() {
             self.anchor = Some(now);
         }
-        if record.credential.is_some() {
-            self.uncommitted = None;
+        if let Some((strays, _)) = self.raised
+            && record.settled >= strays
+        {
+            self.raised = None;
         }
+        self.uncommitted = None;
         self.record = record;
+    }
+
+    /// Whether a credential that WeChat has rejected is gone, now that the one of `generation` is
+    /// in use. Says so once.
+    pub(super) fn was_replaced(&mut self, generation: u64) -> bool {
+        self.rejected
+            .take_if(|rejected| *rejected != generation)
+            .is_some()
     }
 
     /// Notes that WeChat has rejected the credential of `generation`.
@@ -89,13 +103,19 @@ impl Local {
     pub(super) fn owes(&mut self, policy: Policy, sent_at: Timestamp) {
         if policy.counts_strays() {
             self.owed = Some(self.owed.map_or(sent_at, |owed| owed.min(sent_at)));
-            stray(&mut self.record, sent_at);
+            self.record.count_stray(sent_at);
         }
     }
 
-    /// Notes a stray that the store counts as number `strays`.
-    pub(super) fn counted(&mut self, strays: u64) {
-        self.raised = Some(self.raised.unwrap_or_default().max(strays));
+    /// Notes a stray, sent at `sent_at`, that the store counts as the last one now.
+    pub(super) fn counted(&mut self, sent_at: Timestamp) {
+        let first = self.raised.map_or(sent_at, |(_, first)| first.min(sent_at));
+        self.raised = Some((self.record.strays, first));
+    }
+
+    /// Notes that the store has taken what this node wrote after a fetch.
+    pub(super) fn told(&mut self) {
+        self.unwritten = None;
     }
 
     /// Holds what was fetched under `attempt` though the store could not be told.
@@ -103,6 +123,11 @@ impl Local {
         self.saw(record, now);
         self.uncommitted = Some(attempt);
         self.unwritten = None;
+    }
+
+    /// Takes `record`, which the store could not be told of, with the same credential in it.
+    pub(super) fn assume(&mut self, record: Record) {
+        self.record = record;
     }
 
     /// Notes in `record` that a fetch failed though the store could not be told.

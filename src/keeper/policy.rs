@@ -14,7 +14,7 @@ use crate::upstream::Api;
 
 /// How a credential is renewed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Policy {
+pub(super) enum Policy {
     /// Each fetch issues a new token and gives the former one 5 minutes more
     /// (<https://developers.weixin.qq.com/doc/oplatform/developers/dev/AccessToken.html>).
     ClassicToken,
@@ -49,7 +49,7 @@ const TICKET_TRUST: Duration = Duration::from_secs(600);
 
 impl Policy {
     /// The policy for `kind` with an account of `token_api`.
-    pub const fn of(kind: Kind, token_api: TokenApi) -> Self {
+    pub(super) const fn of(kind: Kind, token_api: TokenApi) -> Self {
         match (kind, token_api) {
             (Kind::AccessToken, TokenApi::Classic) => Self::ClassicToken,
             (Kind::AccessToken, TokenApi::Stable) => Self::StableToken,
@@ -59,12 +59,12 @@ impl Policy {
 
     /// Whether a fetch can invalidate what an earlier one brought, so that a fetch whose answer
     /// nobody holds matters.
-    pub const fn counts_strays(self) -> bool {
+    pub(super) const fn counts_strays(self) -> bool {
         matches!(self, Self::ClassicToken)
     }
 
     /// The call that fetches it.
-    pub const fn api(self) -> Api {
+    pub(super) const fn api(self) -> Api {
         match self {
             Self::ClassicToken => Api::Token,
             Self::StableToken => Api::StableToken,
@@ -74,7 +74,7 @@ impl Policy {
 
     /// WeChat's daily quota of the call
     /// (<https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html>).
-    pub const fn daily_quota(self) -> u32 {
+    pub(super) const fn daily_quota(self) -> u32 {
         match self {
             Self::ClassicToken => 2_000,
             Self::StableToken => 500_000,
@@ -83,7 +83,7 @@ impl Policy {
     }
 
     /// When the credential of `record` should be replaced or, for a ticket, asked for again.
-    pub fn due_at(self, appid: &AppId, credential: &Credential) -> Timestamp {
+    pub(super) fn due_at(self, appid: &AppId, credential: &Credential) -> Timestamp {
         let due = match self {
             Self::ClassicToken => {
                 let life = self.life(credential);
@@ -119,7 +119,7 @@ impl Policy {
     }
 
     /// When the credential of `record` is no longer served.
-    pub fn served_until(self, record: &Record) -> Option<Timestamp> {
+    pub(super) fn served_until(self, record: &Record) -> Option<Timestamp> {
         let credential = record.credential.as_ref()?;
         let margin = self.margin(credential, 5);
         let end = match self {
@@ -139,7 +139,7 @@ impl Policy {
     }
 
     /// How badly a new credential is needed; an absent one counts as expired.
-    pub fn phase(self, appid: &AppId, record: &Record, now: Timestamp) -> Phase {
+    pub(super) fn phase(self, appid: &AppId, record: &Record, now: Timestamp) -> Phase {
         let (Some(credential), Some(served_until)) =
             (record.credential.as_ref(), self.served_until(record))
         else {

@@ -62,66 +62,114 @@ pub(super) enum Plan {
     Fetch(Purpose),
 }
 
+/// What must be written before anything else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Mended {
+    /// The record to write.
+    pub(super) record: Record,
+    /// When the stray was sent that it counts more than the stored one.
+    counted: Option<Timestamp>,
+}
+
+impl Mended {
+    /// Notes that it was written.
+    pub(super) fn written(self, local: &mut Local, now: Moment) {
+        local.saw(self.record, now);
+        if let Some(sent_at) = self.counted {
+            local.owed = None;
+            local.counted(sent_at);
+        }
+    }
+}
+
 /// Compares what the store holds with what this node knows. Returns what must be written first,
 /// or `None` when the store's record stands.
 pub(super) fn reconcile(
     policy: Policy,
     stored: &Record,
-    local: &mut Local,
+    local: &Local,
     now: Moment,
-) -> Option<Record> {
-    if let Some(known) = local.raised
-        && stored.settled >= known
-    {
-        local.raised = None;
-    }
+) -> Option<Mended> {
     let mut next = stored.clone();
-    match (&local.record.credential, &stored.credential) {
-        (Some(mine), theirs)
-            if theirs
-                .as_ref()
-                .is_none_or(|t| t.generation < mine.generation) =>
-        {
-            let lease = stored.lease.as_ref();
-            next.credential = Some(mine.clone());
-            if let Some(lease) = lease.filter(|lease| Some(lease.attempt) == local.uncommitted) {
-                // The store was away when this was to be committed, and nobody came in between.
-                settle(&mut next, lease.strays_seen, mine.confirmed_at);
-                next.lease = None;
-            } else if policy.counts_strays() {
-                // The store went back in time, and what it forgot besides is not known.
-                stray(&mut next, now.wall);
-                local.counted(next.strays);
-            }
-        }
-        (Some(mine), Some(theirs)) if theirs.generation == mine.generation => {
-            if theirs.value != mine.value {
-                if policy.counts_strays() {
-                    stray(&mut next, now.wall);
-                    local.counted(next.strays);
+    let mut strays = local.owed;
+    if let Some(mine) = &local.record.credential {
+        match compare(mine, stored, local) {
+            Comparison::Same | Comparison::TheirsIsNewer => {}
+            Comparison::MineIsLaterConfirmed => next.credential = Some(mine.clone()),
+            // Theirs is what the others serve, and one of the two was fetched last.
+            Comparison::Split => strays = strays.or(Some(now.wall)),
+            Comparison::MineIsNewer { generation } => {
+                next.credential = Some(Credential {
+                    generation,
+                    ..mine.clone()
+                });
+                let lease = stored.lease.as_ref();
+                match lease.filter(|lease| Some(lease.attempt) == local.uncommitted) {
+                    // The store was away when this was to be committed, and nobody came between.
+                    Some(lease) => {
+                        next.settle_strays(lease.strays_seen, mine.confirmed_at);
+                        next.lease = None;
+                    }
+                    // The store went back in time; what it forgot besides is not known.
+                    None => strays = strays.or(Some(now.wall)),
                 }
-                // Theirs is what the others serve: it is taken, with the stray counted.
-                local.record.credential = None;
-            } else if theirs.confirmed_at < mine.confirmed_at {
-                next.credential = Some(mine.clone());
             }
         }
-        _ => {}
     }
-    if let Some(sent_at) = local.owed.take() {
-        stray(&mut next, sent_at);
-        local.counted(next.strays);
+    let counted = strays.filter(|_| policy.counts_strays());
+    if let Some(sent_at) = counted {
+        next.count_stray(sent_at);
     }
-    if let Some(known) = local.raised
+    if let Some((known, sent_at)) = local.raised
         && next.strays < known
+        && next.settled < known
     {
+        next.count_stray(sent_at);
         next.strays = known;
-        next.strayed_at.get_or_insert(now.wall);
     }
     if let Some(credential) = &next.credential {
         next.credential = Some(believable(credential, now.wall));
     }
-    (next != *stored).then_some(next)
+    (next != *stored).then_some(Mended {
+        record: next,
+        counted,
+    })
+}
+
+enum Comparison {
+    Same,
+    MineIsLaterConfirmed,
+    TheirsIsNewer,
+    /// Mine belongs into the store, as this generation.
+    MineIsNewer {
+        generation: u64,
+    },
+    /// One generation, two values.
+    Split,
+}
+
+fn compare(mine: &Credential, stored: &Record, local: &Local) -> Comparison {
+    let Some(theirs) = &stored.credential else {
+        let generation = mine.generation;
+        return Comparison::MineIsNewer { generation };
+    };
+    if mine.value == theirs.value && mine.generation <= theirs.generation {
+        return if mine.confirmed_at > theirs.confirmed_at {
+            Comparison::MineIsLaterConfirmed
+        } else {
+            Comparison::Same
+        };
+    }
+    // Fetched while the store was away, so without knowing which generation it would be.
+    let fetched_alone = local.uncommitted.is_some() && mine.confirmed_at > theirs.confirmed_at;
+    if mine.generation > theirs.generation || fetched_alone {
+        let generation = mine.generation.max(theirs.generation + 1);
+        Comparison::MineIsNewer { generation }
+    } else if mine.generation == theirs.generation {
+        Comparison::Split
+    } else {
+        Comparison::TheirsIsNewer
+    }
 }
 
 /// What to do about the record, which has been reconciled.
@@ -136,7 +184,7 @@ pub(super) fn plan(
     let latest = local.latest(now);
     let phase = policy.phase(appid, record, latest);
     let calls = record.calls.on_day_of(now.wall);
-    let generation = record.credential.as_ref().map(|c| c.generation);
+    let generation = local.generation();
     let due_at = record
         .credential
         .as_ref()
@@ -168,7 +216,7 @@ pub(super) fn plan(
     if let Some(backoff) = local.backoff()
         && backoff.secret == secret
         && local.pardoned != Some(backoff.next_at)
-        && backoff.next_at <= now.wall + backoff::LONGEST
+        && backoff.failed_at <= now.wall + CLOCK_TOLERANCE
     {
         not_before = not_before.max(backoff.next_at);
     }
@@ -199,7 +247,7 @@ pub(super) fn take_lease(
         && local.unsent != Some(old.attempt)
     {
         // Its holder may have sent and died.
-        stray(&mut next, old.acquired_at);
+        next.count_stray(old.acquired_at);
     }
     next.lease = Some(Lease {
         attempt,
@@ -251,7 +299,7 @@ pub(super) fn commit(
     next.credential = Some(credential);
     next.lease = None;
     next.backoff = None;
-    settle(&mut next, lease.strays_seen, sent_at);
+    next.settle_strays(lease.strays_seen, sent_at);
     Some(next)
 }
 
@@ -260,7 +308,7 @@ pub(super) fn commit(
 pub(super) fn count_stray(stored: &Record, attempt: Attempt, sent_at: Timestamp) -> Record {
     let mut next = stored.clone();
     next.lease = next.lease.filter(|lease| lease.attempt != attempt);
-    stray(&mut next, sent_at);
+    next.count_stray(sent_at);
     next
 }
 
@@ -296,25 +344,6 @@ pub(super) fn release(stored: &Record, attempt: Attempt) -> Record {
     let mut next = stored.clone();
     next.lease = next.lease.filter(|lease| lease.attempt != attempt);
     next
-}
-
-/// Counts a fetch, sent at `sent_at`, whose answer is not in `record`.
-pub(super) fn stray(record: &mut Record, sent_at: Timestamp) {
-    if record.strays == record.settled {
-        record.strayed_at = None;
-    }
-    record.strays += 1;
-    record.strayed_at = Some(
-        record
-            .strayed_at
-            .map_or(sent_at, |first| first.min(sent_at)),
-    );
-}
-
-/// Settles the strays that were counted when the fetch sent at `sent_at` began.
-fn settle(record: &mut Record, strays_seen: u64, sent_at: Timestamp) {
-    record.settled = record.settled.max(strays_seen);
-    record.strayed_at = (record.strays > record.settled).then_some(sent_at);
 }
 
 /// A lease that ends later than any lease can was written under another clock.

@@ -15,10 +15,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
 use crate::signer::Signer;
 use crate::store::{Attempt, Key, Record, StoreError, Version};
-use crate::upstream::{Class, Issued, UpstreamError};
-
-/// A call to WeChat is given up after this.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
@@ -47,23 +44,29 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
         credential_of(Kind::AccessToken),
         credential_of(Kind::JsapiTicket),
     );
+    if memory.ticket.record.credential.is_none() {
+        // A stored ticket signs whatever becomes of the token.
+        ticket.look(&mut memory.ticket).await;
+    }
     let mut wake = token.renew(&mut memory.token, None).await.0;
-    let mut tried_again = false;
-    while let Some(access) = token_in_use(shared, kept) {
+    for _ in 0..2 {
+        let Some(access) = token_in_use(shared, kept) else {
+            break;
+        };
+        if memory.token.was_replaced(access.generation) {
+            memory.ticket.forget_rejection();
+        }
         let (ticket_wake, rejected) = ticket.renew(&mut memory.ticket, Some(&access)).await;
-        if !rejected || tried_again {
-            wake = wake.min(ticket_wake);
+        wake = wake.min(ticket_wake);
+        if !rejected {
             break;
         }
-        // The ticket needs a token that WeChat accepts: renew that one first, then try once more.
+        // The ticket needs a token that WeChat accepts: renew that one, then try once more.
         memory.token.reject(access.generation);
-        wake = token.renew(&mut memory.token, None).await.0;
+        wake = wake.min(token.renew(&mut memory.token, None).await.0);
         if token_in_use(shared, kept).is_none_or(|new| new.generation == access.generation) {
-            wake = wake.min(ticket_wake);
             break;
         }
-        memory.ticket.forget_rejection();
-        tried_again = true;
     }
     kept.publish(|snapshot| snapshot.tried = true);
     wake
@@ -100,6 +103,14 @@ struct Lease {
 }
 
 impl Renewal<'_> {
+    /// Takes over what is stored, and publishes it.
+    async fn look(&self, local: &mut Local) {
+        match self.read(local).await {
+            Ok(_) => self.publish(local),
+            Err(error) => self.report_store(&error),
+        }
+    }
+
     /// Brings the credential up to date. Returns when to look again, and whether WeChat rejected
     /// the token that was sent along.
     async fn renew(&self, local: &mut Local, token: Option<&Credential>) -> (Timestamp, bool) {
@@ -125,7 +136,10 @@ impl Renewal<'_> {
                 Plan::Fetch(_) => return (now.wall + STORE_RETRY, false),
                 Plan::Wait(until) => return (self.wake_at(until, now, &base), false),
             };
-            let _permit = self.shared.pace.permit().await;
+            let _permit = tokio::select! {
+                permit = self.shared.pace.permit() => permit,
+                () = self.stop.cancelled() => return (now.wall + STORE_RETRY, false),
+            };
             match self.take_lease(local, base, purpose).await {
                 Ok(Some(lease)) => {
                     if self.fetch(local, lease, token).await {
@@ -150,9 +164,13 @@ impl Renewal<'_> {
             local.saw(stored, now);
             return Ok(Some(Base::Stored(version)));
         };
-        let swapped = self.shared.store.swap(&self.key, version, &mended).await?;
+        let swapped = self
+            .shared
+            .store
+            .swap(&self.key, version, &mended.record)
+            .await?;
         Ok(swapped.map(|version| {
-            local.saw(mended, now);
+            mended.written(local, now);
             Base::Stored(version)
         }))
     }
@@ -185,7 +203,10 @@ impl Renewal<'_> {
                 }
             }
         };
-        local.saw(record, before);
+        match base {
+            Base::Alone => local.assume(record),
+            Base::Stored(_) => local.saw(record, before),
+        }
         let held = self.shared.clock.moment().boot.saturating_sub(before.boot);
         if held + LEASE_NEEDED_TO_SEND > LEASE || self.stop.is_cancelled() {
             local.gave_up(attempt);
@@ -226,49 +247,53 @@ impl Renewal<'_> {
     /// Stores what was fetched. If the store cannot be reached it is kept and served from memory,
     /// and stored when the store is back.
     async fn commit(&self, local: &mut Local, lease: &Lease, sent: Moment, issued: &Issued) {
-        let attempt = lease.attempt;
-        let in_memory = |local: &Local| {
-            protocol::commit(self.policy, &local.record, attempt, sent.wall, issued)
-        };
+        let (attempt, known) = (lease.attempt, local.generation());
+        let committed =
+            |stored: &Record| protocol::commit(self.policy, stored, attempt, sent.wall, issued);
         let mut lost = false;
         let written = match lease.base {
             Base::Alone => Err(StoreError::unreachable()),
             Base::Stored(_) => {
-                self.write(local, |stored| {
-                    let record = protocol::commit(self.policy, stored, attempt, sent.wall, issued);
+                let change = |stored: &Record| {
+                    let record = committed(stored);
                     lost = record.is_none();
                     record.unwrap_or_else(|| self.with_stray(stored, attempt, sent.wall))
-                })
-                .await
+                };
+                self.write(local, change).await
             }
         };
         match written {
-            Ok(()) if lost => {
-                local.counted(local.record.strays);
-                tracing::warn!(
-                    key = %self.key, fingerprint = %issued.value.fingerprint(),
-                    "the lease was lost while WeChat was being asked: the answer is not used"
-                );
-                return;
+            Ok(()) => {
+                local.told();
+                if lost && self.policy.counts_strays() {
+                    local.counted(sent.wall);
+                }
             }
-            Ok(()) => {}
             Err(error) => {
                 self.report_store(&error);
-                if let Some(record) = in_memory(local) {
-                    local.hold(record, attempt, sent);
-                } else {
-                    local.owes(self.policy, sent.wall);
+                match committed(&local.record) {
+                    Some(record) => local.hold(record, attempt, sent),
+                    None => {
+                        lost = true;
+                        local.owes(self.policy, sent.wall);
+                    }
                 }
             }
         }
         self.publish(local);
-        tracing::info!(
-            key = %self.key,
-            generation = local.record.credential.as_ref().map(|c| c.generation),
-            fingerprint = %issued.value.fingerprint(),
-            expires_in = issued.lifetime.as_secs(),
-            "renewed"
-        );
+        self.tell(issued, lost, known != local.generation());
+    }
+
+    fn tell(&self, issued: &Issued, lost: bool, changed: bool) {
+        let (key, fingerprint) = (&self.key, issued.value.fingerprint());
+        let expires_in = issued.lifetime.as_secs();
+        if lost {
+            tracing::warn!(%key, %fingerprint, "fetched too late to be used: the lease was lost");
+        } else if changed {
+            tracing::info!(%key, %fingerprint, expires_in, "renewed");
+        } else {
+            tracing::debug!(%key, %fingerprint, expires_in, "confirmed");
+        }
     }
 
     /// Writes the failure down and says so.
@@ -296,8 +321,12 @@ impl Renewal<'_> {
             Base::Stored(_) => self.write(local, failed).await,
         };
         match written {
-            Ok(()) if strayed => local.counted(local.record.strays),
-            Ok(()) => {}
+            Ok(()) => {
+                local.told();
+                if strayed {
+                    local.counted(sent_at);
+                }
+            }
             Err(store) => {
                 self.report_store(&store);
                 let attempt = lease.attempt;

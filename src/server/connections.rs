@@ -23,8 +23,9 @@ use tower::ServiceExt;
 use super::batched::Batched;
 use super::{AnswerBody, Front};
 
-/// A client that has not sent its headers by then is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that has not sent the headers of its first or its next request by then is cut off.
+/// Proxies keep idle connections for 60 seconds and take it ill if they are closed before.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// The most headers of a request.
 const MAX_HEADERS: usize = 64;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -85,14 +86,13 @@ async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>
     let keeper = &gate.app.keeper;
     let kept = Arc::clone(ask.account(&keeper.accounts())?);
     let url = ask.page(&kept)?;
-    let snapshot = keeper
+    let (snapshot, now) = keeper
         .signable(&kept, PATIENCE)
         .await
         .map_err(Problem::unavailable)?;
-    let now = keeper.clock().moment();
     let signer = snapshot
         .signer(now)
-        .ok_or_else(|| Problem::new(Code::CredentialUnavailable, "it has just ended: ask again"))?;
+        .expect("the snapshot can sign at this moment");
     Ok(config(&kept, signer, url, now.wall).map(Body::from))
 }
 
@@ -119,8 +119,12 @@ impl<'a> Ask<'a> {
                 }
             };
             if slot.replace(value).is_some() {
+                let code = match name {
+                    "url" => Code::InvalidUrl,
+                    _ => Code::UnknownAccount,
+                };
                 let detail = format!("{name} is given twice: give it once");
-                return Err(Problem::new(Code::InvalidUrl, detail));
+                return Err(Problem::new(code, detail));
             }
         }
         if let (Some(url), Some(other)) = (url, other)
@@ -137,7 +141,8 @@ impl<'a> Ask<'a> {
         }
         Ok(Self {
             url: url.map(percent_decode).transpose()?,
-            appid: appid.map(percent_decode).transpose()?,
+            // There is nothing to encode in one.
+            appid: appid.map(Cow::Borrowed),
         })
     }
 
@@ -231,6 +236,7 @@ fn admit<'k, 'u>(
     let now = gate.app.keeper.clock().moment().boot;
     if let Some(limit) = &gate.per_address {
         let client = client_address(peer, headers, &gate.app.trusted_proxies);
+        tell_of_proxy(gate, peer, client, headers);
         // A program on this machine, or a proxy that does not say for whom it asks.
         if !client.is_loopback() {
             limit
@@ -246,6 +252,18 @@ fn admit<'k, 'u>(
             .map_err(Problem::rate_limited)?;
     }
     Ok((kept, url))
+}
+
+/// Says once that a proxy speaks for its clients and is not believed: they share one limit.
+fn tell_of_proxy(gate: &Gate, peer: IpAddr, client: IpAddr, headers: &HeaderMap) {
+    let unheard = client == peer.to_canonical() && headers.contains_key("x-forwarded-for");
+    if unheard && !gate.told_of_proxy.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            proxy = %client,
+            "requests with X-Forwarded-For come from an address that is not among the \
+             trusted_proxies: if it is your proxy, add it there, or all its clients count as one"
+        );
+    }
 }
 
 /// The answer that `wx.config` wants, with the URL that was signed.

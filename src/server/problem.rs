@@ -132,6 +132,11 @@ impl Problem {
     /// The answer to the request of `id`.
     pub(super) fn render(&self, id: &RequestId) -> Response<Vec<u8>> {
         let status = self.code.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(id = id.as_str(), code = ?self.code, "{}", self.detail);
+        } else {
+            tracing::debug!(id = id.as_str(), code = ?self.code, "{}", self.detail);
+        }
         let body = serde_json::to_vec(&Document {
             title: self.code.title(),
             status: status.as_u16(),

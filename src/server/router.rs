@@ -53,7 +53,11 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
             HANDLER_TIMEOUT,
         ))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_failure(()),
+        )
 }
 
 /// Names the request in its log lines: by path alone, since a query can hold what must not be

@@ -1,18 +1,14 @@
 //! The simulator as an [`Upstream`] in the same process: no sockets, so that a test can pause
 //! time.
 
-use std::time::Duration;
-
+use futures_core::future::BoxFuture;
 use serde_json::json;
 
 use super::percent::encode_component;
 use super::{Effect, Request, Simulator};
 use crate::account::{Account, TokenApi};
 use crate::credential::Secret;
-use crate::upstream::{Api, BoxFuture, Failure, Issued, Upstream, UpstreamError, answer};
-
-/// How long the caller waits, as the real client does.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::upstream::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
 
 impl Upstream for Simulator {
     fn fetch_token<'a>(
@@ -80,12 +76,8 @@ impl Simulator {
             body: body.as_bytes(),
             client_ip: self.client_ip,
         });
-        let in_time = reply.effect != Effect::Hang && reply.delay < REQUEST_TIMEOUT;
-        let wait = if in_time {
-            reply.delay
-        } else {
-            REQUEST_TIMEOUT
-        };
+        let in_time = reply.effect != Effect::Hang && reply.delay < CALL_TIMEOUT;
+        let wait = if in_time { reply.delay } else { CALL_TIMEOUT };
         // Not even for no time at all when there is no latency: a paused clock would move on.
         if !wait.is_zero() {
             self.clock.sleep(wait).await;

@@ -100,7 +100,7 @@ impl super::Backend for Shared {
     fn load<'a>(
         &'a self,
         key: &'a Key,
-    ) -> crate::upstream::BoxFuture<'a, Result<Option<super::Stored>, super::StoreError>> {
+    ) -> futures_core::future::BoxFuture<'a, Result<Option<super::Stored>, super::StoreError>> {
         self.0.load(key)
     }
 
@@ -110,7 +110,7 @@ impl super::Backend for Shared {
         from: Version,
         to: Version,
         bytes: Vec<u8>,
-    ) -> crate::upstream::BoxFuture<'a, Result<bool, super::StoreError>> {
+    ) -> futures_core::future::BoxFuture<'a, Result<bool, super::StoreError>> {
         self.0.swap(key, from, to, bytes)
     }
 

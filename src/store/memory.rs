@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Backend, Key, StoreError, Stored, Version};
-use crate::upstream::BoxFuture;
+use futures_core::future::BoxFuture;
 
 /// Records in this process's memory, gone when it ends.
 #[derive(Default)]

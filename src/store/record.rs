@@ -3,7 +3,8 @@
 use std::fmt;
 
 use rand::Rng;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint};
@@ -16,6 +17,7 @@ pub struct Record {
     /// The newest credential, kept after its end.
     pub credential: Option<Credential>,
     /// Who is fetching a new one.
+    #[serde(deserialize_with = "if_readable")]
     pub lease: Option<Lease>,
     /// How many fetches there were whose token may be the newest at WeChat though it is not
     /// the one above.
@@ -26,9 +28,37 @@ pub struct Record {
     /// before then dies soon after.
     pub strayed_at: Option<Timestamp>,
     /// What the last failure asks for; gone with a success.
+    #[serde(deserialize_with = "if_readable")]
     pub backoff: Option<Backoff>,
     /// Calls to WeChat on the day of the last one.
     pub calls: Calls,
+}
+
+impl Record {
+    /// Counts a fetch, sent at `sent_at`, whose answer is not in this record.
+    pub(crate) fn count_stray(&mut self, sent_at: Timestamp) {
+        let first = self.strayed_at.filter(|_| self.strays > self.settled);
+        self.strays += 1;
+        self.strayed_at = Some(first.map_or(sent_at, |first| first.min(sent_at)));
+    }
+
+    /// Settles the strays that were counted when the fetch sent at `sent_at` began. If others
+    /// have come since, they may have been sent as early as that.
+    pub(crate) fn settle_strays(&mut self, strays_seen: u64, sent_at: Timestamp) {
+        self.settled = self.settled.max(strays_seen);
+        self.strayed_at = (self.strays > self.settled).then_some(sent_at);
+    }
+}
+
+/// A part that another version wrote otherwise is left out; the credential beside it is not
+/// given up for that.
+fn if_readable<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// The right to fetch, for a limited time.
@@ -82,6 +112,8 @@ pub struct Backoff {
     pub errmsg: Option<String>,
     /// Failures of this class in a row.
     pub tries: u32,
+    /// When the last of them came.
+    pub failed_at: Timestamp,
     /// No call before this.
     pub next_at: Timestamp,
     /// The AppSecret that failed: with another one there is no reason to wait.

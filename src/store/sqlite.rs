@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Backend, Key, StoreError, Stored, Version};
-use crate::upstream::BoxFuture;
+use futures_core::future::BoxFuture;
 
 /// How long a write waits for another process that writes to the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,18 +35,9 @@ impl Sqlite {
             reason,
         };
         create_for_owner(path).map_err(|error| failed(error.to_string()))?;
-        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
-        prepare(&connection).map_err(|error| failed(error.to_string()))?;
-        let (application, version) = identity(&connection).map_err(|e| failed(e.to_string()))?;
-        if application != APPLICATION_ID {
-            return Err(failed("it is a database of another program".to_owned()));
-        }
-        if version != SCHEMA_VERSION {
-            return Err(failed(format!(
-                "it has layout {version} and this version of wxsign knows {SCHEMA_VERSION}: \
-                 use the version that wrote it, or a newer one"
-            )));
-        }
+        let connection = open(path)
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(failed)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
         })
@@ -140,14 +131,30 @@ fn create_for_owner(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+/// Opens the file; what is not ours is left as it is, and the inner error says why.
+fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
+    let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && number("application_id")? != APPLICATION_ID {
+        return Ok(Err("it is a database of another program".to_owned()));
+    }
+    let version = number("user_version")?;
+    if tables > 0 && version != SCHEMA_VERSION {
+        return Ok(Err(format!(
+            "it has layout {version} and this version of wxsign knows {SCHEMA_VERSION}: use the \
+             version that wrote it, or a newer one"
+        )));
+    }
+    if connection.is_readonly("main")? {
+        return Ok(Err("it can be read but not written".to_owned()));
+    }
     // WAL lets other programs read while this one writes; FULL is an fsync per commit, without
     // which a power cut could take back a token that WeChat has already superseded another for.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
         connection.execute_batch(&format!(
             "BEGIN IMMEDIATE;
@@ -163,12 +170,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
              COMMIT;"
         ))?;
     }
-    Ok(())
-}
-
-fn identity(connection: &Connection) -> rusqlite::Result<(i32, i32)> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
-    Ok((pragma("application_id")?, pragma("user_version")?))
+    Ok(Ok(connection))
 }
 
 /// The database file cannot be used.
@@ -202,18 +204,21 @@ mod tests {
             .unwrap()
             .pragma_update(None, "user_version", 99)
             .unwrap();
+        let before = [&foreign, &newer].map(|path| std::fs::read(path).unwrap());
         for (path, reason) in [
             (directory.path().to_owned(), "directory"),
             (directory.path().join("no/such/dir.db"), "No such file"),
             (text.clone(), "not a database"),
-            (foreign, "another program"),
-            (newer, "layout 99"),
+            (foreign.clone(), "another program"),
+            (newer.clone(), "layout 99"),
         ] {
             let error = Sqlite::open(&path).map(drop).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
             assert!(error.contains("--store sqlite:PATH"), "{error}");
             assert!(error.contains(path.to_str().unwrap()), "{error}");
         }
+        let after = [&foreign, &newer].map(|path| std::fs::read(path).unwrap());
+        assert_eq!(before, after, "what is not ours is left as it is");
         let kept = std::fs::read_to_string(text).unwrap();
         assert_eq!(kept, "this is no database, it is a text");
     }

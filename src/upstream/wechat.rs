@@ -3,18 +3,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::Serialize;
 
-use super::{Api, BoxFuture, Failure, Issued, Upstream, UpstreamError, answer};
+use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
 use crate::account::{Account, TokenApi};
 use crate::credential::{Secret, serialize_exposed};
 
 /// How long a connection, TLS included, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long a whole call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Calls are minutes apart, and WeChat's servers close idle connections before that: one is kept
 /// only from the token to the ticket.

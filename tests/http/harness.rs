@@ -68,13 +68,15 @@ impl Setup {
         let router = wechat_router(self.simulator.clone());
         let wechat = wxsign::server::serve(wechat, router, wechat_stop.clone());
         let demo = self.demo.then(|| self.simulator.clone());
-        let server = wxsign::app::Server::build(self.config, demo, shutdown.clone()).unwrap();
+        let draining = shutdown.draining.clone();
+        let (app, queue) = wxsign::app::App::build(self.config, demo, draining).unwrap();
+        let running = wxsign::server::run(listener, app, queue, shutdown.clone());
         Server {
             address,
             shutdown,
             simulator: self.simulator,
             appid: APPID.parse().unwrap(),
-            running: Some(tokio::spawn(server.run(listener))),
+            running: Some(tokio::spawn(running)),
             wechat: tokio::spawn(wechat),
             wechat_stop,
         }

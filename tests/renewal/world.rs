@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wxsign::account::{Account, AppId, TokenApi};
@@ -13,7 +14,6 @@ use wxsign::keeper::{Keeper, Kept, Snapshot};
 use wxsign::page_url::{PageHosts, PageUrl};
 use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator};
 use wxsign::store::{Backend, Key, Memory, Store, StoreError, Stored, Version};
-use wxsign::upstream::BoxFuture;
 
 /// In China this is 06:13:20.
 pub(crate) const T0: Timestamp = Timestamp::from_secs(1_700_000_000);

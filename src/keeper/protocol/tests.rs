@@ -60,10 +60,13 @@ impl Node {
 
     /// Loads the record, sets right what must be, and says what comes next.
     fn look(&mut self, store: &mut Record, now: Moment) -> Plan {
-        if let Some(mended) = reconcile(self.policy, store, &mut self.local, now) {
-            *store = mended;
+        match reconcile(self.policy, store, &self.local, now) {
+            Some(mended) => {
+                *store = mended.record.clone();
+                mended.written(&mut self.local, now);
+            }
+            None => self.local.saw(store.clone(), now),
         }
-        self.local.saw(store.clone(), now);
         plan(self.policy, &appid(), secret(), &self.local, now)
     }
 
@@ -168,7 +171,8 @@ fn a_lost_lease_is_a_stray_and_a_fetch_that_began_before_it_does_not_settle_it()
         None
     );
     store = count_stray(&store, late, at(29).wall);
-    slow.local.counted(store.strays);
+    slow.local.saw(store.clone(), at(32));
+    slow.local.counted(at(29).wall);
     assert_eq!((store.strays, store.settled), (2, 0));
     // The quick one's lease stands, but its fetch began before the second stray was counted.
     store = commit(CLASSIC, &store, attempt, at(31).wall, &issued("quick")).unwrap();
@@ -204,7 +208,8 @@ fn a_timeout_after_sending_is_a_stray_that_is_followed_up_at_once() {
     let now = at(5210);
     store = fail(&store, attempt, &lost(), secret(), now.wall, 0.5);
     store = count_stray(&store, attempt, at(5200).wall);
-    node.local.counted(store.strays);
+    node.local.saw(store.clone(), now);
+    node.local.counted(at(5200).wall);
     assert_eq!(store.lease, None);
     assert_eq!(wait_of(node.look(&mut store, now), now), 2);
     assert_eq!(node.value(), "one");
@@ -277,7 +282,8 @@ fn a_stray_that_a_failover_forgot_is_raised_again_until_it_is_settled() {
     let attempt = late.lease(&mut store, at(5200));
     let before = store.clone();
     store = count_stray(&store, attempt, at(5200).wall);
-    late.local.counted(store.strays);
+    late.local.saw(store.clone(), at(5200));
+    late.local.counted(at(5200).wall);
     // The failover forgets the stray but not the lease.
     store = before;
     late.look(&mut store, at(5201));
