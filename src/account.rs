@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::credential::Secret;
-use crate::page_url::PageHosts;
+use crate::page_hosts::PageHosts;
 
 /// The AppID of an official account: `wx` and 16 lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,8 +1,7 @@
 //! The command line: one file per verb.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 failure, 2 wrong usage,
-//! 3 unhealthy or refused by WeChat, 78 wrong configuration
-//! (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
+//! 78 wrong configuration (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
 
 mod completions;
 mod config;
@@ -112,9 +111,6 @@ pub enum Failure {
     /// The arguments make no sense.
     #[error("{0}")]
     Usage(String),
-    /// The server is not healthy, or WeChat refused.
-    #[error("{0}")]
-    Refused(String),
     /// The configuration is at fault.
     #[error(transparent)]
     Config(#[from] Faults),
@@ -128,7 +124,6 @@ impl Failure {
         ExitCode::from(match self {
             Self::Other(_) | Self::Telemetry(_) => 1,
             Self::Usage(_) => 2,
-            Self::Refused(_) => 3,
             Self::Config(_) => 78,
         })
     }

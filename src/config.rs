@@ -201,6 +201,11 @@ fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
         parse_upstream,
         report,
     );
+    if sends_secrets_in_the_clear(&upstream) {
+        let what = "is http://, so that the AppSecret and every token cross the network in the \
+                    clear: use https://";
+        report.warn_of("upstream", what);
+    }
     let (log, log_format) = read_logging(&mut top, report);
     let trusted_proxies = read_trusted_proxies(&mut top, report);
     let limits = read_limits(&mut top, report);
@@ -333,6 +338,11 @@ fn parse_upstream(text: &str) -> Result<String, String> {
              {DEFAULT_UPSTREAM}"
         )),
     }
+}
+
+fn sends_secrets_in_the_clear(upstream: &str) -> bool {
+    upstream.starts_with("http://")
+        && PageUrl::parse(upstream).is_ok_and(|url| !crate::upstream::is_loopback(url.host()))
 }
 
 fn warn_of_unknown_variables(env: &Variables, report: &mut Report) {

@@ -165,3 +165,59 @@ pub enum Phase {
     /// Not served.
     Expired,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Account, TokenApi};
+    use crate::page_hosts::PageHosts;
+    use crate::store::Record;
+
+    const VALUE: &str = "kgt8ON7yVITDhtdwci0qe-c4n4ry";
+
+    fn credential() -> Credential {
+        Credential {
+            value: Secret::new(VALUE),
+            generation: 1,
+            first_seen: Timestamp::default(),
+            confirmed_at: Timestamp::default(),
+            expires_at: Timestamp::default(),
+            claimed_until: Timestamp::default(),
+        }
+    }
+
+    #[test]
+    fn nothing_that_holds_a_secret_shows_it_when_a_panic_prints_it() {
+        let account = Account {
+            appid: "wx0123456789abcdef".parse().unwrap(),
+            secret: Secret::new(VALUE),
+            token_api: TokenApi::Classic,
+            page_hosts: PageHosts::default(),
+        };
+        let record = Record {
+            credential: Some(credential()),
+            ..Record::default()
+        };
+        let shown = format!("{account:?} {record:#?} {:?}", credential());
+        assert!(shown.contains("Secret(…)"), "the secrets are there");
+        for length in 4..VALUE.len() {
+            assert!(!shown.contains(&VALUE[..length]));
+        }
+    }
+
+    #[test]
+    fn a_stored_credential_reads_back_whole() {
+        let stored = serde_json::to_string(&credential()).unwrap();
+        let read: Credential = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, credential());
+    }
+
+    #[test]
+    fn tickets_that_begin_alike_have_different_fingerprints() {
+        let one = Secret::new("HoagFKDcsGMVCIY2vOjf9g-one").fingerprint();
+        let two = Secret::new("HoagFKDcsGMVCIY2vOjf9g-two").fingerprint();
+        assert_ne!(one, two);
+        let sha256 = Secret::new("abc").fingerprint().to_string();
+        assert_eq!(sha256, "ba7816bf8f01cfea");
+    }
+}

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::credential::{Credential, Kind};
-use crate::page_url::PageHosts;
+use crate::page_hosts::PageHosts;
 use crate::signer::Signer;
 use crate::store::{Backoff, Store};
 use crate::upstream::{self, Api, Class, Upstream};

@@ -7,16 +7,16 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`cli`] | the command line: one file per verb |
+//! | [`server`] | HTTP: the front door, the routes, the connections |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
-//! | [`server`] | HTTP: the front door, the routes, the connections; the only user of axum |
 //! | [`keeper`] | renews credentials and holds them ready: the only caller of the upstream |
 //! | [`store`] | where processes share what they know: load and compare-and-swap |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
 //! | [`signer`] | signs one page with one ticket |
-//! | [`page_url`], [`account`], [`credential`], [`clock`] | the words that all of it is made of |
+//! | [`account`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
 //!
 //! Beside them stand [`simulator`], which is WeChat's side (an [`upstream::Upstream`] for tests, a
-//! server for the demo), and [`config`], [`telemetry`] and [`shutdown`], which a program needs.
+//! server for the demo, with routes of its own), and [`config`], [`telemetry`] and [`shutdown`], which a program needs.
 //!
 //! # The way of a request
 //! `GET /jsapi/signature?url=…` comes to the front door of [`server`], which answers it in front
@@ -48,6 +48,7 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod keeper;
+pub mod page_hosts;
 pub mod page_url;
 pub mod server;
 pub mod shutdown;

@@ -1,14 +1,10 @@
-//! The address of a page to be signed, and the hosts that an account may sign for.
+//! The address of a page to be signed.
 //!
 //! WeChat compares the signature with the address of the page as the browser holds it, byte for
 //! byte up to the first `#` (JS-SDK manual, appendix 1,
 //! <https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>). So a URL is read
 //! here only to be checked: what is signed is the text that came in, never a form of it that was
 //! written anew.
-
-use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 
 /// The longest URL that is accepted, in bytes, its fragment included.
 pub const MAX_URL_BYTES: usize = 2048;
@@ -155,139 +151,8 @@ pub enum UrlFault {
     UpperCaseHost,
 }
 
-/// The hosts of the pages that an account may sign for.
-///
-/// `example.com` stands for that host at the default port of http and https, `example.com:8443`
-/// for that host at that port, `*.example.com` for every sub-domain (not for `example.com`
-/// itself), `*` for every host.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct PageHosts {
-    any: bool,
-    exact: HashMap<Box<str>, Vec<Option<u16>>>,
-    below: HashMap<Box<str>, Vec<Option<u16>>>,
-}
-
-impl PageHosts {
-    /// Adds a host as it is written in `page_hosts`.
-    ///
-    /// # Errors
-    /// When the text is not one of the four forms.
-    pub fn add(&mut self, pattern: &str) -> Result<(), InvalidPageHost> {
-        if pattern == "*" {
-            self.any = true;
-            return Ok(());
-        }
-        let invalid = || InvalidPageHost(pattern.to_owned());
-        let lower = pattern.to_ascii_lowercase();
-        let (lower, map) = match lower.strip_prefix("*.") {
-            Some(parent) => (parent, &mut self.below),
-            None => (lower.as_str(), &mut self.exact),
-        };
-        let (host, port) = split_port(lower).ok_or_else(invalid)?;
-        check_host(host).map_err(|_| invalid())?;
-        let ports = map.entry(host.into()).or_default();
-        if !ports.contains(&port) {
-            ports.push(port);
-        }
-        Ok(())
-    }
-
-    /// Adds all the hosts of `other`.
-    pub fn extend(&mut self, other: &Self) {
-        self.any |= other.any;
-        for (mine, theirs) in [
-            (&mut self.exact, &other.exact),
-            (&mut self.below, &other.below),
-        ] {
-            for (host, ports) in theirs {
-                mine.entry(host.clone()).or_default().extend(ports);
-            }
-        }
-    }
-
-    /// Whether no host is listed.
-    pub fn is_empty(&self) -> bool {
-        !self.any && self.exact.is_empty() && self.below.is_empty()
-    }
-
-    /// Whether every host is allowed.
-    pub const fn allows_all(&self) -> bool {
-        self.any
-    }
-
-    /// Whether the page at `url` may be signed for.
-    pub fn allow(&self, url: &PageUrl<'_>) -> bool {
-        let port_is_listed = |ports: &Vec<Option<u16>>| {
-            ports.iter().any(|port| match port {
-                Some(port) => *port == url.port(),
-                None => url.has_default_port(),
-            })
-        };
-        self.any
-            || self.exact.get(url.host).is_some_and(port_is_listed)
-            || url.host.match_indices('.').any(|(dot, _)| {
-                self.below
-                    .get(&url.host[dot + 1..])
-                    .is_some_and(port_is_listed)
-            })
-    }
-
-    /// The hosts as they would be written in `page_hosts`, sorted.
-    pub fn patterns(&self) -> Vec<String> {
-        let listed = |prefix: &'static str, map: &HashMap<Box<str>, Vec<Option<u16>>>| {
-            map.iter()
-                .flat_map(move |(host, ports)| {
-                    ports.iter().map(move |port| match port {
-                        Some(port) => format!("{prefix}{host}:{port}"),
-                        None => format!("{prefix}{host}"),
-                    })
-                })
-                .collect::<Vec<_>>()
-        };
-        let mut all = listed("", &self.exact);
-        all.extend(listed("*.", &self.below));
-        all.extend(self.any.then(|| "*".to_owned()));
-        all.sort();
-        all
-    }
-}
-
-impl FromStr for PageHosts {
-    type Err = InvalidPageHost;
-
-    /// Reads a list with commas, as `WXSIGN_PAGE_HOSTS` holds it.
-    fn from_str(list: &str) -> Result<Self, Self::Err> {
-        let mut hosts = Self::default();
-        for pattern in list.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-            hosts.add(pattern)?;
-        }
-        Ok(hosts)
-    }
-}
-
-/// An entry of `page_hosts` that is none.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InvalidPageHost(String);
-
-impl fmt::Display for InvalidPageHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a page host: ", self.0)?;
-        f.write_str(if self.0.contains("://") {
-            "leave the scheme out"
-        } else if self.0.contains('/') {
-            "leave the path out"
-        } else if !self.0.is_ascii() {
-            "write an international name in its xn-- form"
-        } else {
-            "write example.com, example.com:8443, *.example.com or *"
-        })
-    }
-}
-
-impl std::error::Error for InvalidPageHost {}
-
 /// Splits `host[:port]`; `None` when what follows the host is not a port.
-fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     // The colons of an IPv6 address stand inside its brackets.
     let after_host = match authority.find(']') {
         Some(bracket) => bracket + 1,
@@ -306,7 +171,8 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     Some((host, Some(port)))
 }
 
-fn check_host(host: &str) -> Result<(), UrlFault> {
+/// Whether a host is written as browsers write it.
+pub(crate) fn check_host(host: &str) -> Result<(), UrlFault> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let well_formed = match host.strip_prefix('[') {
         Some(rest) => rest
@@ -328,14 +194,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn hosts(list: &str) -> PageHosts {
-        list.parse().unwrap()
-    }
-
-    fn allows(list: &str, url: &str) -> bool {
-        hosts(list).allow(&PageUrl::parse(url).unwrap())
-    }
 
     #[test]
     fn what_browsers_report_is_kept_to_the_byte() {
@@ -432,91 +290,6 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_host_is_allowed_and_its_look_alikes_are_not() {
-        for url in [
-            "https://ok.example.com",
-            "http://ok.example.com/a",
-            "https://ok.example.com:443/a",
-            "http://ok.example.com:80?x",
-        ] {
-            assert!(allows("ok.example.com", url), "{url}");
-        }
-        for url in [
-            "https://ok.example.com.evil/",
-            "https://evil/ok.example.com",
-            "https://evil?ok.example.com",
-            "https://notok.example.com/",
-            "https://example.com/",
-            "https://a.ok.example.com/",
-            "https://ok.example.com./",
-            "https://ok.example.com:8443/",
-            "https://ok.example.com:80/",
-            "http://2130706433/",
-            "http://0177.0.0.1/",
-            "http://0x7f.1/",
-            "http://[::1]/",
-        ] {
-            assert!(!allows("ok.example.com,127.0.0.1", url), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_port_is_allowed_where_it_is_listed() {
-        assert!(allows("h.example:8443", "https://h.example:8443/"));
-        assert!(!allows("h.example:8443", "https://h.example/"));
-        assert!(allows("h.example:443", "https://h.example/"));
-        assert!(!allows("h.example:443", "http://h.example/"));
-        assert!(allows("h.example,h.example:8443", "http://h.example/"));
-        assert!(allows("[::1]:8080", "http://[::1]:8080/"));
-    }
-
-    #[test]
-    fn a_star_stands_for_every_sub_domain_at_any_depth() {
-        let list = "*.shop.example.com,*.dev.example.com:3000";
-        for url in [
-            "https://a.shop.example.com/",
-            "https://a.b.shop.example.com/",
-            "http://x.dev.example.com:3000/",
-        ] {
-            assert!(allows(list, url), "{url}");
-        }
-        for url in [
-            "https://shop.example.com/",
-            "https://ashop.example.com/",
-            "https://shop.example.com.evil/",
-            "https://x.dev.example.com/",
-        ] {
-            assert!(!allows(list, url), "{url}");
-        }
-        assert!(allows("*", "https://anything.example:12345/"));
-    }
-
-    #[test]
-    fn entries_that_are_no_hosts_say_how_to_mend_them() {
-        for (entry, advice) in [
-            ("https://h5.example.com", "leave the scheme out"),
-            ("h5.example.com/path", "leave the path out"),
-            ("微信.example.com", "xn--"),
-            ("*example.com", "*.example.com"),
-            ("h5.*.com", "*.example.com"),
-            ("h5.example.com:0", "example.com:8443"),
-            ("h5.example.com:", "example.com:8443"),
-            ("a b", "example.com"),
-        ] {
-            let error = PageHosts::default().add(entry).unwrap_err().to_string();
-            assert!(error.contains(advice), "{entry}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_list_reads_back_as_it_was_written() {
-        let list = "*.shop.example.com,[::1]:8080,H5.example.com,h5.example.com:8443";
-        let patterns = hosts(list).patterns();
-        assert_eq!(patterns.join(","), list.to_ascii_lowercase());
-        assert_eq!(hosts(&patterns.join(",")), hosts(list));
-    }
-
-    #[test]
     fn an_origin_is_scheme_host_and_port() {
         assert!(
             PageUrl::parse("https://h5.example.com:8443")
@@ -544,7 +317,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in any::<String>()) {
             let _ = PageUrl::parse(&text);
-            let _ = PageHosts::default().add(&text);
+            let _ = crate::page_hosts::PageHosts::default().add(&text);
         }
 
         /// A second parser must agree about the host, or a page could be signed for one host

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use errcode::remedy;
 pub use error::{Class, Failure, UpstreamError};
+pub(crate) use wechat::is_loopback;
 pub use wechat::{InvalidUpstream, WeChat};
 
 use futures_core::future::BoxFuture;

@@ -6,18 +6,25 @@
 
 #[path = "renewal/failures.rs"]
 mod failures;
+#[path = "renewal/stores.rs"]
+mod stores;
 #[path = "renewal/storm.rs"]
 mod storm;
 #[path = "renewal/world.rs"]
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use wxsign::account::TokenApi;
-use wxsign::simulator::{Action, Fault, FaultRule, TicketMode};
+use tokio_util::sync::CancellationToken;
+use wxsign::account::{Account, TokenApi};
+use wxsign::clock::Clock;
+use wxsign::keeper::Keeper;
+use wxsign::simulator::{Action, Fault, FaultRule, Simulator, TicketMode};
+use wxsign::store::Store;
 use wxsign::upstream::Class;
 
-use world::{TICKET_PATH, World, appid, kept};
+use world::{T0, TICKET_PATH, World, account, appid, kept};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -179,4 +186,22 @@ async fn a_node_that_dies_while_it_fetches_costs_one_token_more() {
         assert_eq!(world.token_calls(), 2, "{token_api:?}");
         assert!(world.serves_a_token());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_does_not_wait_for_accounts_that_wait_for_their_turn() {
+    let clock = Clock::following_tokio(T0);
+    let simulator = Arc::new(Simulator::new(clock.clone(), 7));
+    let accounts = (0..500).map(|number| Account {
+        appid: format!("wx{number:016x}").parse().unwrap(),
+        ..account(TokenApi::Classic)
+    });
+    let (store, node) = (Store::memory(), "node".to_owned());
+    let (_keeper, queue) = Keeper::new(clock.clone(), store, simulator, node, accounts.collect());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(queue.run(stop.clone()));
+    clock.sleep(Duration::from_secs(5)).await;
+    stop.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
+    assert!(ended.is_ok_and(|ended| ended.is_ok()));
 }

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
 use crate::credential::Secret;
-use crate::page_url::PageHosts;
+use crate::page_hosts::PageHosts;
 use crate::server;
 use crate::simulator::{self, Simulator};
 

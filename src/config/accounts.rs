@@ -6,7 +6,7 @@ use super::report::{Report, Source};
 use super::section::{Layers, PREFIX, Section, Variables, variable};
 use crate::account::{Account, AppId, TokenApi};
 use crate::credential::Secret;
-use crate::page_url::PageHosts;
+use crate::page_hosts::PageHosts;
 
 const HEADING: &str = "[[account]] ";
 

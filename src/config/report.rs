@@ -136,6 +136,13 @@ impl Report {
         });
     }
 
+    /// Warns of a value that was read.
+    pub(super) fn warn_of(&mut self, key: &str, what: &str) {
+        let setting = self.settings.iter().find(|setting| setting.key == key);
+        let source = setting.map_or(Source::Default, |setting| setting.source.clone());
+        self.warn(&source, format!("{key} {what}"));
+    }
+
     pub(super) fn setting(&mut self, key: String, value: impl Serialize, source: &Source) {
         self.settings.push(Setting {
             key,

@@ -242,6 +242,7 @@ pub(super) fn take_lease(
     now: Timestamp,
 ) -> Record {
     let mut next = local.record.clone();
+    next.backoff = local.backoff().cloned();
     if let Some(old) = next.lease.take()
         && policy.counts_strays()
         && local.unsent != Some(old.attempt)

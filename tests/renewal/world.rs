@@ -2,6 +2,7 @@
 //! under paused time: a day passes in milliseconds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
@@ -11,7 +12,8 @@ use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::{Clock, Timestamp};
 use wxsign::credential::Secret;
 use wxsign::keeper::{Keeper, Kept, Snapshot};
-use wxsign::page_url::{PageHosts, PageUrl};
+use wxsign::page_hosts::PageHosts;
+use wxsign::page_url::PageUrl;
 use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator};
 use wxsign::store::{Backend, Key, Memory, Store, StoreError, Stored, Version};
 
@@ -28,7 +30,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) simulator: Simulator,
     pub(crate) token_api: TokenApi,
-    store: Arc<Memory>,
+    pub(crate) store: Arc<Shared>,
     nodes: Vec<Keeper>,
     running: Vec<AbortHandle>,
     stop: DropGuard,
@@ -64,7 +66,7 @@ impl World {
 
     /// Starts one more node on the same store.
     pub(crate) fn add_node(&mut self) {
-        let store = Store::new(Shared(Arc::clone(&self.store)));
+        let store = Store::new(Reach(Arc::clone(&self.store)));
         let upstream = Arc::new(self.simulator.clone());
         let node = format!("node {}", self.nodes.len());
         let accounts = vec![account(self.token_api)];
@@ -206,7 +208,7 @@ pub(crate) fn kept(keeper: &Keeper) -> Arc<Kept> {
     Arc::clone(keeper.accounts().only().unwrap())
 }
 
-fn account(token_api: TokenApi) -> Account {
+pub(crate) fn account(token_api: TokenApi) -> Account {
     let mut page_hosts = PageHosts::default();
     page_hosts.add("h5.example.com").unwrap();
     Account {
@@ -217,12 +219,30 @@ fn account(token_api: TokenApi) -> Account {
     }
 }
 
-/// One memory that several nodes reach.
-struct Shared(Arc<Memory>);
+/// One memory that several nodes reach, and what is wrong with it.
+#[derive(Default)]
+pub(crate) struct Shared {
+    memory: Memory,
+    /// Nothing can be read.
+    pub(crate) unreadable: AtomicBool,
+    /// Nothing can be written.
+    pub(crate) unwritable: AtomicBool,
+    /// It belongs to one process alone.
+    pub(crate) embedded: AtomicBool,
+    /// How often it was read.
+    pub(crate) loads: AtomicU64,
+}
 
-impl Backend for Shared {
+/// A node's way to the memory.
+struct Reach(Arc<Shared>);
+
+impl Backend for Reach {
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        self.0.load(key)
+        self.0.loads.fetch_add(1, Ordering::Relaxed);
+        if self.0.unreadable.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(StoreError("it cannot be read".to_owned())) });
+        }
+        self.0.memory.load(key)
     }
 
     fn swap<'a>(
@@ -232,10 +252,13 @@ impl Backend for Shared {
         to: Version,
         bytes: Vec<u8>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.0.swap(key, from, to, bytes)
+        if self.0.unwritable.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(StoreError("it cannot be written".to_owned())) });
+        }
+        self.0.memory.swap(key, from, to, bytes)
     }
 
     fn is_embedded(&self) -> bool {
-        false
+        self.0.embedded.load(Ordering::Relaxed)
     }
 }

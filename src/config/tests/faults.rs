@@ -168,6 +168,24 @@ fn an_upstream_is_a_base_url() {
 }
 
 #[test]
+fn an_upstream_that_is_neither_https_nor_here_is_warned_of() {
+    for (url, warned) in [
+        ("http://api.weixin.qq.com", true),
+        ("https://api.weixin.qq.com", false),
+        ("http://127.0.0.1:9000", false),
+        ("http://[::1]:9000", false),
+        ("http://localhost", false),
+    ] {
+        let warnings = Case::env_account().var("UPSTREAM", url).warnings().join("");
+        assert_eq!(
+            warnings.contains("in the clear"),
+            warned,
+            "{url} {warnings}"
+        );
+    }
+}
+
+#[test]
 fn trusted_proxies_are_addresses_or_networks() {
     let case = Case::env_account().file("trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n");
     let nets: Vec<_> = case

@@ -30,10 +30,6 @@ fn issued(value: &str) -> Issued {
     }
 }
 
-fn lost() -> UpstreamError {
-    UpstreamError::timed_out(Api::Token)
-}
-
 fn refused(errcode: i64) -> UpstreamError {
     UpstreamError {
         api: Api::Token,
@@ -123,15 +119,6 @@ fn an_empty_record_is_filled_and_then_left_alone_until_it_is_due() {
 }
 
 #[test]
-fn a_restart_adopts_what_is_stored_and_calls_nobody() {
-    let (mut node, mut store) = (Node::new(CLASSIC), Record::default());
-    node.renew(&mut store, at(0), "one");
-    let mut restarted = Node::new(CLASSIC);
-    assert!(matches!(restarted.look(&mut store, at(100)), Plan::Wait(_)));
-    assert_eq!(restarted.value(), "one");
-}
-
-#[test]
 fn a_second_node_waits_for_the_lease_of_the_first() {
     let mut store = Record::default();
     let (mut first, mut second) = (Node::new(CLASSIC), Node::new(CLASSIC));
@@ -206,7 +193,14 @@ fn a_timeout_after_sending_is_a_stray_that_is_followed_up_at_once() {
     node.renew(&mut store, at(0), "one");
     let attempt = node.lease(&mut store, at(5200));
     let now = at(5210);
-    store = fail(&store, attempt, &lost(), secret(), now.wall, 0.5);
+    store = fail(
+        &store,
+        attempt,
+        &UpstreamError::timed_out(Api::Token),
+        secret(),
+        now.wall,
+        0.5,
+    );
     store = count_stray(&store, attempt, at(5200).wall);
     node.local.saw(store.clone(), now);
     node.local.counted(at(5200).wall);
