@@ -10,6 +10,8 @@
 
 mod backoff;
 mod local;
+#[cfg(test)]
+mod model;
 mod pace;
 mod policy;
 mod protocol;

@@ -89,6 +89,12 @@ impl Attempt {
     pub fn random() -> Self {
         Self(rand::rng().next_u64())
     }
+
+    /// The one that a test names.
+    #[cfg(test)]
+    pub(crate) const fn number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 impl fmt::Debug for Attempt {
