@@ -16,6 +16,7 @@ mod pace;
 mod policy;
 mod protocol;
 mod queue;
+mod report;
 mod step;
 
 use std::collections::HashMap;
@@ -30,13 +31,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment, Timestamp};
-use crate::credential::{Credential, Kind};
+use crate::credential::{Credential, Fingerprint, Kind};
 use crate::page_hosts::PageHosts;
 use crate::signer::Signer;
 use crate::store::{Backoff, Store};
 use crate::upstream::{self, Api, Class, Upstream};
+pub use report::Reported;
+
 use local::Local;
 use pace::Pace;
+use report::Check;
 
 /// The queue wakes at least this often, to notice a clock that was set or a machine that slept.
 const TICK: Duration = Duration::from_secs(15);
@@ -238,6 +242,10 @@ pub struct Kept {
     changed: watch::Sender<()>,
     /// What the account's step knows; only a step takes this lock.
     memory: Mutex<Memory>,
+    /// The generation of the token that back ends doubt, 0 for none: set by them, taken by a step.
+    doubted_token: AtomicU64,
+    /// Pages doubt the ticket: set by them, taken by a step.
+    doubted_ticket: AtomicBool,
     /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
     nudged: AtomicBool,
 }
@@ -255,6 +263,8 @@ impl Kept {
             snapshot: ArcSwap::default(),
             changed: watch::Sender::new(()),
             memory: Mutex::default(),
+            doubted_token: AtomicU64::new(0),
+            doubted_ticket: AtomicBool::new(false),
             nudged: AtomicBool::new(false),
         }
     }
@@ -289,6 +299,10 @@ pub struct Snapshot {
     signer: Option<Signer>,
     token_trouble: Option<Trouble>,
     ticket_trouble: Option<Trouble>,
+    /// What WeChat said last when it was asked about a token.
+    check: Option<Check>,
+    /// Another program fetches tokens with the account's AppSecret.
+    robbed: bool,
     /// Whether a step has come to its end, with or without a credential.
     tried: bool,
 }
@@ -300,6 +314,8 @@ pub struct Served {
     pub credential: Credential,
     /// When to stop using it, on either clock.
     pub until: Moment,
+    /// The fingerprints of those before it, the latest first.
+    pub former: Vec<Fingerprint>,
 }
 
 impl Served {
@@ -322,6 +338,13 @@ impl Snapshot {
     /// The jsapi_ticket, while it is good.
     pub fn ticket(&self, now: Moment) -> Option<&Served> {
         Served::at(self.ticket.as_ref(), now)
+    }
+
+    /// Whether another program fetches tokens with the account's AppSecret: at least two tokens
+    /// of one day were dead long before their end. The cure is the stable token API, or a new
+    /// AppSecret.
+    pub const fn is_robbed(&self) -> bool {
+        self.robbed
     }
 
     /// What stands in the way of a new token or, that being fine, of a new ticket.

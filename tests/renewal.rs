@@ -6,6 +6,8 @@
 
 #[path = "renewal/failures.rs"]
 mod failures;
+#[path = "renewal/reports.rs"]
+mod reports;
 #[path = "renewal/stores.rs"]
 mod stores;
 #[path = "renewal/storm.rs"]

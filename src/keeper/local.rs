@@ -24,6 +24,8 @@ pub(super) struct Local {
     pub(super) unsent: Option<Attempt>,
     /// The generation that WeChat has rejected.
     pub(super) rejected: Option<u64>,
+    /// Pages were refused with the ticket.
+    pub(super) doubted: bool,
     /// The wait of a backoff whose reason is gone.
     pub(super) pardoned: Option<Timestamp>,
     /// A backoff that the store could not be told of.
@@ -116,13 +118,14 @@ impl Local {
     /// Notes that the store has taken what this node wrote after a fetch.
     pub(super) fn told(&mut self) {
         self.unwritten = None;
+        self.doubted = false;
     }
 
     /// Holds what was fetched under `attempt` though the store could not be told.
     pub(super) fn hold(&mut self, record: Record, attempt: Attempt, now: Moment) {
         self.saw(record, now);
+        self.told();
         self.uncommitted = Some(attempt);
-        self.unwritten = None;
     }
 
     /// Takes `record`, which the store could not be told of, with the same credential in it.

@@ -39,6 +39,20 @@ const DISTRUSTED_LIFE: Duration = Duration::from_secs(600);
 const REJECTED_INTERVAL: Duration = Duration::from_secs(60);
 const REJECTED_A_DAY: u32 = 50;
 
+/// A ticket that pages complain about is asked for again, but not sooner than so long after the
+/// last time.
+const DOUBTED_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How many earlier values a record remembers by their fingerprints.
+const FORMER: usize = 8;
+
+/// A classic token that is dead before this age, though no fetch of ours took its life, died by
+/// the hand of another program.
+const YOUNG: Duration = Duration::from_secs(3_000);
+
+/// So many of them within a day are no accident.
+const DIED_YOUNG: usize = 2;
+
 /// Fetches a day that only make sure that no stray took the credential's life.
 const CONFIRMING_A_DAY: u32 = 10;
 
@@ -52,6 +66,8 @@ pub(super) enum Purpose {
     /// WeChat has rejected it.
     Rejection,
 }
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,6 +210,8 @@ pub(super) fn plan(
 
     let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
         (Purpose::Rejection, REJECTED_INTERVAL)
+    } else if local.doubted {
+        (Purpose::Renewal, DOUBTED_INTERVAL)
     } else if phase > Phase::Fresh {
         (Purpose::Renewal, MIN_INTERVAL)
     } else if strayed && calls.confirming < CONFIRMING_A_DAY {
@@ -262,9 +280,30 @@ pub(super) fn take_lease(
     match purpose {
         Purpose::Renewal => {}
         Purpose::Confirmation => next.calls.confirming += 1,
-        Purpose::Rejection => next.calls.rejected += 1,
+        Purpose::Rejection => {
+            next.calls.rejected += 1;
+            if policy.counts_strays() && died_young(&next, now) {
+                next.died_young.retain(|at| now.since(*at) < DAY);
+                next.died_young.push(now);
+            }
+        }
     }
     next
+}
+
+/// Whether the credential of `record`, which WeChat has rejected, was taken by another program.
+fn died_young(record: &Record, now: Timestamp) -> bool {
+    let age = record
+        .credential
+        .as_ref()
+        .map(|credential| now.since(credential.confirmed_at));
+    record.strays == record.settled && age.is_some_and(|age| age < YOUNG)
+}
+
+/// Whether another program fetches tokens with the same AppSecret.
+pub(super) fn is_robbed(record: &Record, now: Timestamp) -> bool {
+    let lately = record.died_young.iter().filter(|at| now.since(**at) < DAY);
+    lately.count() >= DIED_YOUNG
 }
 
 /// The record with what was fetched under `attempt`; `None` if the lease was lost meanwhile.
@@ -297,7 +336,14 @@ pub(super) fn commit(
         },
     };
     let mut next = stored.clone();
-    next.credential = Some(credential);
+    if let Some(former) = next
+        .credential
+        .replace(credential)
+        .filter(|f| f.value != issued.value)
+    {
+        next.former.insert(0, former.value.fingerprint());
+        next.former.truncate(FORMER);
+    }
     next.lease = None;
     next.backoff = None;
     next.settle_strays(lease.strays_seen, sent_at);

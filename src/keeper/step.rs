@@ -2,6 +2,7 @@
 //!
 //! All decisions are made in [`super::protocol`]; here they are carried out.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::local::Local;
 use super::policy::Policy;
 use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
+use super::report::{Check, Outcome};
 use super::{Kept, Served, Shared, Trouble};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
@@ -26,8 +28,7 @@ const AFTER_CONFLICTS: Duration = Duration::from_secs(1);
 
 /// Looks at the account's credentials and renews what is due. Returns when to do so again.
 pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken) -> Timestamp {
-    kept.nudged
-        .store(false, std::sync::atomic::Ordering::Release);
+    kept.nudged.store(false, Ordering::Release);
     let mut memory = kept.memory.lock().await;
     let memory = &mut *memory;
     let credential_of = |kind| Renewal {
@@ -48,6 +49,8 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
         // A stored ticket signs whatever becomes of the token.
         ticket.look(&mut memory.ticket).await;
     }
+    memory.ticket.doubted |= kept.doubted_ticket.swap(false, Ordering::AcqRel);
+    token.check_if_doubted(&mut memory.token).await;
     let mut wake = token.renew(&mut memory.token, None).await.0;
     for _ in 0..2 {
         let Some(access) = token_in_use(shared, kept) else {
@@ -103,6 +106,48 @@ struct Lease {
 }
 
 impl Renewal<'_> {
+    /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
+    async fn check_if_doubted(&self, local: &mut Local) {
+        let doubted = self.kept.doubted_token.swap(0, Ordering::AcqRel);
+        let Some(token) = local.record.credential.as_ref() else {
+            return;
+        };
+        let (now, known) = (self.shared.clock.now(), self.kept.snapshot().check);
+        if token.generation != doubted || known.is_some_and(|check| check.stands(doubted, now)) {
+            return;
+        }
+        let asked = async {
+            let _permit = self.shared.pace.permit().await;
+            let upstream = &self.shared.upstream;
+            let asked = upstream.verify_token(&self.kept.account, &token.value);
+            tokio::time::timeout(CALL_TIMEOUT, asked).await
+        };
+        let answer = tokio::select! {
+            answer = asked => answer,
+            () = self.stop.cancelled() => return,
+        };
+        let outcome = match answer {
+            Ok(Ok(())) => Outcome::Valid,
+            Ok(Err(error)) if error.class() == Class::TokenRejected => Outcome::Rejected,
+            Ok(Err(_)) | Err(_) => Outcome::Unreachable,
+        };
+        tracing::info!(
+            key = %self.key, fingerprint = %token.value.fingerprint(), ?outcome,
+            "a back end reported the token"
+        );
+        if outcome == Outcome::Rejected {
+            local.reject(doubted);
+        }
+        let at = self.shared.clock.now();
+        self.kept.publish(|snapshot| {
+            snapshot.check = Some(Check {
+                generation: doubted,
+                at,
+                outcome,
+            });
+        });
+    }
+
     /// Takes over what is stored, and publishes it.
     async fn look(&self, local: &mut Local) {
         match self.read(local).await {
@@ -385,12 +430,27 @@ impl Renewal<'_> {
         let until = local.served_until(self.policy);
         let served = local.record.credential.clone().zip(until);
         let backoff = local.backoff();
+        let robbed = protocol::is_robbed(&local.record, self.shared.clock.now());
         let (kind, kept) = (self.key.kind, self.kept);
+        if robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
+            tracing::error!(
+                appid = %self.key.appid,
+                "another program fetches tokens with this AppSecret: set token_api to stable, or \
+                 reset the AppSecret and give it to nobody else"
+            );
+        }
         kept.publish(|snapshot| {
+            if kind == Kind::AccessToken {
+                snapshot.robbed = robbed;
+            }
             let (slot, trouble) = snapshot.slots(kind);
             let same_value = slot.as_ref().map(|s| &s.credential.value)
                 == served.as_ref().map(|(credential, _)| &credential.value);
-            *slot = served.map(|(credential, until)| Served { credential, until });
+            *slot = served.map(|(credential, until)| Served {
+                credential,
+                until,
+                former: local.record.former.clone(),
+            });
             *trouble = backoff.map(|backoff| Trouble::new(backoff, self.policy.api()));
             if kind == Kind::JsapiTicket && !same_value {
                 snapshot.signer = snapshot

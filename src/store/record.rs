@@ -16,6 +16,11 @@ use crate::upstream::Class;
 pub struct Record {
     /// The newest credential, kept after its end.
     pub credential: Option<Credential>,
+    /// The fingerprints of those before it, the latest first.
+    pub former: Vec<Fingerprint>,
+    /// When classic tokens that nobody here replaced turned out to be dead long before their end:
+    /// another program fetches with the same AppSecret.
+    pub died_young: Vec<Timestamp>,
     /// Who is fetching a new one.
     #[serde(deserialize_with = "if_readable")]
     pub lease: Option<Lease>,

@@ -166,6 +166,11 @@ impl World {
         true
     }
 
+    /// Whether readers have a token, dead or not.
+    pub(crate) fn serves_some_token(&self) -> bool {
+        self.snapshot().token(self.clock.moment()).is_some()
+    }
+
     /// Whether readers have a token and no fetch whose answer was lost has superseded it.
     pub(crate) fn serves_the_newest_token(&self) -> bool {
         let snapshot = self.snapshot();

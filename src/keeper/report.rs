@@ -1,0 +1,155 @@
+//! What the users of a credential say about it: that WeChat refused it.
+//!
+//! A report never orders a renewal. It makes the account's step ask WeChat, once for all reports
+//! of one token, whether that token still works; and only if not is it renewed.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Keeper, Kept, Snapshot};
+use crate::clock::{Moment, Timestamp};
+use crate::credential::Fingerprint;
+
+/// How long WeChat's word that a token works is good for all reports of that token.
+pub(super) const VALID_FOR: Duration = Duration::from_secs(60);
+
+/// How long it counts that WeChat could not be asked.
+const UNREACHABLE_FOR: Duration = Duration::from_secs(5);
+
+/// The errcodes that say something about the token and not about the call
+/// (<https://developers.weixin.qq.com/doc/oplatform/developers/dev/AccessToken.html>).
+const ABOUT_THE_TOKEN: [i64; 3] = [40001, 40014, 42001];
+
+/// What became of a report about an access_token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reported {
+    /// The token was replaced before: there is a newer one already.
+    Outdated,
+    /// WeChat accepts the token: the call that failed is at fault, not the token.
+    StillValid,
+    /// WeChat rejected the token, and there is a newer one now.
+    Renewed,
+    /// Whether the token works could not be found out in time; the one at hand goes on being
+    /// served.
+    Unverified,
+    /// This is no token that was given out here lately.
+    UnknownToken,
+    /// The errcode says nothing about the token.
+    OtherErrcode,
+    /// There is no token to report.
+    NoToken,
+}
+
+/// What WeChat said when it was asked about a token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Check {
+    /// The token's generation.
+    pub(super) generation: u64,
+    /// When WeChat was asked.
+    pub(super) at: Timestamp,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    Valid,
+    Rejected,
+    Unreachable,
+}
+
+impl Check {
+    /// Whether the answer still stands at `now`, so that WeChat need not be asked again.
+    pub(super) fn stands(&self, generation: u64, now: Timestamp) -> bool {
+        let stands_for = match self.outcome {
+            Outcome::Valid | Outcome::Rejected => VALID_FOR,
+            Outcome::Unreachable => UNREACHABLE_FOR,
+        };
+        self.generation == generation && now.since(self.at) < stands_for
+    }
+}
+
+impl Keeper {
+    /// Takes the report that WeChat answered `errcode` to a call with the token of `fingerprint`.
+    /// If that may be the token's fault, waits up to `patience` for WeChat's word about it or for
+    /// a newer token.
+    pub async fn report_token(
+        &self,
+        kept: &Kept,
+        fingerprint: Fingerprint,
+        errcode: i64,
+        patience: Duration,
+    ) -> Reported {
+        if !ABOUT_THE_TOKEN.contains(&errcode) {
+            return Reported::OtherErrcode;
+        }
+        let mut changes = kept.changed.subscribe();
+        let known = {
+            let (snapshot, now) = (kept.snapshot(), self.clock().moment());
+            match judge(&snapshot, fingerprint, now) {
+                Judgement::Settled(reported) => return reported,
+                Judgement::Open { generation } => generation,
+            }
+        };
+        kept.doubted_token.store(known, Ordering::Release);
+        self.nudge(kept);
+        let waiting = async {
+            loop {
+                if changes.changed().await.is_err() {
+                    return Reported::Unverified;
+                }
+                let (snapshot, now) = (kept.snapshot.load_full(), self.clock().moment());
+                let newer = snapshot.token(now).map(|token| token.credential.generation);
+                if newer.is_some_and(|generation| generation > known) {
+                    return Reported::Renewed;
+                }
+                match snapshot.check.filter(|check| check.stands(known, now.wall)) {
+                    Some(check) if check.outcome == Outcome::Valid => return Reported::StillValid,
+                    Some(check) if check.outcome == Outcome::Unreachable => {
+                        return Reported::Unverified;
+                    }
+                    // Rejected: a newer one is being fetched.
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(patience, waiting)
+            .await
+            .unwrap_or(Reported::Unverified)
+    }
+
+    /// Takes the report that a page's signature was refused: has the ticket asked for again, but
+    /// not more than once a minute.
+    pub fn report_ticket(&self, kept: &Kept) {
+        kept.doubted_ticket.store(true, Ordering::Release);
+        self.nudge(kept);
+    }
+}
+
+enum Judgement {
+    Settled(Reported),
+    /// WeChat must be asked about the token of this generation.
+    Open {
+        generation: u64,
+    },
+}
+
+fn judge(snapshot: &Snapshot, fingerprint: Fingerprint, now: Moment) -> Judgement {
+    let Some(token) = snapshot.token(now) else {
+        return Judgement::Settled(Reported::NoToken);
+    };
+    if token.credential.value.fingerprint() != fingerprint {
+        return Judgement::Settled(if token.former.contains(&fingerprint) {
+            Reported::Outdated
+        } else {
+            Reported::UnknownToken
+        });
+    }
+    let generation = token.credential.generation;
+    match snapshot
+        .check
+        .filter(|check| check.stands(generation, now.wall))
+    {
+        Some(check) if check.outcome == Outcome::Valid => Judgement::Settled(Reported::StillValid),
+        _ => Judgement::Open { generation },
+    }
+}
