@@ -207,3 +207,15 @@ async fn the_end_does_not_wait_for_accounts_that_wait_for_their_turn() {
     let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
     assert!(ended.is_ok_and(|ended| ended.is_ok()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_year_passes_without_a_signature_that_is_refused() {
+    let world = World::new(TokenApi::Classic);
+    for hour in 1..=365 * 24 {
+        world.pass(HOUR).await;
+        assert_eq!(world.signature_is_accepted(), Some(true), "hour {hour}");
+    }
+    let (tokens, tickets) = (world.token_calls(), world.ticket_calls());
+    assert!((17 * 365..=18 * 365).contains(&tokens), "{tokens}");
+    assert!((275 * 365..=300 * 365).contains(&tickets), "{tickets}");
+}

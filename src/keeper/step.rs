@@ -187,6 +187,7 @@ impl Renewal<'_> {
             };
             match self.take_lease(local, base, purpose).await {
                 Ok(Some(lease)) => {
+                    self.watch_quota(local);
                     if self.fetch(local, lease, token).await {
                         return (self.shared.clock.now() + STORE_RETRY, true);
                     }
@@ -199,6 +200,17 @@ impl Renewal<'_> {
             }
         }
         (self.shared.clock.now() + AFTER_CONFLICTS, false)
+    }
+
+    /// Says once a day that something calls WeChat far too often.
+    fn watch_quota(&self, local: &Local) {
+        let (calls, quota) = (local.record.calls.total, self.policy.daily_quota());
+        if calls == quota / 10 {
+            tracing::error!(
+                key = %self.key, calls, quota,
+                "a tenth of WeChat's quota for the day is used up, where a hundredth should do"
+            );
+        }
     }
 
     /// Loads the record and sets right what must be; `None` if another node was faster.

@@ -67,7 +67,40 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response<Body>, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
+    let body = body.map_err(unreadable)?;
+    let ask = Ask::from_json(&body)?;
+    admit(&gate, &gate.app.keeper.accounts(), &ask, &headers, peer.0)?;
+    sign_when_possible(&gate, &ask).await
+}
+
+/// A page says that WeChat refused its `wx.config`: `{"url": …, "appid": …, "errMsg": …}`. If that
+/// may be the ticket's fault, the ticket is asked for again, once a minute at most.
+pub(super) async fn report(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Problem> {
+    let body = body.map_err(unreadable)?;
+    let ask = Ask::from_json(&body)?;
+    let accounts = gate.app.keeper.accounts();
+    let (kept, url) = admit(&gate, &accounts, &ask, &headers, peer.0)?;
+    let said: String = ask
+        .err_msg
+        .as_deref()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect();
+    tracing::info!(appid = %kept.account.appid, host = url.host(), errMsg = ?said, "a page reports");
+    if said.contains("invalid signature") {
+        gate.app.keeper.report_ticket(kept);
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn unreadable(rejection: BytesRejection) -> Problem {
+    match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             Code::BodyTooLarge,
             format!(
@@ -76,10 +109,7 @@ pub(super) async fn post(
             ),
         ),
         _ => Problem::new(Code::InvalidBody, "it broke off: send it again"),
-    })?;
-    let ask = Ask::from_json(&body)?;
-    admit(&gate, &gate.app.keeper.accounts(), &ask, &headers, peer.0)?;
-    sign_when_possible(&gate, &ask).await
+    }
 }
 
 async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
@@ -103,6 +133,9 @@ struct Ask<'a> {
     url: Option<Cow<'a, str>>,
     #[serde(borrow)]
     appid: Option<Cow<'a, str>>,
+    /// What a report says besides.
+    #[serde(borrow, rename = "errMsg")]
+    err_msg: Option<Cow<'a, str>>,
 }
 
 impl<'a> Ask<'a> {
@@ -143,6 +176,7 @@ impl<'a> Ask<'a> {
             url: url.map(percent_decode).transpose()?,
             // There is nothing to encode in one.
             appid: appid.map(Cow::Borrowed),
+            err_msg: None,
         })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::{Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -28,6 +28,10 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         .route(
             "/jsapi/signature",
             get(jsapi::get).post(jsapi::post).options(cors::preflight),
+        )
+        .route(
+            "/jsapi/report",
+            post(jsapi::report).options(cors::preflight),
         )
         .route("/", get(pages::root))
         .route("/demo", get(pages::demo))

@@ -10,6 +10,7 @@ mod harness;
 mod limits;
 mod pages;
 mod problems;
+mod report;
 mod signature;
 mod unavailable;
 mod wire;
