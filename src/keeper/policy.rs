@@ -102,6 +102,16 @@ impl Policy {
         due.max(credential.confirmed_at + MIN_INTERVAL)
     }
 
+    /// The end of a ticket that is in its last seconds, or has just ended: WeChat does not give
+    /// the next one before, and after it there is no reason to wait.
+    pub(super) fn replaced_at(self, credential: &Credential, now: Timestamp) -> Option<Timestamp> {
+        let end = credential.claimed_until;
+        let last_seconds = end.before(self.margin(credential, 5));
+        let asked = credential.confirmed_at;
+        (self == Self::Ticket && now >= last_seconds && asked < end && asked + MIN_INTERVAL > end)
+            .then_some(end)
+    }
+
     fn urgent_at(self, credential: &Credential) -> Timestamp {
         match self {
             Self::ClassicToken => credential.expires_at.before(self.margin(credential, 600)),

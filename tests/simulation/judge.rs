@@ -8,7 +8,7 @@ use wxsign::clock::Timestamp;
 use wxsign::credential::{Kind, Secret};
 use wxsign::keeper::{Served, Snapshot};
 use wxsign::page_url::PageUrl;
-use wxsign::simulator::{Action, Preverify};
+use wxsign::simulator::{Action, Preverify, TicketMode};
 
 use super::shared::Bill;
 use super::world::{ACCOUNTS, NODES, Node, T0, World};
@@ -23,6 +23,9 @@ const TICKET_POLL: Duration = Duration::from_secs(335);
 
 /// How long a superseded token lives on.
 const OVERLAP: Duration = Duration::from_secs(300);
+
+/// How long it takes until all nodes have a credential that one of them has fetched.
+const ADOPTION: Duration = Duration::from_secs(20);
 
 /// A node that was cut off or stood still has looked at the store again by then.
 const BACK: Duration = Duration::from_secs(30);
@@ -54,7 +57,7 @@ struct Account {
     broken: Option<Timestamp>,
     /// The ticket died without a word.
     ticket_ended: Option<Timestamp>,
-    ticket: Option<Secret>,
+    ticket: Option<(Timestamp, Secret)>,
     /// By when all is to be well.
     well_by: Timestamp,
     issued: u64,
@@ -187,12 +190,11 @@ impl Judge {
             }
             account.tokens.push((now, token));
         }
-        let ticket = simulator.newest_ticket(appid);
-        if ticket != account.ticket {
-            account.ticket = ticket;
-            let hostile = simulator.apps()[number].knobs.ticket_mode
-                == wxsign::simulator::TicketMode::Hostile;
-            if hostile {
+        if let Some(ticket) = simulator.newest_ticket(appid)
+            && account.ticket.as_ref().is_none_or(|(_, known)| *known != ticket)
+        {
+            account.ticket = Some((now, ticket));
+            if world.modes[number] == TicketMode::Hostile {
                 account.ticket_ended = Some(now);
             }
         }
@@ -237,12 +239,16 @@ impl Judge {
         }
         well &= self.signature_is_accepted(world, number, place, node, &snapshot, now)?;
         let due = self.calm_since.is_some() && now > self.accounts[number].well_by;
-        let newest = world.accounts[number].token_api == TokenApi::Stable
-            || token.map(|token| &token.credential.value)
-                == self.accounts[number].tokens.last().map(|(_, token)| token);
-        let complete = token.is_some() && newest && snapshot.signer(moment).is_some();
+        let account = &self.accounts[number];
+        let newest = account.tokens.last().is_none_or(|(seen, newest)| {
+            now < *seen + ADOPTION || token.is_some_and(|token| token.credential.value == *newest)
+        });
+        let signs = snapshot.signer(moment).is_some()
+            || account.ticket.as_ref().is_some_and(|(seen, _)| now < *seen + ADOPTION)
+            || world.modes[number] == TicketMode::Remaining && is_about_to_change(now);
+        let complete = token.is_some() && newest && signs;
         if due && !complete {
-            let (has, signs) = (token.is_some(), snapshot.signer(moment).is_some());
+            let has = token.is_some();
             return Err(format!(
                 "not well after the storm: token {has}, the newest {newest}, signs {signs}; {:?}",
                 snapshot.trouble()
@@ -438,6 +444,11 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+/// A ticket that tells its end is not used in its last five seconds.
+fn is_about_to_change(now: Timestamp) -> bool {
+    now.as_secs() % 7200 >= 7194
 }
 
 const TICKET_PATH: &str = "/cgi-bin/ticket/getticket";

@@ -19,7 +19,7 @@ use super::plan::Trap;
 const KEPT_WRITES: usize = 4;
 
 /// How much of the trace is kept to be shown.
-const SHOWN: usize = 80;
+const SHOWN: usize = 600;
 
 /// What all machines have in common.
 pub(crate) struct Shared {

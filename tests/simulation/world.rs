@@ -69,6 +69,8 @@ impl Node {
 pub(crate) struct World {
     pub(crate) shared: Arc<Shared>,
     pub(crate) accounts: Vec<Account>,
+    /// How the tickets of the accounts change.
+    pub(crate) modes: Vec<TicketMode>,
     pub(crate) nodes: Vec<Node>,
     /// What goes wrong now, until when.
     active: Vec<(Timestamp, Trouble)>,
@@ -88,12 +90,14 @@ impl World {
             TokenApi::Stable,
         ];
         let accounts = Vec::from_iter((0..).zip(apis).map(|(number, api)| account(number, api)));
-        for account in &accounts {
-            simulator.add_app(app(account, &mut random));
+        let modes = Vec::from_iter(accounts.iter().map(|_| ticket_mode(&mut random)));
+        for (account, mode) in accounts.iter().zip(&modes) {
+            simulator.add_app(app(account, *mode));
         }
         let mut world = Self {
             shared: Arc::new(Shared::new(seed, clock, simulator, control)),
             accounts,
+            modes,
             nodes: Vec::new(),
             active: Vec::new(),
             next_look: T0 + LOOK,
@@ -321,15 +325,19 @@ fn account(number: usize, token_api: TokenApi) -> Account {
     }
 }
 
-fn app(account: &Account, random: &mut StdRng) -> App {
-    let mut app = App::new(account.appid.clone(), account.secret.clone());
-    app.domains = vec![HOST.to_owned()];
-    app.knobs.ticket_mode = [
+fn ticket_mode(random: &mut StdRng) -> TicketMode {
+    [
         TicketMode::Rotate,
         TicketMode::Hostile,
         TicketMode::Remaining,
         TicketMode::Fresh,
-    ][random.random_range(0..4)];
+    ][random.random_range(0..4)]
+}
+
+fn app(account: &Account, mode: TicketMode) -> App {
+    let mut app = App::new(account.appid.clone(), account.secret.clone());
+    app.domains = vec![HOST.to_owned()];
+    app.knobs.ticket_mode = mode;
     app.knobs.latency = Duration::from_millis(20);
     app.knobs.latency_jitter = Duration::from_millis(400);
     app
