@@ -11,12 +11,15 @@ use wxsign::page_url::PageUrl;
 use wxsign::simulator::{Action, Preverify, TicketMode};
 
 use super::shared::Bill;
-use super::world::{ACCOUNTS, NODES, Node, T0, World};
+use super::world::{ACCOUNTS, LOOK, NODES, Node, T0, World};
 
 const PAGE: &str = "https://h5.example.com/page?id=1";
 
 /// All is well so long after the last trouble.
 const RECOVERY: Duration = Duration::from_secs(90);
+
+/// The longest time from a call to its failure.
+const IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// A ticket is asked for at least this often: 300 s, a tenth more, and the nodes' own spread.
 const TICKET_POLL: Duration = Duration::from_secs(335);
@@ -24,8 +27,8 @@ const TICKET_POLL: Duration = Duration::from_secs(335);
 /// How long a superseded token lives on.
 const OVERLAP: Duration = Duration::from_secs(300);
 
-/// How long it takes until all nodes have a credential that one of them has fetched.
-const ADOPTION: Duration = Duration::from_secs(20);
+/// All nodes have what one of them has fetched by then, also if it was not due for them.
+const ADOPTION: Duration = Duration::from_secs(70);
 
 /// A node that was cut off or stood still has looked at the store again by then.
 const BACK: Duration = Duration::from_secs(30);
@@ -44,8 +47,10 @@ pub(crate) struct Judge {
     seen: Vec<Vec<Seen>>,
     /// Since when there has been no trouble.
     calm_since: Option<Timestamp>,
-    /// When a clock was off last, and how far.
+    /// Until when clocks were off, and how far.
     skewed: Vec<(Timestamp, u64)>,
+    /// So many fetches more because of that since they were counted.
+    clock_fetches: u64,
     excused: BTreeMap<&'static str, u64>,
 }
 
@@ -88,6 +93,7 @@ impl Judge {
             seen: vec![vec![Seen::default(); ACCOUNTS]; NODES],
             calm_since: None,
             skewed: Vec::new(),
+            clock_fetches: 0,
             excused: BTreeMap::new(),
         }
     }
@@ -110,16 +116,20 @@ impl Judge {
         }
     }
 
-    /// Wall clocks that are so many milliseconds off.
-    pub(crate) fn clocks(&mut self, now: Timestamp, skews: impl Iterator<Item = i64>) {
-        let most = skews.map(i64::unsigned_abs).max().unwrap_or_default();
-        self.skewed.push((now, most));
+    /// A wall clock is to be so many milliseconds off until then.
+    pub(crate) fn clock_is_set(&mut self, now: Timestamp, millis: i64, until: Timestamp) {
+        let millis = millis.unsigned_abs();
+        self.skewed.push((until, millis));
+        // Far off, it takes what the others fetch for something from the future or from long
+        // ago, and the others what it fetches: each time both fetch.
+        let times = until.since(now).as_secs() / 1200 + 2;
+        self.clock_fetches += if millis > 300_000 { 2 * times } else { 2 };
     }
 
     /// How far the ends that nodes believe in may be off because of the clocks.
     fn tolerance(&self, now: Timestamp) -> Duration {
-        let lately = |at: Timestamp| now.since(at) < LIFE + Duration::from_secs(3 * 3600);
-        let most = self.skewed.iter().filter(|(at, _)| lately(*at)).map(|(_, skew)| *skew);
+        let lately = |until: Timestamp| now < until + LIFE;
+        let most = self.skewed.iter().filter(|(until, _)| lately(*until)).map(|(_, skew)| *skew);
         match most.max().unwrap_or_default() {
             0 => Duration::ZERO,
             // What seems to come from the future is served for ten minutes at most.
@@ -134,8 +144,13 @@ impl Judge {
     }
 
     pub(crate) fn calm_begins(&mut self, world: &World) {
+        self.calm_since = Some(world.shared.now());
+        self.expect_recovery(world);
+    }
+
+    /// Says by when all is to be well: a wait that was stored is waited for.
+    fn expect_recovery(&mut self, world: &World) {
         let now = world.shared.now();
-        self.calm_since = Some(now);
         for (number, account) in self.accounts.iter_mut().enumerate() {
             let wait_of = |kind| {
                 let record = world.shared.record(&world.key(number, kind));
@@ -154,6 +169,10 @@ impl Judge {
     /// Looks at everything that nodes hand out now.
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
         let now = world.shared.now();
+        if self.calm_since.is_some_and(|calm| now < calm + IN_FLIGHT + LOOK) {
+            // What was sent in the storm has failed by now.
+            self.expect_recovery(world);
+        }
         for number in 0..ACCOUNTS {
             self.look_at_wechat(world, number, now)?;
             let mut all_well = true;
@@ -182,7 +201,8 @@ impl Judge {
         let appid = &world.accounts[number].appid;
         let simulator = &world.shared.simulator;
         let account = &mut self.accounts[number];
-        if let Some(token) = simulator.newest_token(appid)
+        let stable = world.accounts[number].token_api == TokenApi::Stable;
+        if let Some(token) = simulator.newest_token(appid).filter(|_| !stable)
             && account.tokens.last().is_none_or(|(_, last)| *last != token)
         {
             if account.tokens.len() == 32 {
@@ -240,9 +260,11 @@ impl Judge {
         well &= self.signature_is_accepted(world, number, place, node, &snapshot, now)?;
         let due = self.calm_since.is_some() && now > self.accounts[number].well_by;
         let account = &self.accounts[number];
-        let newest = account.tokens.last().is_none_or(|(seen, newest)| {
-            now < *seen + ADOPTION || token.is_some_and(|token| token.credential.value == *newest)
+        let last = account.tokens.last();
+        let has_newest = last.is_none_or(|(_, newest)| {
+            token.is_some_and(|token| token.credential.value == *newest)
         });
+        let newest = has_newest || last.is_some_and(|(seen, _)| now < *seen + ADOPTION);
         let signs = snapshot.signer(moment).is_some()
             || account.ticket.as_ref().is_some_and(|(seen, _)| now < *seen + ADOPTION)
             || world.modes[number] == TicketMode::Remaining && is_about_to_change(now);
@@ -254,7 +276,7 @@ impl Judge {
                 snapshot.trouble()
             ));
         }
-        Ok(well && complete)
+        Ok(well && complete && has_newest)
     }
 
     fn generations_grow(
@@ -284,8 +306,8 @@ impl Judge {
                 continue;
             };
             if generation < seen.generations[kind] {
-                let former = seen.generations[kind];
-                return Err(format!("generation {generation} after {former}"));
+                let (kind, former) = (["token", "ticket"][kind], seen.generations[kind]);
+                return Err(format!("{kind} of generation {generation} after {former}"));
             }
             seen.generations[kind] = generation;
         }
@@ -428,7 +450,8 @@ impl Judge {
             let fetches = issued - account.issued;
             let lost = fetches.saturating_sub(bill.delivered - account.bill.delivered);
             let periods = now.since(account.counted_at).as_secs() / PERIOD + 1;
-            let allowed = periods + lost + bill.allows() - account.bill.allows();
+            let allowed =
+                periods + lost + bill.allows() - account.bill.allows() + self.clock_fetches;
             if account.counted_at != Timestamp::default() && fetches > allowed {
                 return Err(format!(
                     "account {number}: {fetches} tokens were fetched from {} s to {} s, {periods} \
@@ -442,6 +465,7 @@ impl Judge {
             account.bill = bill;
             account.counted_at = now;
         }
+        self.clock_fetches = 0;
         Ok(())
     }
 }

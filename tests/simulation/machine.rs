@@ -15,6 +15,9 @@ use wxsign::upstream::{Class, Issued, Upstream, UpstreamError};
 use super::plan::{Deed, Point, StoreTrouble};
 use super::shared::{Shared, What};
 
+/// A pause that is longer than this can lose the lease: a request may take the rest of it.
+const BEYOND_THE_LEASE: Duration = Duration::from_secs(15);
+
 /// One life of a node: a restart is another machine.
 pub(crate) struct Machine {
     pub(crate) number: usize,
@@ -87,6 +90,11 @@ impl Machine {
 
     pub(crate) fn pause(&self, length: Duration) {
         let now = self.shared.now();
+        if length > BEYOND_THE_LEASE {
+            for key in self.shared.keys().iter().filter(|key| self.has_lease(key)) {
+                self.shared.bill(key, |bill| bill.pauses += 1);
+            }
+        }
         let mut state = self.state();
         state.paused_until = state.paused_until.max(now + length);
         let until = state.paused_until;
@@ -99,7 +107,8 @@ impl Machine {
     pub(crate) fn set_store(&self, trouble: StoreTrouble) {
         let now = self.shared.now();
         let mut state = self.state();
-        if state.store != StoreTrouble::default() {
+        state.still_away(now);
+        if trouble != StoreTrouble::default() {
             state.is_away(now, now);
         }
         state.store = trouble;
@@ -109,9 +118,7 @@ impl Machine {
     pub(crate) fn away(&self) -> (Timestamp, Timestamp) {
         let now = self.shared.now();
         let mut state = self.state();
-        if state.store != StoreTrouble::default() {
-            state.is_away(now, now);
-        }
+        state.still_away(now);
         state.away
     }
 
@@ -209,6 +216,12 @@ impl Machine {
 }
 
 impl State {
+    fn still_away(&mut self, now: Timestamp) {
+        if self.store != StoreTrouble::default() {
+            self.away.1 = self.away.1.max(now);
+        }
+    }
+
     fn is_away(&mut self, now: Timestamp, until: Timestamp) {
         // Two times away with no time between to look around are one.
         if now > self.away.1 + Duration::from_secs(30) {

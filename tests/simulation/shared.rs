@@ -19,7 +19,7 @@ use super::plan::Trap;
 const KEPT_WRITES: usize = 4;
 
 /// How much of the trace is kept to be shown.
-const SHOWN: usize = 600;
+const SHOWN: usize = 4000;
 
 /// What all machines have in common.
 pub(crate) struct Shared {
@@ -46,6 +46,8 @@ pub(crate) struct Bill {
     pub(crate) delivered: u64,
     /// Deaths of a node that had the lease or was about to have it.
     pub(crate) deaths: u64,
+    /// Pauses of a node that had the lease, beyond the lease; the answer is lost besides.
+    pub(crate) pauses: u64,
     /// Answers that reached a node which then found its lease lost.
     pub(crate) late: u64,
     /// Answers that a node could not store at once.
@@ -64,6 +66,7 @@ impl Bill {
     /// So many fetches more than one per period.
     pub(crate) const fn allows(&self) -> u64 {
         self.deaths
+            + self.pauses
             + 2 * (self.late + self.untold)
             + self.lies
             + 3 * self.failovers

@@ -30,7 +30,7 @@ pub(crate) const T0: Timestamp = Timestamp::from_secs(1_700_000_000);
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// Promises are looked at so often. A signature is looked at once more the next time.
-const LOOK: Duration = Duration::from_secs(20);
+pub(crate) const LOOK: Duration = Duration::from_secs(20);
 
 /// What a run showed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -185,8 +185,11 @@ impl World {
         self.shared.note(None, What::Begins(format!("{trouble:?}")));
         match trouble {
             Trouble::WeChat(_) | Trouble::Store(..) | Trouble::Clock(..) => {
+                if let Trouble::Clock(_, millis) = trouble {
+                    judge.clock_is_set(self.shared.now(), *millis, end);
+                }
                 self.active.push((end, trouble.clone()));
-                self.apply(judge);
+                self.apply_all();
             }
             Trouble::Account(account, action) => {
                 let appid = &self.accounts[*account].appid;
@@ -216,11 +219,6 @@ impl World {
             }
             self.apply_all();
         }
-    }
-
-    fn apply(&mut self, judge: &mut Judge) {
-        self.apply_all();
-        judge.clocks(self.shared.now(), self.nodes.iter().map(|node| node.skew));
     }
 
     /// Brings about what is active, and nothing else.
