@@ -87,7 +87,7 @@ impl Policy {
         let due = match self {
             Self::ClassicToken => {
                 let life = self.life(credential);
-                let spread = (life / 24).mul_f64(spread(appid, credential.generation));
+                let spread = (life / 24).mul_f64(spread(&[appid.as_str()], credential.generation));
                 let early = credential.expires_at.before(self.margin(credential, 600));
                 (credential.confirmed_at + life * 2 / 3 + spread).min(early)
             }
@@ -95,11 +95,21 @@ impl Policy {
             Self::StableToken => credential.expires_at.before(Duration::from_secs(290)),
             Self::Ticket => {
                 let poll = self.shortened(credential, TICKET_POLL);
-                let spread = 0.9 + 0.2 * spread(appid, credential.confirmed_at.as_millis() as u64);
+                let spread = 0.9 + 0.2 * spread(&[appid.as_str()], credential.confirmed_at.as_millis() as u64);
                 credential.confirmed_at + poll.mul_f64(spread)
             }
         };
         due.max(credential.confirmed_at + MIN_INTERVAL)
+    }
+
+    /// The end of a ticket that is in its last seconds, or has just ended: WeChat does not give
+    /// the next one before, and after it there is no reason to wait.
+    pub(super) fn replaced_at(self, credential: &Credential, now: Timestamp) -> Option<Timestamp> {
+        let end = credential.claimed_until;
+        let last_seconds = end.before(self.margin(credential, 5));
+        let asked = credential.confirmed_at;
+        (self == Self::Ticket && now >= last_seconds && asked < end && asked + MIN_INTERVAL > end)
+            .then_some(end)
     }
 
     fn urgent_at(self, credential: &Credential) -> Timestamp {
@@ -182,10 +192,13 @@ impl Policy {
     }
 }
 
-/// A number in [0, 1) that all nodes agree on, to keep accounts from being due all at once.
-fn spread(appid: &AppId, salt: u64) -> f64 {
+/// A number in [0, 1) to keep things from happening all at once. It comes from what is named, so
+/// that all nodes agree on it, or differ if the node is named too.
+pub(super) fn spread(names: &[&str], salt: u64) -> f64 {
     let mut hash = Sha256::new();
-    hash.update(appid.as_str());
+    for name in names {
+        hash.update(name);
+    }
     hash.update(salt.to_be_bytes());
     let digest = hash.finalize();
     f64::from(u32::from_be_bytes([

@@ -224,6 +224,9 @@ pub(super) fn plan(
     if let Some(credential) = &record.credential {
         let earliest = credential.confirmed_at + interval;
         not_before = not_before.max(in_wall_time(earliest, latest, now));
+        if let Some(end) = policy.replaced_at(credential, latest) {
+            not_before = now.wall.max(in_wall_time(end, latest, now));
+        }
     }
     if let Some(lease) = &record.lease
         && is_live(lease, now.wall)

@@ -5,11 +5,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use super::local::Local;
-use super::policy::Policy;
+use super::policy::{self, Policy};
 use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::report::{Check, Outcome};
 use super::{Kept, Served, Shared, Trouble};
@@ -21,6 +20,13 @@ use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
+
+/// How often a node looks at what others may have stored. A classic token that another node has
+/// renewed out of turn lives on for 300 s.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Nodes look at what is due at most this much later than they could.
+const NODE_SPREAD: Duration = Duration::from_secs(3);
 
 /// How often a step tries again after another node was faster, before it lets go for a moment.
 const CONFLICTS: usize = 16;
@@ -182,8 +188,9 @@ impl Renewal<'_> {
                 Plan::Wait(until) => return (self.wake_at(until, now, &base), false),
             };
             let _permit = tokio::select! {
-                permit = self.shared.pace.permit() => permit,
+                biased;
                 () = self.stop.cancelled() => return (now.wall + STORE_RETRY, false),
+                permit = self.shared.pace.permit() => permit,
             };
             match self.take_lease(local, base, purpose).await {
                 Ok(Some(lease)) => {
@@ -363,7 +370,7 @@ impl Renewal<'_> {
     ) {
         let now = self.shared.clock.now();
         let secret = self.kept.account.secret.fingerprint();
-        let chance = rand::rng().random::<f64>();
+        let chance = self.chance(now);
         let strayed = error.class() == Class::Ambiguous && self.policy.counts_strays();
         let failed = |stored: &Record| {
             let next = protocol::fail(stored, lease.attempt, error, secret, now, chance);
@@ -484,8 +491,15 @@ impl Renewal<'_> {
         match base {
             Base::Alone => until.min(now.wall + STORE_RETRY),
             Base::Stored(_) if self.shared.store.is_embedded() => until,
-            Base::Stored(_) => until + Duration::from_secs(3).mul_f64(rand::rng().random::<f64>()),
+            Base::Stored(_) => until.min(now.wall + LOOK) + NODE_SPREAD.mul_f64(self.chance(now.wall)),
         }
+    }
+
+    /// A number in [0, 1) in which nodes and accounts differ.
+    fn chance(&self, now: Timestamp) -> f64 {
+        let (node, appid) = (&self.shared.node, &self.key.appid);
+        let names = [node, appid.as_str(), self.key.kind.as_str()];
+        policy::spread(&names, now.as_millis() as u64)
     }
 
     fn report_store(&self, error: &StoreError) {

@@ -1,0 +1,407 @@
+//! A machine that a node runs on: it can be paused and can die at any point of a renewal, and its
+//! ways to the store and to WeChat can fail.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use tokio::task::AbortHandle;
+use wxsign::account::Account;
+use wxsign::clock::Timestamp;
+use wxsign::credential::{Kind, Secret};
+use wxsign::store::{Backend, Key, StoreError, Stored, Version};
+use wxsign::upstream::{Class, Issued, Upstream, UpstreamError};
+
+use super::plan::{Deed, Point, StoreTrouble};
+use super::shared::{Shared, What};
+
+/// A pause that is longer than this can lose the lease: a request may take the rest of it.
+const BEYOND_THE_LEASE: Duration = Duration::from_secs(15);
+
+/// One life of a node: a restart is another machine.
+pub(crate) struct Machine {
+    pub(crate) number: usize,
+    pub(crate) shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+struct State {
+    queue: Option<AbortHandle>,
+    /// Dead until then.
+    dead_until: Option<Timestamp>,
+    paused_until: Timestamp,
+    store: StoreTrouble,
+    /// When its ways were last cut or it was last paused: since when and until when.
+    away: (Timestamp, Timestamp),
+    /// Credentials that came and are not stored yet.
+    in_hand: Vec<(Key, Secret)>,
+    /// What was asked for after the lease was lost, and nobody was told yet.
+    sent_late: Vec<Key>,
+}
+
+impl Machine {
+    pub(crate) fn new(number: usize, shared: Arc<Shared>) -> Self {
+        let state = State {
+            queue: None,
+            dead_until: None,
+            paused_until: Timestamp::default(),
+            store: StoreTrouble::default(),
+            away: (shared.now(), shared.now()),
+            in_hand: Vec::new(),
+            sent_late: Vec::new(),
+        };
+        Self {
+            number,
+            shared,
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn runs(&self, queue: AbortHandle) {
+        self.state().queue = Some(queue);
+        self.shared.note(Some(self.number), What::Starts);
+    }
+
+    pub(crate) fn die(&self, down_for: Duration) {
+        let now = self.shared.now();
+        let mut state = self.state();
+        if state.dead_until.is_none() {
+            state.dead_until = Some(now + down_for);
+            if let Some(queue) = state.queue.take() {
+                queue.abort();
+            }
+            let sent_late = std::mem::take(&mut state.sent_late);
+            drop(state);
+            self.shared.note(Some(self.number), What::Dies);
+            for key in self.shared.keys() {
+                if self.has_lease(&key) {
+                    self.shared.bill(&key, |bill| bill.deaths += 1);
+                }
+            }
+            for key in sent_late {
+                self.shared.bill(&key, |bill| bill.unknown += 1);
+            }
+        }
+    }
+
+    pub(crate) fn pause(&self, length: Duration) {
+        let now = self.shared.now();
+        if length > BEYOND_THE_LEASE {
+            for key in self.shared.keys().iter().filter(|key| self.has_lease(key)) {
+                self.shared.bill(key, |bill| bill.pauses += 1);
+            }
+        }
+        let mut state = self.state();
+        state.paused_until = state.paused_until.max(now + length);
+        let until = state.paused_until;
+        state.is_away(now, until);
+        drop(state);
+        let millis = u64::try_from(length.as_millis()).unwrap();
+        self.shared.note(Some(self.number), What::Pauses(millis));
+    }
+
+    pub(crate) fn set_store(&self, trouble: StoreTrouble) {
+        let now = self.shared.now();
+        let mut state = self.state();
+        state.still_away(now);
+        if trouble != StoreTrouble::default() {
+            state.is_away(now, now);
+        }
+        state.store = trouble;
+    }
+
+    /// Since when and until when it was last cut off or paused.
+    pub(crate) fn away(&self) -> (Timestamp, Timestamp) {
+        let now = self.shared.now();
+        let mut state = self.state();
+        state.still_away(now);
+        state.away
+    }
+
+    pub(crate) fn dead_until(&self) -> Option<Timestamp> {
+        self.state().dead_until
+    }
+
+    pub(crate) fn paused_until(&self) -> Timestamp {
+        self.state().paused_until
+    }
+
+    fn is_alive(&self) -> bool {
+        self.state().dead_until.is_none()
+    }
+
+    /// Lets happen what is to happen at this point.
+    fn strike(&self, point: Point, key: &Key) {
+        let deed = {
+            let mut shared = self.shared.state();
+            let sprung = shared.traps.iter_mut().position(|trap| trap.springs(point, key.kind));
+            sprung.map(|sprung| shared.traps.remove(sprung).deed)
+        };
+        match deed {
+            Some(Deed::Die(down_for)) => self.die(down_for),
+            Some(Deed::Pause(length)) => self.pause(length),
+            Some(Deed::Failover(writes)) => forget(&self.shared, key, writes),
+            None => {}
+        }
+    }
+
+    /// The same; comes back only if the machine is there then.
+    async fn reach(&self, point: Point, key: &Key) {
+        self.strike(point, key);
+        // A request that was on its way goes out before anything else happens.
+        self.wait_while_paused(Duration::from_millis(1)).await;
+        if !self.is_alive() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn wait_while_paused(&self, then: Duration) {
+        loop {
+            let pause = self.state().paused_until.since(self.shared.now());
+            if pause.is_zero() {
+                return;
+            }
+            self.shared.clock.sleep(pause + then).await;
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("node {}", self.number)
+    }
+
+    fn has_lease(&self, key: &Key) -> bool {
+        let record = self.shared.record(key);
+        record.lease.is_some_and(|lease| lease.holder == self.name())
+    }
+
+    /// The way to the store and back, which may fail.
+    async fn travel(&self) -> Result<(), StoreError> {
+        let trouble = self.state().store;
+        if !trouble.slow.is_zero() {
+            let wait = self.shared.up_to(trouble.slow);
+            self.shared.clock.sleep(wait).await;
+        } else if self.shared.chance(0.1) {
+            self.shared.clock.sleep(Duration::from_millis(2)).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+        if trouble.down {
+            return Err(StoreError("it cannot be reached".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Watches what becomes of a credential that came.
+    fn stores(&self, key: &Key, bytes: Option<&[u8]>) {
+        let mut state = self.state();
+        if bytes.is_some() {
+            state.sent_late.retain(|of| of != key);
+        }
+        let Some(held) = state.in_hand.iter().position(|(of, _)| of == key) else {
+            return;
+        };
+        let (_, value) = state.in_hand.remove(held);
+        drop(state);
+        let value = value.expose().as_bytes();
+        match bytes {
+            None => self.shared.bill(key, |bill| bill.untold += 1),
+            Some(bytes) if bytes.windows(value.len()).any(|part| part == value) => {}
+            Some(_) => self.shared.bill(key, |bill| bill.late += 1),
+        }
+    }
+}
+
+impl State {
+    fn still_away(&mut self, now: Timestamp) {
+        if self.store != StoreTrouble::default() {
+            self.away.1 = self.away.1.max(now);
+        }
+    }
+
+    fn is_away(&mut self, now: Timestamp, until: Timestamp) {
+        // Two times away with no time between to look around are one.
+        if now > self.away.1 + Duration::from_secs(30) {
+            self.away.0 = now;
+        }
+        self.away.1 = self.away.1.max(until);
+    }
+}
+
+/// Loses the last writes of a record.
+pub(crate) fn forget(shared: &Shared, key: &Key, writes: usize) {
+    let lost = shared.state().disk.forget(key, writes);
+    if lost > 0 {
+        shared.bill(key, |bill| bill.failovers += 1);
+    }
+}
+
+/// A machine's way to the store.
+pub(crate) struct Reach(pub(crate) Arc<Machine>);
+
+impl Backend for Reach {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move {
+            let (machine, shared) = (&self.0, &self.0.shared);
+            machine.reach(Point::BeforeLoad, key).await;
+            let arrived = machine.travel().await;
+            shared.note(
+                Some(machine.number),
+                What::Loaded(key.clone(), arrived.is_ok()),
+            );
+            if arrived.is_err() {
+                machine.stores(key, None);
+            }
+            arrived?;
+            let stored = shared.state().disk.load(key);
+            machine.reach(Point::AfterLoad, key).await;
+            Ok(stored.map(|stored| shared.control.loaded(stored)))
+        })
+    }
+
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        from: Version,
+        to: Version,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let (machine, shared) = (&self.0, &self.0.shared);
+            machine.reach(Point::BeforeSwap, key).await;
+            let arrived = machine.travel().await;
+            let lies = machine.state().store.lies;
+            let (lied, applied) = match lies {
+                0.0 => (false, true),
+                lies => (shared.chance(lies), shared.chance(0.7)),
+            };
+            let before = shared.state().disk.load(key);
+            let bytes = shared.control.swapped(before.as_ref(), bytes);
+            let stored = Stored { bytes, version: to };
+            let outcome = match arrived {
+                Err(error) => Err(error),
+                Ok(()) if lied && !applied => Err(StoreError("the write got lost".to_owned())),
+                Ok(()) => Ok(shared.state().disk.swap(key, from, stored.clone())),
+            };
+            let outcome = match outcome {
+                Ok(true) if lied => {
+                    shared.bill(key, |bill| bill.lies += 1);
+                    Err(StoreError("the answer got lost".to_owned()))
+                }
+                other => other,
+            };
+            let word = match &outcome {
+                Ok(true) => "yes",
+                Ok(false) => "no",
+                Err(_) => "fails",
+            };
+            match &outcome {
+                Ok(true) => machine.stores(key, Some(&stored.bytes)),
+                Ok(false) => {}
+                Err(_) => machine.stores(key, None),
+            }
+            shared.note(Some(machine.number), What::Swapped(key.clone(), word));
+            machine.reach(Point::AfterSwap, key).await;
+            outcome
+        })
+    }
+
+    fn is_embedded(&self) -> bool {
+        false
+    }
+}
+
+/// A machine's way to WeChat.
+pub(crate) struct Line(pub(crate) Arc<Machine>);
+
+impl Line {
+    /// Sends the request that polling `call` sends.
+    async fn call(&self, account: &Account, kind: Kind, call: Call) -> Answer {
+        let (machine, shared) = (&self.0, &self.0.shared);
+        let key = Key {
+            appid: account.appid.clone(),
+            kind,
+        };
+        machine.strike(Point::BeforeSend, &key);
+        // On its own: who gives up meanwhile cannot call back what a paused machine will send.
+        let sending = tokio::spawn(send(Arc::clone(machine), key.clone(), call));
+        let answer = match sending.await {
+            Ok(answer) => answer,
+            Err(_) => std::future::pending().await,
+        };
+        let word = match &answer {
+            Ok(_) => "ok",
+            Err(error) if error.class() == Class::Ambiguous => "lost",
+            Err(_) => "fails",
+        };
+        shared.note(Some(machine.number), What::Answered(key.clone(), word));
+        machine.reach(Point::AfterAnswer, &key).await;
+        match &answer {
+            Ok(issued) => {
+                shared.bill(&key, |bill| bill.delivered += 1);
+                machine.state().in_hand.push((key, issued.value.clone()));
+            }
+            Err(error) if error.class() == Class::TokenRejected => {
+                let token = Key {
+                    kind: Kind::AccessToken,
+                    ..key
+                };
+                shared.bill(&token, |bill| bill.rejected += 1);
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+}
+
+type Answer = Result<Issued, UpstreamError>;
+type Call = BoxFuture<'static, Answer>;
+
+async fn send(machine: Arc<Machine>, key: Key, call: Call) -> Answer {
+    machine.wait_while_paused(Duration::ZERO).await;
+    if !machine.is_alive() {
+        std::future::pending::<()>().await;
+    }
+    machine.shared.note(Some(machine.number), What::Sends(key.clone()));
+    if !machine.has_lease(&key) {
+        machine.state().sent_late.push(key);
+    }
+    call.await
+}
+
+impl Upstream for Line {
+    fn fetch_token<'a>(
+        &'a self,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        Box::pin(async move {
+            let (wechat, of) = (self.0.shared.simulator.clone(), account.clone());
+            let call = Box::pin(async move { wechat.fetch_token(&of).await });
+            self.call(account, Kind::AccessToken, call).await
+        })
+    }
+
+    fn fetch_ticket<'a>(
+        &'a self,
+        account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        Box::pin(async move {
+            let wechat = self.0.shared.simulator.clone();
+            let (of, with) = (account.clone(), token.clone());
+            let call = Box::pin(async move { wechat.fetch_ticket(&of, &with).await });
+            self.call(account, Kind::JsapiTicket, call).await
+        })
+    }
+
+    fn verify_token<'a>(
+        &'a self,
+        account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<(), UpstreamError>> {
+        self.0.shared.simulator.verify_token(account, token)
+    }
+}
