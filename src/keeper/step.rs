@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::local::Local;
 use super::policy::Policy;
-use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
+use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Mended, Plan, Purpose};
 use super::{Kept, Served, Shared, Trouble};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
@@ -207,6 +207,7 @@ impl Renewal<'_> {
             Base::Alone => local.assume(record),
             Base::Stored(_) => local.saw(record, before),
         }
+        self.publish(local);
         let held = self.shared.clock.moment().boot.saturating_sub(before.boot);
         if held + LEASE_NEEDED_TO_SEND > LEASE || self.stop.is_cancelled() {
             local.gave_up(attempt);
@@ -362,16 +363,20 @@ impl Renewal<'_> {
     ) -> Result<(), StoreError> {
         for _ in 0..CONFLICTS {
             let (stored, version) = self.shared.store.load(&self.key).await?;
-            let record = change(&stored);
-            if record == stored
+            let now = self.shared.clock.moment();
+            // What this node serves is not given up for a store that has lost it.
+            let mended = protocol::reconcile(self.policy, &stored, local, now)
+                .unwrap_or_else(|| Mended::nothing(stored.clone()));
+            let mended = mended.and(&mut change);
+            if mended.record == stored
                 || self
                     .shared
                     .store
-                    .swap(&self.key, version, &record)
+                    .swap(&self.key, version, &mended.record)
                     .await?
                     .is_some()
             {
-                local.saw(record, self.shared.clock.moment());
+                mended.written(local, now);
                 return Ok(());
             }
         }

@@ -73,7 +73,9 @@ impl Seen {
             Served::Throughout => without == 0,
             Served::Never => first.is_none(),
             Served::But(seconds) => without <= seconds,
-            Served::ToItsEnd => left.is_some_and(|left| ends(left.saturating_sub(2 * LOOK), left)),
+            Served::ToItsEnd => {
+                left.is_some_and(|left| ends(left.saturating_sub(2 * LOOK), left + LOOK))
+            }
             Served::ForMinutes => ends(270, 450),
             Served::Impossible(_) => true,
         };
@@ -96,15 +98,13 @@ async fn run(row: &Row, served: Served, state: State, token_api: TokenApi) -> Ve
     let mut differences = Vec::new();
 
     let (mut tokens, mut signatures) = (Seen::default(), Seen::default());
-    let mut ending = state == State::Draining;
     for at in (0..HOUR).step_by(LOOK as usize) {
-        if ending && world.has_ended() {
-            ending = false;
-            world.restart().await;
-        }
-        if ending && at > DRAINED {
-            ending = false;
-            differences.push(format!("it has not ended after {DRAINED} s"));
+        match world.has_ended() {
+            Some(true) => world.restart().await,
+            Some(false) if (DRAINED..DRAINED + LOOK).contains(&at) => {
+                differences.push(format!("it has not ended after {DRAINED} s"));
+            }
+            _ => {}
         }
         tokens.look(at, LOOK, world.token_is_accepted());
         signatures.look(at, LOOK, world.ticket_is_accepted());

@@ -122,7 +122,6 @@ async fn fetching(world: &World, fault: Option<&Fault>) -> bool {
     world
         .pass_until(outage(world.token_api, State::Due).0)
         .await;
-    world.turn(|knobs| knobs.latency = Duration::from_secs(5));
     let armed = match fault {
         Some(Fault::Line(fault)) => {
             world.line.arm(fault.clone());
@@ -134,7 +133,6 @@ async fn fetching(world: &World, fault: Option<&Fault>) -> bool {
     while world.line.token_calls.load(Relaxed) == before {
         world.pass(1).await;
     }
-    world.turn(|knobs| knobs.latency = Duration::ZERO);
     armed
 }
 

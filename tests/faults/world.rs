@@ -14,12 +14,15 @@ use wxsign::credential::{Kind, Secret};
 use wxsign::keeper::{Keeper, Snapshot};
 use wxsign::page_hosts::PageHosts;
 use wxsign::page_url::PageUrl;
-use wxsign::simulator::{self, App, FaultRule, Knobs, Preverify, Simulator};
+use wxsign::simulator::{self, App, FaultRule, Preverify, Simulator};
 use wxsign::store::{Backend, Key, Memory, Store, StoreError, Stored, Version};
 use wxsign::upstream::{Api, Failure, Issued, Upstream, UpstreamError};
 
 /// WeChat's ticket changes 4500 s later, so that in each state it has more than an hour to live.
 const T0: Timestamp = Timestamp::from_secs(1_700_001_900);
+
+/// WeChat takes its time, so that a fault can strike while a call is on its way.
+const LATENCY: Duration = Duration::from_secs(4);
 
 const PAGE: &str = "https://h5.example.com/page?id=1";
 
@@ -46,6 +49,7 @@ impl World {
         let simulator = Simulator::new(Clock::following_tokio(T0), 7);
         let mut app = App::new(appid(), Secret::new("0123456789abcdef0123456789abcdef"));
         app.domains = vec!["h5.example.com".to_owned()];
+        app.knobs.latency = LATENCY;
         simulator.add_app(app);
         Self {
             token_api,
@@ -103,9 +107,10 @@ impl World {
         }
     }
 
-    /// Whether a process that was asked to end has done so.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.node.as_ref().is_some_and(|n| n.queue.is_finished())
+    /// Whether a process was asked to end, and if so, whether it has.
+    pub(crate) fn has_ended(&self) -> Option<bool> {
+        let node = self.node.as_ref().filter(|n| n.stop.is_cancelled())?;
+        Some(node.queue.is_finished())
     }
 
     /// Lets true time pass.
@@ -129,14 +134,6 @@ impl World {
             TokenApi::Classic => Api::Token.path(),
             TokenApi::Stable => Api::StableToken.path(),
         }
-    }
-
-    /// Bends WeChat's behaviour.
-    pub(crate) fn turn(&self, change: impl FnOnce(&mut Knobs)) {
-        let changed = self
-            .simulator
-            .change_app(&appid(), |app| change(&mut app.knobs));
-        changed.unwrap();
     }
 
     /// What readers may use.
@@ -337,7 +334,8 @@ pub(crate) enum LineFault {
     Dns,
     /// Calls are carried out and never return.
     Silent,
-    /// The token that was issued last is issued again, with what remains of its life.
+    /// The token that was issued last is issued again until its end, with what remains of its
+    /// life.
     SameToken,
     /// The same, but WeChat names a full life each time.
     SameTokenAsNew,
@@ -403,7 +401,7 @@ impl Line {
     }
 
     /// The answer of a WeChat that issues the same token again.
-    fn repeated(&self, api: Api) -> Option<Result<Issued, UpstreamError>> {
+    fn repeated(&self) -> Option<Issued> {
         let says_all = match *self.fault.lock().unwrap() {
             Some(LineFault::SameToken) => false,
             Some(LineFault::SameTokenAsNew) => true,
@@ -412,13 +410,7 @@ impl Line {
         let (value, end) = self.last.lock().unwrap().clone()?;
         let left = Duration::from_secs(end.since(self.simulator.now()).as_secs());
         let lifetime = if says_all { LIFE } else { left };
-        if lifetime.is_zero() {
-            return Some(Err(UpstreamError {
-                api,
-                failure: Failure::Lost("the expires_in is not positive".to_owned()),
-            }));
-        }
-        Some(Ok(Issued { value, lifetime }))
+        (!left.is_zero()).then_some(Issued { value, lifetime })
     }
 }
 
@@ -439,13 +431,13 @@ impl Upstream for Reach<Line> {
                 line.strike(Some(fault));
             }
             line.token_calls.fetch_add(1, Relaxed);
-            if let Some(answer) = line.repeated(api) {
-                // As long as an answer of the simulator takes while a test waits for it.
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                return answer;
+            if let Some(issued) = line.repeated() {
+                tokio::time::sleep(LATENCY).await;
+                return Ok(issued);
             }
+            let sent_at = line.simulator.now();
             let issued = line.carry(api, line.simulator.fetch_token(account)).await?;
-            let end = line.simulator.now() + issued.lifetime;
+            let end = sent_at + issued.lifetime;
             *line.last.lock().unwrap() = Some((issued.value.clone(), end));
             Ok(issued)
         })
