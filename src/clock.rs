@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Add;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,8 @@ enum Source {
         start: tokio::time::Instant,
         /// How far a test has set the wall clock off, in milliseconds.
         skew: Arc<AtomicI64>,
+        /// How long a test has had the machine suspended, in milliseconds.
+        suspended: Arc<AtomicU64>,
     },
 }
 
@@ -105,6 +107,7 @@ impl Clock {
             epoch,
             start: tokio::time::Instant::now(),
             skew: Arc::default(),
+            suspended: Arc::default(),
         })
     }
 
@@ -123,8 +126,8 @@ impl Clock {
                         .duration_since(UNIX_EPOCH)
                         .unwrap_or_default()
             }
-            Source::Tokio { epoch, start, skew } => Timestamp(
-                (*epoch + start.elapsed())
+            Source::Tokio { epoch, skew, .. } => Timestamp(
+                (*epoch + self.boot())
                     .0
                     .saturating_add(skew.load(Ordering::Relaxed)),
             ),
@@ -133,13 +136,18 @@ impl Clock {
 
     /// Both clocks at once.
     pub fn moment(&self) -> Moment {
-        let boot = match &self.0 {
-            Source::System => boot_time(),
-            Source::Tokio { start, .. } => start.elapsed(),
-        };
         Moment {
             wall: self.now(),
-            boot,
+            boot: self.boot(),
+        }
+    }
+
+    fn boot(&self) -> Duration {
+        match &self.0 {
+            Source::System => boot_time(),
+            Source::Tokio {
+                start, suspended, ..
+            } => start.elapsed() + Duration::from_millis(suspended.load(Ordering::Relaxed)),
         }
     }
 
@@ -153,6 +161,15 @@ impl Clock {
     pub fn skew_wall(&self, millis: i64) {
         if let Source::Tokio { skew, .. } = &self.0 {
             skew.fetch_add(millis, Ordering::Relaxed);
+        }
+    }
+
+    /// Suspends the machine of a test: both clocks move on by so much at once, and who sleeps
+    /// sleeps as long as before.
+    pub fn suspend(&self, duration: Duration) {
+        if let Source::Tokio { suspended, .. } = &self.0 {
+            let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            suspended.fetch_add(millis, Ordering::Relaxed);
         }
     }
 }
@@ -201,6 +218,16 @@ mod tests {
         clock.skew_wall(-3_600_000);
         assert_eq!(clock.now(), Timestamp::from_secs(1_000 - 3_600));
         assert_eq!(clock.moment().boot, before.boot);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspended_machine_finds_both_clocks_moved_on() {
+        let clock = Clock::following_tokio(Timestamp::from_secs(1_000));
+        let before = clock.moment();
+        clock.suspend(Duration::from_secs(10_800));
+        let after = clock.moment();
+        assert_eq!(after.wall.since(before.wall).as_secs(), 10_800);
+        assert_eq!((after.boot - before.boot).as_secs(), 10_800);
     }
 
     #[test]

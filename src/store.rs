@@ -11,6 +11,7 @@ mod record;
 mod sqlite;
 
 use std::fmt;
+use std::time::Duration;
 
 use rand::Rng;
 
@@ -103,6 +104,11 @@ pub struct Stored {
     pub version: Version,
 }
 
+/// A call to the store is given up after this. A backend has its own, shorter limits; this one is
+/// for what they do not see, such as a disk that hangs. It is longer than a write to an SQLite
+/// file waits for another process, and so short that a lease outlives two such calls.
+const CALL_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// Records, kept in a [`Backend`].
 pub struct Store {
     backend: Box<dyn Backend>,
@@ -129,7 +135,7 @@ impl Store {
     /// # Errors
     /// The store cannot be reached.
     pub async fn load(&self, key: &Key) -> Result<(Record, Version), StoreError> {
-        let Some(Stored { bytes, version }) = self.backend.load(key).await? else {
+        let Some(Stored { bytes, version }) = in_time(self.backend.load(key)).await? else {
             return Ok((Record::default(), Version::ABSENT));
         };
         let record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
@@ -155,13 +161,23 @@ impl Store {
     ) -> Result<Option<Version>, StoreError> {
         let bytes = serde_json::to_vec(record).expect("a record has only text keys");
         let to = Version::random();
-        let swapped = self.backend.swap(key, from, to, bytes).await?;
+        let swapped = in_time(self.backend.swap(key, from, to, bytes)).await?;
         Ok(swapped.then_some(to))
     }
 
     /// Whether only this process can reach the store.
     pub fn is_embedded(&self) -> bool {
         self.backend.is_embedded()
+    }
+}
+
+async fn in_time<T>(call: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(done) => done,
+        Err(_) => Err(StoreError(format!(
+            "no answer within {} s",
+            CALL_TIMEOUT.as_secs()
+        ))),
     }
 }
 

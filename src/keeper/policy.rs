@@ -95,7 +95,12 @@ impl Policy {
             Self::StableToken => credential.expires_at.before(Duration::from_secs(290)),
             Self::Ticket => {
                 let poll = self.shortened(credential, TICKET_POLL);
-                let spread = 0.9 + 0.2 * spread(&[appid.as_str()], credential.confirmed_at.as_millis() as u64);
+                let spread = 0.9
+                    + 0.2
+                        * spread(
+                            &[appid.as_str()],
+                            credential.confirmed_at.as_millis() as u64,
+                        );
                 credential.confirmed_at + poll.mul_f64(spread)
             }
         };
@@ -141,11 +146,14 @@ impl Policy {
                 by_age.max(by_word)
             }
         };
-        let strayed = record
-            .strayed_at
-            .filter(|_| self.counts_strays() && record.strays > record.settled)
-            .map(|at| at + STRAYED_LIFE);
-        Some(strayed.map_or(end, |strayed| end.min(strayed)))
+        if !self.counts_strays() {
+            return Some(end);
+        }
+        let strayed = record.strayed_at.filter(|_| record.strays > record.settled);
+        // Whoever holds a lease may have sent, and then died or stood still.
+        let asked = record.lease.as_ref().map(|lease| lease.acquired_at);
+        let superseded = strayed.into_iter().chain(asked).min();
+        Some(superseded.map_or(end, |at| end.min(at + STRAYED_LIFE)))
     }
 
     /// How badly a new credential is needed; an absent one counts as expired.

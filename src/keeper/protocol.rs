@@ -88,6 +88,22 @@ pub(super) struct Mended {
 }
 
 impl Mended {
+    /// A record that stands as it is.
+    pub(super) const fn nothing(record: Record) -> Self {
+        Self {
+            record,
+            counted: None,
+        }
+    }
+
+    /// With one more change to write.
+    pub(super) fn and(self, change: impl FnOnce(&Record) -> Record) -> Self {
+        Self {
+            record: change(&self.record),
+            ..self
+        }
+    }
+
     /// Notes that it was written.
     pub(super) fn written(self, local: &mut Local, now: Moment) {
         local.saw(self.record, now);
@@ -111,7 +127,10 @@ pub(super) fn reconcile(
     if let Some(mine) = &local.record.credential {
         match compare(mine, stored, local) {
             Comparison::Same | Comparison::TheirsIsNewer => {}
-            Comparison::MineIsLaterConfirmed => next.credential = Some(mine.clone()),
+            Comparison::MineIsLaterConfirmed => {
+                next.credential = Some(mine.clone());
+                next.end_backoff(mine.confirmed_at);
+            }
             // Theirs is what the others serve, and one of the two was fetched last.
             Comparison::Split => strays = strays.or(Some(now.wall)),
             Comparison::MineIsNewer { generation } => {
@@ -119,6 +138,7 @@ pub(super) fn reconcile(
                     generation,
                     ..mine.clone()
                 });
+                next.end_backoff(mine.confirmed_at);
                 let lease = stored.lease.as_ref();
                 match lease.filter(|lease| Some(lease.attempt) == local.uncommitted) {
                     // The store was away when this was to be committed, and nobody came between.
@@ -144,7 +164,10 @@ pub(super) fn reconcile(
         next.strays = known;
     }
     if let Some(credential) = &next.credential {
-        next.credential = Some(believable(credential, now.wall));
+        // Of what this node holds it knows the age, whatever the wall clock was set to.
+        let own = local.record.credential.as_ref() == Some(credential);
+        let now = if own { local.latest(now) } else { now.wall };
+        next.credential = Some(believable(credential, now));
     }
     (next != *stored).then_some(Mended {
         record: next,

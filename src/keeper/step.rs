@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::local::Local;
 use super::policy::{self, Policy};
-use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
+use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Mended, Plan, Purpose};
 use super::report::{Check, Outcome};
 use super::{Kept, Served, Shared, Trouble};
 use crate::clock::{Moment, Timestamp};
@@ -271,6 +271,7 @@ impl Renewal<'_> {
             Base::Alone => local.assume(record),
             Base::Stored(_) => local.saw(record, before),
         }
+        self.publish(local);
         let held = self.shared.clock.moment().boot.saturating_sub(before.boot);
         if held + LEASE_NEEDED_TO_SEND > LEASE || self.stop.is_cancelled() {
             local.gave_up(attempt);
@@ -426,16 +427,20 @@ impl Renewal<'_> {
     ) -> Result<(), StoreError> {
         for _ in 0..CONFLICTS {
             let (stored, version) = self.shared.store.load(&self.key).await?;
-            let record = change(&stored);
-            if record == stored
+            let now = self.shared.clock.moment();
+            // What this node serves is not given up for a store that has lost it.
+            let mended = protocol::reconcile(self.policy, &stored, local, now)
+                .unwrap_or_else(|| Mended::nothing(stored.clone()));
+            let mended = mended.and(&mut change);
+            if mended.record == stored
                 || self
                     .shared
                     .store
-                    .swap(&self.key, version, &record)
+                    .swap(&self.key, version, &mended.record)
                     .await?
                     .is_some()
             {
-                local.saw(record, self.shared.clock.moment());
+                mended.written(local, now);
                 return Ok(());
             }
         }
@@ -491,7 +496,9 @@ impl Renewal<'_> {
         match base {
             Base::Alone => until.min(now.wall + STORE_RETRY),
             Base::Stored(_) if self.shared.store.is_embedded() => until,
-            Base::Stored(_) => until.min(now.wall + LOOK) + NODE_SPREAD.mul_f64(self.chance(now.wall)),
+            Base::Stored(_) => {
+                until.min(now.wall + LOOK) + NODE_SPREAD.mul_f64(self.chance(now.wall))
+            }
         }
     }
 

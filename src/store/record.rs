@@ -47,6 +47,12 @@ impl Record {
         self.strayed_at = Some(first.map_or(sent_at, |first| first.min(sent_at)));
     }
 
+    /// Ends a backoff for a failure that came before a success.
+    pub(crate) fn end_backoff(&mut self, success_at: Timestamp) {
+        self.backoff
+            .take_if(|backoff| backoff.failed_at <= success_at);
+    }
+
     /// Settles the strays that were counted when the fetch sent at `sent_at` began. If others
     /// have come since, they may have been sent as early as that.
     pub(crate) fn settle_strays(&mut self, strays_seen: u64, sent_at: Timestamp) {

@@ -19,7 +19,11 @@ async fn a_report_is_taken_and_a_young_ticket_is_not_asked_for_again() {
     ] {
         let body = json!({ "url": PAGE, "errMsg": said }).to_string();
         let answer = server.ask(&Request::post("/jsapi/report", body)).await;
-        assert_eq!((answer.status, answer.body.len()), (StatusCode::NO_CONTENT, 0), "{said:?}");
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (StatusCode::NO_CONTENT, 0),
+            "{said:?}"
+        );
     }
     server.signs().await;
     assert_eq!(server.calls(TICKET_PATH), 1);

@@ -99,7 +99,10 @@ impl Judge {
     }
 
     pub(crate) fn excused(&self) -> Vec<(&'static str, u64)> {
-        self.excused.iter().map(|(why, count)| (*why, *count)).collect()
+        self.excused
+            .iter()
+            .map(|(why, count)| (*why, *count))
+            .collect()
     }
 
     pub(crate) fn acted(&mut self, world: &World, account: usize, action: Action) {
@@ -129,7 +132,11 @@ impl Judge {
     /// How far the ends that nodes believe in may be off because of the clocks.
     fn tolerance(&self, now: Timestamp) -> Duration {
         let lately = |until: Timestamp| now < until + LIFE;
-        let most = self.skewed.iter().filter(|(until, _)| lately(*until)).map(|(_, skew)| *skew);
+        let most = self
+            .skewed
+            .iter()
+            .filter(|(until, _)| lately(*until))
+            .map(|(_, skew)| *skew);
         match most.max().unwrap_or_default() {
             0 => Duration::ZERO,
             // What seems to come from the future is served for ten minutes at most.
@@ -169,7 +176,10 @@ impl Judge {
     /// Looks at everything that nodes hand out now.
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
         let now = world.shared.now();
-        if self.calm_since.is_some_and(|calm| now < calm + IN_FLIGHT + LOOK) {
+        if self
+            .calm_since
+            .is_some_and(|calm| now < calm + IN_FLIGHT + LOOK)
+        {
             // What was sent in the storm has failed by now.
             self.expect_recovery(world);
         }
@@ -197,7 +207,12 @@ impl Judge {
         Ok(())
     }
 
-    fn look_at_wechat(&mut self, world: &World, number: usize, now: Timestamp) -> Result<(), String> {
+    fn look_at_wechat(
+        &mut self,
+        world: &World,
+        number: usize,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let appid = &world.accounts[number].appid;
         let simulator = &world.shared.simulator;
         let account = &mut self.accounts[number];
@@ -211,7 +226,10 @@ impl Judge {
             account.tokens.push((now, token));
         }
         if let Some(ticket) = simulator.newest_ticket(appid)
-            && account.ticket.as_ref().is_none_or(|(_, known)| *known != ticket)
+            && account
+                .ticket
+                .as_ref()
+                .is_none_or(|(_, known)| *known != ticket)
         {
             account.ticket = Some((now, ticket));
             if world.modes[number] == TicketMode::Hostile {
@@ -233,7 +251,9 @@ impl Judge {
             account.day = calls;
             // A quarter of the quota; of the stable token's only as much as of the other's.
             if tokens > 500 || tickets > 2500 {
-                return Err(format!("account {number}: {tokens} token calls, {tickets} ticket calls a day"));
+                return Err(format!(
+                    "account {number}: {tokens} token calls, {tickets} ticket calls a day"
+                ));
             }
         }
         Ok(())
@@ -261,12 +281,14 @@ impl Judge {
         let due = self.calm_since.is_some() && now > self.accounts[number].well_by;
         let account = &self.accounts[number];
         let last = account.tokens.last();
-        let has_newest = last.is_none_or(|(_, newest)| {
-            token.is_some_and(|token| token.credential.value == *newest)
-        });
+        let has_newest = last
+            .is_none_or(|(_, newest)| token.is_some_and(|token| token.credential.value == *newest));
         let newest = has_newest || last.is_some_and(|(seen, _)| now < *seen + ADOPTION);
         let signs = snapshot.signer(moment).is_some()
-            || account.ticket.as_ref().is_some_and(|(seen, _)| now < *seen + ADOPTION)
+            || account
+                .ticket
+                .as_ref()
+                .is_some_and(|(seen, _)| now < *seen + ADOPTION)
             || world.modes[number] == TicketMode::Remaining && is_about_to_change(now);
         let complete = token.is_some() && newest && signs;
         if due && !complete {
@@ -324,7 +346,11 @@ impl Judge {
     ) -> Result<bool, String> {
         let appid = &world.accounts[number].appid;
         let value = &token.credential.value;
-        if world.shared.simulator.token_is_accepted(appid, value.expose()) {
+        if world
+            .shared
+            .simulator
+            .token_is_accepted(appid, value.expose())
+        {
             return Ok(true);
         }
         let why = self.why_a_token_may_be_dead(world, number, node, token, now);
@@ -372,7 +398,13 @@ impl Judge {
         if superseded.is_some() && since < death && now < until + BACK {
             return Some("the node could not see that another one renewed the token");
         }
-        if world.shared.state().bill.values().any(|bill| bill.unknown > 0) {
+        if world
+            .shared
+            .state()
+            .bill
+            .values()
+            .any(|bill| bill.unknown > 0)
+        {
             return Some("a node sent late and died before it could say so");
         }
         None
@@ -390,7 +422,9 @@ impl Judge {
         let appid = &world.accounts[number].appid;
         let simulator = &world.shared.simulator;
         let moment = node.clock.moment();
-        let served = snapshot.ticket(moment).map(|ticket| &ticket.credential.value);
+        let served = snapshot
+            .ticket(moment)
+            .map(|ticket| &ticket.credential.value);
         let before = &self.seen[place][number].ticket;
         let is_new = served != before.as_ref();
         let accepted = |ticket: &Secret| simulator.ticket_is_accepted(appid, ticket.expose());
@@ -444,9 +478,19 @@ impl Judge {
                 continue;
             }
             let appid = &world.accounts[number].appid;
-            let issued = world.shared.simulator.counter(appid, "/cgi-bin/token").issued;
+            let issued = world
+                .shared
+                .simulator
+                .counter(appid, "/cgi-bin/token")
+                .issued;
             let key = world.key(number, Kind::AccessToken);
-            let bill = world.shared.state().bill.get(&key).copied().unwrap_or_default();
+            let bill = world
+                .shared
+                .state()
+                .bill
+                .get(&key)
+                .copied()
+                .unwrap_or_default();
             let fetches = issued - account.issued;
             let lost = fetches.saturating_sub(bill.delivered - account.bill.delivered);
             let periods = now.since(account.counted_at).as_secs() / PERIOD + 1;

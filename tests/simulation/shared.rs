@@ -203,7 +203,8 @@ impl Trace {
         }
         let seconds = at.since(super::world::T0).as_secs_f64();
         let node = node.map_or_else(|| "    ".to_owned(), |node| format!("n{node}  "));
-        self.last.push_back(format!("{seconds:>12.3} {node}{what:?}"));
+        self.last
+            .push_back(format!("{seconds:>12.3} {node}{what:?}"));
     }
 
     pub(crate) fn hash(&self) -> u64 {

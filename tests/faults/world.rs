@@ -1,0 +1,463 @@
+//! A machine with one node on it, its store, its line to WeChat, and WeChat: each can be struck.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wxsign::account::{Account, AppId, TokenApi};
+use wxsign::clock::{Clock, Timestamp};
+use wxsign::credential::{Kind, Secret};
+use wxsign::keeper::{Keeper, Snapshot};
+use wxsign::page_hosts::PageHosts;
+use wxsign::page_url::PageUrl;
+use wxsign::simulator::{self, App, FaultRule, Preverify, Simulator};
+use wxsign::store::{Backend, Key, Memory, Store, StoreError, Stored, Version};
+use wxsign::upstream::{Api, Failure, Issued, Upstream, UpstreamError};
+
+/// WeChat's ticket changes 4500 s later, so that in each state it has more than an hour to live.
+const T0: Timestamp = Timestamp::from_secs(1_700_001_900);
+
+/// WeChat takes its time, so that a fault can strike while a call is on its way.
+const LATENCY: Duration = Duration::from_secs(4);
+
+const PAGE: &str = "https://h5.example.com/page?id=1";
+
+/// The machine, the node on it, and WeChat. WeChat's time is the true one.
+pub(crate) struct World {
+    pub(crate) token_api: TokenApi,
+    pub(crate) simulator: Simulator,
+    pub(crate) line: Arc<Line>,
+    pub(crate) shelf: Arc<Shelf>,
+    /// The machine's clock, which can be wrong.
+    pub(crate) clock: Clock,
+    node: Option<Node>,
+}
+
+struct Node {
+    keeper: Keeper,
+    queue: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl World {
+    /// Nothing runs yet.
+    pub(crate) fn new(token_api: TokenApi) -> Self {
+        let simulator = Simulator::new(Clock::following_tokio(T0), 7);
+        let mut app = App::new(appid(), Secret::new("0123456789abcdef0123456789abcdef"));
+        app.domains = vec!["h5.example.com".to_owned()];
+        app.knobs.latency = LATENCY;
+        simulator.add_app(app);
+        Self {
+            token_api,
+            line: Arc::new(Line::new(simulator.clone())),
+            simulator,
+            shelf: Arc::default(),
+            clock: Clock::following_tokio(T0),
+            node: None,
+        }
+    }
+
+    /// Starts a process on the machine. Readers come to it a second later.
+    pub(crate) async fn restart(&mut self) {
+        self.start();
+        self.pass(1).await;
+    }
+
+    /// Starts a process on the machine.
+    pub(crate) fn start(&mut self) {
+        let mut page_hosts = PageHosts::default();
+        page_hosts.add("h5.example.com").unwrap();
+        let account = Account {
+            appid: appid(),
+            secret: Secret::new("0123456789abcdef0123456789abcdef"),
+            token_api: self.token_api,
+            page_hosts,
+        };
+        let (keeper, queue) = Keeper::new(
+            self.clock.clone(),
+            Store::new(Reach(Arc::clone(&self.shelf))),
+            Arc::new(Reach(Arc::clone(&self.line))),
+            "node".to_owned(),
+            vec![account],
+        );
+        let stop = CancellationToken::new();
+        let queue = tokio::spawn(queue.run(stop.clone()));
+        self.node = Some(Node {
+            keeper,
+            queue,
+            stop,
+        });
+    }
+
+    /// Ends the process in the middle of what it does.
+    pub(crate) fn kill(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.queue.abort();
+        }
+    }
+
+    /// Asks the process to end.
+    pub(crate) fn drain(&self) {
+        if let Some(node) = &self.node {
+            node.stop.cancel();
+        }
+    }
+
+    /// Whether a process was asked to end, and if so, whether it has.
+    pub(crate) fn has_ended(&self) -> Option<bool> {
+        let node = self.node.as_ref().filter(|n| n.stop.is_cancelled())?;
+        Some(node.queue.is_finished())
+    }
+
+    /// Lets true time pass.
+    pub(crate) async fn pass(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// Lets true time pass until so long after the beginning.
+    pub(crate) async fn pass_until(&self, seconds: u64) {
+        self.pass(seconds.saturating_sub(self.age())).await;
+    }
+
+    /// True seconds since the beginning.
+    pub(crate) fn age(&self) -> u64 {
+        self.simulator.now().since(T0).as_secs()
+    }
+
+    /// The path of the token API that the account uses.
+    pub(crate) const fn token_path(&self) -> &'static str {
+        match self.token_api {
+            TokenApi::Classic => Api::Token.path(),
+            TokenApi::Stable => Api::StableToken.path(),
+        }
+    }
+
+    /// What readers may use.
+    pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        let keeper = &self.node.as_ref()?.keeper;
+        let snapshot = Arc::clone(&keeper.accounts().only().unwrap().snapshot());
+        Some(snapshot)
+    }
+
+    /// Seconds until the token that is served now is served no longer.
+    pub(crate) fn token_left(&self) -> Option<u64> {
+        let now = self.clock.moment();
+        let snapshot = self.snapshot()?;
+        let served = snapshot.token(now)?;
+        Some(served.until.wall.since(now.wall).as_secs())
+    }
+
+    /// Whether WeChat accepts the token that is served; `None` if none is.
+    pub(crate) fn token_is_accepted(&self) -> Option<bool> {
+        let token = self.served_token()?;
+        let accepted = self.simulator.token_is_accepted(&appid(), token.expose());
+        Some(accepted)
+    }
+
+    fn served_token(&self) -> Option<Secret> {
+        let snapshot = self.snapshot()?;
+        let served = snapshot.token(self.clock.moment())?;
+        Some(served.credential.value.clone())
+    }
+
+    /// Whether WeChat accepts the ticket that pages are signed with; `None` if none are.
+    pub(crate) fn ticket_is_accepted(&self) -> Option<bool> {
+        let now = self.clock.moment();
+        let snapshot = self.snapshot()?;
+        let ticket = snapshot.signer(now).and(snapshot.ticket(now))?;
+        let ticket = ticket.credential.value.expose();
+        Some(self.simulator.ticket_is_accepted(&appid(), ticket))
+    }
+
+    /// Whether WeChat accepts a signature made now; `None` if none can be made.
+    fn signature_is_accepted(&self) -> Option<bool> {
+        let now = self.clock.moment();
+        let url = PageUrl::parse(PAGE).unwrap();
+        let (nonce, timestamp) = ("nonce0123456789a", now.wall.as_secs());
+        let snapshot = self.snapshot()?;
+        let signature = snapshot.signer(now)?.sign(nonce, timestamp, url);
+        let verdict = self.simulator.preverify(&Preverify {
+            app_id: appid().to_string(),
+            timestamp: timestamp.to_string(),
+            nonce_str: nonce.to_owned(),
+            signature: signature.as_str().to_owned(),
+            js_api_list: vec!["scanQRCode".to_owned()],
+            urls: vec![PAGE.to_owned()],
+            ..Preverify::default()
+        });
+        Some(verdict.ok)
+    }
+
+    /// What is not as it should be when nothing is wrong with the world.
+    pub(crate) async fn ailments(&self) -> Vec<&'static str> {
+        let mut ailments = Vec::new();
+        let served = self.served_token();
+        let newest = match self.token_api {
+            TokenApi::Classic => self.simulator.newest_token(&appid()),
+            TokenApi::Stable => served.clone(),
+        };
+        if self.token_is_accepted() != Some(true) || served != newest {
+            ailments.push("the newest token is not served");
+        }
+        if self.stored_token().await != served {
+            ailments.push("what is served is not stored");
+        }
+        if self.signature_is_accepted() != Some(true) {
+            ailments.push("nothing is signed");
+        }
+        if self.snapshot().is_none_or(|s| s.trouble().is_some()) {
+            ailments.push("a trouble is told");
+        }
+        ailments
+    }
+
+    async fn stored_token(&self) -> Option<Secret> {
+        let store = Store::new(Reach(Arc::clone(&self.shelf)));
+        let (appid, kind) = (appid(), Kind::AccessToken);
+        let (record, _) = store.load(&Key { appid, kind }).await.unwrap();
+        record.credential.map(|credential| credential.value)
+    }
+}
+
+pub(crate) fn appid() -> AppId {
+    "wx0123456789abcdef".parse().unwrap()
+}
+
+/// A node's hold on a part of the world.
+struct Reach<T>(Arc<T>);
+
+/// What can be wrong with the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StoreFault {
+    Down,
+    /// No call ever returns.
+    Silent,
+    /// Each call takes 4 s.
+    Slow,
+    ReadOnly,
+    /// The next write is acknowledged and is not there.
+    LosesTheNextWrite,
+}
+
+/// The store: one process alone reaches it.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    memory: Memory,
+    fault: Mutex<Option<StoreFault>>,
+    /// Milliseconds for which a write is held up before it takes effect.
+    held: AtomicU64,
+    /// A write is held up.
+    pub(crate) writing: AtomicBool,
+}
+
+impl Shelf {
+    pub(crate) fn strike(&self, fault: Option<StoreFault>) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    pub(crate) fn hold_writes(&self, for_long: Duration) {
+        self.held.store(for_long.as_millis() as u64, Relaxed);
+    }
+
+    /// Makes both records unreadable where they lie.
+    pub(crate) async fn corrupt(&self) {
+        for kind in [Kind::AccessToken, Kind::JsapiTicket] {
+            let appid = appid();
+            let key = Key { appid, kind };
+            if let Some(Stored { version, .. }) = self.memory.load(&key).await.unwrap() {
+                let garbage = vec![0xff, 0];
+                let swapped = self.memory.swap(&key, version, version, garbage).await;
+                assert!(swapped.unwrap());
+            }
+        }
+    }
+
+    async fn suffer(&self) -> Result<Option<StoreFault>, StoreError> {
+        let fault = *self.fault.lock().unwrap();
+        match fault {
+            Some(StoreFault::Down) => return Err(StoreError("it is down".to_owned())),
+            Some(StoreFault::Silent) => pending().await,
+            Some(StoreFault::Slow) => tokio::time::sleep(Duration::from_secs(4)).await,
+            _ => {}
+        }
+        Ok(fault)
+    }
+}
+
+impl Backend for Reach<Shelf> {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async {
+            self.0.suffer().await?;
+            self.0.memory.load(key).await
+        })
+    }
+
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        from: Version,
+        to: Version,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let held = self.0.held.load(Relaxed);
+            if held > 0 {
+                self.0.writing.store(true, Relaxed);
+                tokio::time::sleep(Duration::from_millis(held)).await;
+            }
+            match self.0.suffer().await? {
+                Some(StoreFault::ReadOnly) => Err(StoreError("it is read-only".to_owned())),
+                Some(StoreFault::LosesTheNextWrite) => {
+                    self.0.strike(None);
+                    Ok(true)
+                }
+                _ => self.0.memory.swap(key, from, to, bytes).await,
+            }
+        })
+    }
+
+    fn is_embedded(&self) -> bool {
+        true
+    }
+}
+
+/// What can be wrong between the node and WeChat, or with WeChat.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum LineFault {
+    /// WeChat answers all calls so.
+    Answer(simulator::Fault),
+    /// The name of WeChat's host cannot be found.
+    Dns,
+    /// Calls are carried out and never return.
+    Silent,
+    /// The token that was issued last is issued again until its end, with what remains of its
+    /// life.
+    SameToken,
+    /// The same, but WeChat names a full life each time.
+    SameTokenAsNew,
+}
+
+/// The node's line to WeChat.
+pub(crate) struct Line {
+    simulator: Simulator,
+    fault: Mutex<Option<LineFault>>,
+    /// Begins with the next call for a token.
+    armed: Mutex<Option<LineFault>>,
+    /// The token that was issued last, and its end.
+    last: Mutex<Option<(Secret, Timestamp)>>,
+    /// Calls for a token.
+    pub(crate) token_calls: AtomicU64,
+}
+
+impl Line {
+    fn new(simulator: Simulator) -> Self {
+        Self {
+            simulator,
+            fault: Mutex::default(),
+            armed: Mutex::default(),
+            last: Mutex::default(),
+            token_calls: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn strike(&self, fault: Option<LineFault>) {
+        self.simulator.clear_faults();
+        if let Some(LineFault::Answer(fault)) = &fault {
+            let mut rule = FaultRule::new(fault.clone());
+            if matches!(fault, simulator::Fault::Body(_)) {
+                rule.carried_out = Some(true);
+            }
+            self.simulator.inject(rule);
+        }
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Strikes when a token is asked for the next time.
+    pub(crate) fn arm(&self, fault: LineFault) {
+        *self.armed.lock().unwrap() = Some(fault);
+    }
+
+    async fn carry<T>(
+        &self,
+        api: Api,
+        call: BoxFuture<'_, Result<T, UpstreamError>>,
+    ) -> Result<T, UpstreamError> {
+        let fault = self.fault.lock().unwrap().clone();
+        match fault {
+            Some(LineFault::Dns) => Err(UpstreamError {
+                api,
+                failure: Failure::NotSent("the name cannot be found".to_owned()),
+            }),
+            Some(LineFault::Silent) => {
+                let _ = call.await;
+                pending().await
+            }
+            _ => call.await,
+        }
+    }
+
+    /// The answer of a WeChat that issues the same token again.
+    fn repeated(&self) -> Option<Issued> {
+        let says_all = match *self.fault.lock().unwrap() {
+            Some(LineFault::SameToken) => false,
+            Some(LineFault::SameTokenAsNew) => true,
+            _ => return None,
+        };
+        let (value, end) = self.last.lock().unwrap().clone()?;
+        let left = Duration::from_secs(end.since(self.simulator.now()).as_secs());
+        let lifetime = if says_all { LIFE } else { left };
+        (!left.is_zero()).then_some(Issued { value, lifetime })
+    }
+}
+
+const LIFE: Duration = Duration::from_secs(7200);
+
+impl Upstream for Reach<Line> {
+    fn fetch_token<'a>(
+        &'a self,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        let line = &self.0;
+        let api = match account.token_api {
+            TokenApi::Classic => Api::Token,
+            TokenApi::Stable => Api::StableToken,
+        };
+        Box::pin(async move {
+            if let Some(fault) = line.armed.lock().unwrap().take() {
+                line.strike(Some(fault));
+            }
+            line.token_calls.fetch_add(1, Relaxed);
+            if let Some(issued) = line.repeated() {
+                tokio::time::sleep(LATENCY).await;
+                return Ok(issued);
+            }
+            let sent_at = line.simulator.now();
+            let issued = line.carry(api, line.simulator.fetch_token(account)).await?;
+            let end = sent_at + issued.lifetime;
+            *line.last.lock().unwrap() = Some((issued.value.clone(), end));
+            Ok(issued)
+        })
+    }
+
+    fn fetch_ticket<'a>(
+        &'a self,
+        account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
+        let call = self.0.simulator.fetch_ticket(account, token);
+        Box::pin(self.0.carry(Api::GetTicket, call))
+    }
+
+    fn verify_token<'a>(
+        &'a self,
+        account: &'a Account,
+        token: &'a Secret,
+    ) -> BoxFuture<'a, Result<(), UpstreamError>> {
+        let call = self.0.simulator.verify_token(account, token);
+        Box::pin(self.0.carry(Api::GetApiDomainIp, call))
+    }
+}
