@@ -4,14 +4,14 @@
 //! one path: WeChat has carried the call out by then, and the server does not know it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use wxsign::credential::{Fingerprint, Secret};
 
 pub(crate) struct Line {
     /// WeChat's address as a server sees it.
@@ -77,10 +77,14 @@ impl Line {
         self.ends.asked.lock().unwrap().clear();
     }
 
-    /// Whether a request held `text` in its first line.
-    pub(crate) fn carried(&self, text: &str) -> bool {
+    /// Whether WeChat was asked for something with the token of this fingerprint.
+    pub(crate) fn carried(&self, token: Fingerprint) -> bool {
         let asked = self.ends.asked.lock().unwrap();
-        asked.iter().any(|request| request.contains(text))
+        asked.iter().any(|request| {
+            let (_, behind) = request.split_once("access_token=").unwrap_or_default();
+            let value = behind.split(['&', ' ']).next().unwrap_or_default();
+            Secret::new(value).fingerprint() == token
+        })
     }
 }
 

@@ -4,9 +4,12 @@
 //! answers of WeChat, which the test holds back, and the database, in which the test holds the
 //! write lock. Where the server stands is then seen in what it left.
 
+use std::time::Duration;
+
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use wxsign::clock::Clock;
 use wxsign::credential::Kind;
 use wxsign::simulator::{Fault, FaultRule};
 use wxsign::store::Record;
@@ -32,6 +35,9 @@ pub(crate) enum Point {
     /// The same, and the server waits for the write lock: with its commit, as it has written all
     /// else before it sent the request.
     BeforeCommit,
+    /// The server has waited in vain for the write lock. It serves the new token from memory, as
+    /// it asks for a ticket with it, and the database still holds the lease.
+    InMemoryOnly,
     /// The system ends the server in the middle of the commit's write, because the file must not
     /// grow any more; a part of the change is in the file.
     InsideWrite,
@@ -47,12 +53,13 @@ pub(crate) enum Point {
 }
 
 impl Point {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::BeforeLease,
         Self::AfterLease,
         Self::AfterSend,
         Self::AfterAnswer,
         Self::BeforeCommit,
+        Self::InMemoryOnly,
         Self::InsideWrite,
         Self::AfterCommit,
         Self::AfterPublish,
@@ -71,7 +78,11 @@ impl Point {
     /// The calls that a kill here wastes: those whose token nobody has.
     pub(crate) const fn wasted(self) -> u64 {
         match self {
-            Self::AfterSend | Self::AfterAnswer | Self::BeforeCommit | Self::InsideWrite => 1,
+            Self::AfterSend
+            | Self::AfterAnswer
+            | Self::BeforeCommit
+            | Self::InMemoryOnly
+            | Self::InsideWrite => 1,
             _ => 0,
         }
     }
@@ -93,6 +104,11 @@ impl Point {
                 waits_for_the_lock(&wxsign).await;
                 kill(wxsign).await;
             }
+            Self::InMemoryOnly => {
+                let wxsign = answered(scene, database).await;
+                ticket_is_asked_for(scene).await;
+                kill(wxsign).await;
+            }
             Self::InsideWrite => end_inside_write(scene, variant).await,
             Self::AfterCommit => {
                 let wxsign = answered(scene, database).await;
@@ -100,13 +116,9 @@ impl Point {
                 kill_at_commit(wxsign, database).await;
             }
             Self::AfterPublish => {
-                let before = scene.wechat.calls(TICKET_PATH);
                 scene.line.hold(TICKET_PATH);
                 let wxsign = scene.place.serve().await;
-                eventually("a ticket is asked for", async || {
-                    (scene.wechat.calls(TICKET_PATH) > before).then_some(())
-                })
-                .await;
+                ticket_is_asked_for(scene).await;
                 kill(wxsign).await;
             }
             Self::BeforeRelease => {
@@ -133,6 +145,7 @@ impl Point {
             Self::AfterSend
             | Self::AfterAnswer
             | Self::BeforeCommit
+            | Self::InMemoryOnly
             | Self::InsideWrite
             | Self::BeforeRelease => old && token.lease.is_some() && calls == 1,
             Self::AfterCommit => !old && newest() && left.ticket.lease.is_none() && calls == 1,
@@ -163,6 +176,19 @@ async fn answered(scene: &Scene, database: &Database) -> Wxsign {
     })
     .await;
     wxsign
+}
+
+/// Waits until WeChat is asked for a ticket with the token that it made last.
+async fn ticket_is_asked_for(scene: &Scene) {
+    eventually("a ticket is asked for", async || {
+        (scene.ticket_calls() == 1).then_some(())
+    })
+    .await;
+    assert!(
+        scene
+            .newest()
+            .is_some_and(|token| scene.line.carried(token))
+    );
 }
 
 async fn kill(mut wxsign: Wxsign) {
@@ -204,10 +230,13 @@ async fn end_inside_write(scene: &Scene, variant: u64) {
 
 /// The commit comes as soon as the lock is free.
 async fn kill_at_commit(wxsign: Wxsign, database: &Database) {
-    database.unlock();
     let leased = database.record(Kind::AccessToken);
+    let clock = Clock::system();
+    let start = clock.now();
+    database.unlock();
     while database.record(Kind::AccessToken) == leased {
-        std::hint::spin_loop();
+        let waited = clock.now().since(start);
+        assert!(waited < Duration::from_secs(20), "there is no commit");
     }
     kill(wxsign).await;
 }

@@ -8,7 +8,7 @@ use wxsign::credential::{Fingerprint, Kind};
 use wxsign::simulator::{Minted, What};
 use wxsign::store::{Key, Sqlite, Store};
 
-use crate::harness::{Place, TOKEN_PATH, WeChat, appid};
+use crate::harness::{Place, TICKET_PATH, TOKEN_PATH, WeChat, appid};
 use crate::line::Line;
 
 /// The two ways to get a token.
@@ -35,6 +35,7 @@ pub(crate) struct Scene {
     pub(crate) token_path: &'static str,
     /// The calls before the fetch in question.
     earlier_calls: u64,
+    earlier_ticket_calls: u64,
 }
 
 impl Scene {
@@ -63,6 +64,7 @@ impl Scene {
         }
         Self {
             earlier_calls: wechat.calls(token_path),
+            earlier_ticket_calls: wechat.calls(TICKET_PATH),
             wechat,
             line,
             place,
@@ -73,6 +75,11 @@ impl Scene {
     /// The calls for a token since the scene was set.
     pub(crate) fn calls(&self) -> u64 {
         self.wechat.calls(self.token_path) - self.earlier_calls
+    }
+
+    /// The calls for a ticket since the scene was set.
+    pub(crate) fn ticket_calls(&self) -> u64 {
+        self.wechat.calls(TICKET_PATH) - self.earlier_ticket_calls
     }
 
     /// The token that WeChat made last.
