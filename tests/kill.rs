@@ -84,9 +84,12 @@ fn a_server_killed_at_any_point_costs_one_fetch_at_most_and_loses_nothing() {
 fn stories(repetitions: u64) -> Vec<Story> {
     let mut stories = Vec::new();
     for repetition in 0..repetitions {
+        let fetch = match repetition % 2 {
+            0 => Fetch::Renewal,
+            _ => Fetch::First,
+        };
         for point in Point::ALL {
             for api in [TokenApi::Classic, TokenApi::Stable] {
-                let fetch = [Fetch::Renewal, Fetch::First][usize::from(repetition % 2 == 1)];
                 stories.push(Story {
                     point,
                     api,
