@@ -134,9 +134,14 @@ impl Place {
 
     /// The same with a variable set.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// Sets a variable for the servers that are started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
-        self
     }
 
     /// The same with everything in a file.
@@ -259,9 +264,12 @@ impl Wxsign {
         eventually(text, async || self.log().contains(text).then_some(())).await;
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Waits for the end and returns the exit code; `None` after a signal.
