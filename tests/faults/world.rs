@@ -168,7 +168,7 @@ impl World {
     pub(crate) fn ticket_is_accepted(&self) -> Option<bool> {
         let now = self.clock.moment();
         let snapshot = self.snapshot()?;
-        let ticket = snapshot.signer(now).and(snapshot.ticket(now))?;
+        let ticket = snapshot.signer(now).and_then(|_| snapshot.ticket(now))?;
         let ticket = ticket.credential.value.expose();
         Some(self.simulator.ticket_is_accepted(&appid(), ticket))
     }

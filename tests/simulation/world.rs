@@ -176,7 +176,9 @@ impl World {
         let machines = self.nodes.iter().map(|node| &node.machine);
         let until = machines.filter_map(|machine| {
             let paused = machine.paused_until();
-            machine.dead_until().or((paused > now).then_some(paused))
+            machine
+                .dead_until()
+                .or_else(|| (paused > now).then_some(paused))
         });
         until
             .max()
