@@ -143,12 +143,12 @@ impl World {
         Some(snapshot)
     }
 
-    /// Seconds until the token that is served now is served no longer.
+    /// Seconds until the token that is served now ends.
     pub(crate) fn token_left(&self) -> Option<u64> {
         let now = self.clock.moment();
         let snapshot = self.snapshot()?;
         let served = snapshot.token(now)?;
-        Some(served.until.wall.since(now.wall).as_secs())
+        Some(served.credential.expires_at.since(now.wall).as_secs())
     }
 
     /// Whether WeChat accepts the token that is served; `None` if none is.
@@ -168,7 +168,7 @@ impl World {
     pub(crate) fn ticket_is_accepted(&self) -> Option<bool> {
         let now = self.clock.moment();
         let snapshot = self.snapshot()?;
-        let ticket = snapshot.signer(now).and(snapshot.ticket(now))?;
+        let ticket = snapshot.signer(now).and_then(|_| snapshot.ticket(now))?;
         let ticket = ticket.credential.value.expose();
         Some(self.simulator.ticket_is_accepted(&appid(), ticket))
     }
