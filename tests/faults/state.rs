@@ -6,7 +6,8 @@ use std::time::Duration;
 use wxsign::account::TokenApi;
 use wxsign::simulator::{Action, Fault as Answer, FaultRule};
 
-use super::world::{LineFault, StoreFault, World, appid};
+use super::parts::{LineFault, StoreFault};
+use super::world::{World, appid};
 
 /// The states, in the order of the columns of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,11 +6,11 @@ use wxsign::simulator::{Action, Fault as Answer};
 use wxsign::upstream::Class::{self, Address, Ambiguous, Credentials, Quota, Transient, Unknown};
 
 use super::cell::check;
+use super::parts::LineFault::{self, Dns, SameToken, SameTokenAsNew, Silent};
+use super::parts::StoreFault;
 use super::state::Fault::{self, Act, Corrupt, Kill, Line, Stop, Store, Suspend, Wall};
 use super::state::STATES;
 use super::state::State::{self, Draining, Empty};
-use super::world::LineFault::{self, Dns, SameToken, SameTokenAsNew, Silent};
-use super::world::StoreFault;
 use Served::{But, ForMinutes, Impossible, Never, Throughout, ToItsEnd};
 
 /// Whether readers get a token, or a signature, during the hour that begins with the fault.
