@@ -11,7 +11,7 @@ use super::world::World;
 const HOUR: u64 = 3600;
 
 /// How often readers look, in seconds.
-const LOOK: u64 = 5;
+const LOOK: u64 = 10;
 
 /// A process that was asked to end has ended after so many seconds.
 const DRAINED: u64 = 25;
@@ -74,7 +74,7 @@ impl Seen {
             Served::Never => first.is_none(),
             Served::But(seconds) => without <= seconds,
             Served::ToItsEnd => {
-                left.is_some_and(|left| ends(left.saturating_sub(2 * LOOK), left + LOOK))
+                left.is_some_and(|left| ends(left.saturating_sub(5 + 2 * LOOK), left))
             }
             Served::ForMinutes => ends(270, 450),
             Served::Impossible(_) => true,
@@ -149,6 +149,10 @@ async fn run(row: &Row, served: Served, state: State, token_api: TokenApi) -> Ve
         }
     }
     for at in (0..600).step_by(60) {
+        if !world.ailments().await.is_empty() {
+            // It may be renewing.
+            world.pass(LOOK).await;
+        }
         for ailment in world.ailments().await {
             differences.push(format!(
                 "{ailment}, {} s after the end",

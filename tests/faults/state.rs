@@ -6,7 +6,8 @@ use std::time::Duration;
 use wxsign::account::TokenApi;
 use wxsign::simulator::{Action, Fault as Answer, FaultRule};
 
-use super::world::{LineFault, StoreFault, World, appid};
+use super::parts::{LineFault, StoreFault};
+use super::world::{World, appid};
 
 /// The states, in the order of the columns of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +70,7 @@ const fn outage(token_api: TokenApi, state: State) -> (u64, u64) {
         (TokenApi::Classic, State::Urgent) => (4700, 6650),
         (TokenApi::Classic, _) => (4700, 7300),
         (TokenApi::Stable, State::Due) => (6900, 6950),
-        (TokenApi::Stable, State::Urgent) => (6900, 7050),
+        (TokenApi::Stable, State::Urgent) => (6900, 7010),
         (TokenApi::Stable, _) => (6900, 7300),
     }
 }
