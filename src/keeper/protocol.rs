@@ -95,7 +95,12 @@ pub(super) fn reconcile(
     if let Some(mine) = &local.record.credential {
         match compare(mine, stored, local) {
             Comparison::Same | Comparison::TheirsIsNewer => {}
-            Comparison::MineIsLaterConfirmed => next.credential = Some(mine.clone()),
+            Comparison::MineIsLaterConfirmed { generation } => {
+                next.credential = Some(Credential {
+                    generation,
+                    ..mine.clone()
+                });
+            }
             // Theirs is what the others serve, and one of the two was fetched last.
             Comparison::Split => strays = strays.or(Some(now.wall)),
             Comparison::MineIsNewer { generation } => {
@@ -138,8 +143,11 @@ pub(super) fn reconcile(
 
 enum Comparison {
     Same,
-    MineIsLaterConfirmed,
     TheirsIsNewer,
+    /// One value, which is known under this generation; WeChat has said so to me last.
+    MineIsLaterConfirmed {
+        generation: u64,
+    },
     /// Mine belongs into the store, as this generation.
     MineIsNewer {
         generation: u64,
@@ -155,7 +163,8 @@ fn compare(mine: &Credential, stored: &Record, local: &Local) -> Comparison {
     };
     if mine.value == theirs.value && mine.generation <= theirs.generation {
         return if mine.confirmed_at > theirs.confirmed_at {
-            Comparison::MineIsLaterConfirmed
+            let generation = theirs.generation;
+            Comparison::MineIsLaterConfirmed { generation }
         } else {
             Comparison::Same
         };

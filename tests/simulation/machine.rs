@@ -304,6 +304,9 @@ impl Backend for Reach {
                 Err(_) => machine.stores(key, None),
             }
             shared.note(Some(machine.number), What::Swapped(key.clone(), word));
+            if std::env::var("WXSIGN_SIM_SEED").is_ok() {
+                shared.explain(&stored.bytes);
+            }
             machine.reach(Point::AfterSwap, key).await;
             outcome
         })
