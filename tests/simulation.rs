@@ -41,7 +41,11 @@ const THREADS: usize = 2;
 fn under_any_trouble_every_promise_is_kept() {
     let (seeds, days) = (setting("SEEDS", 200), setting("DAYS", 30));
     let first = setting("SEED", 0);
-    let seeds = if first > 0 { first..first + 1 } else { 1..seeds + 1 };
+    let seeds = if first > 0 {
+        first..first + 1
+    } else {
+        1..seeds + 1
+    };
     let (mut total, mut excused) = (Report::default(), BTreeMap::new());
     let mut broken = Vec::new();
     for (seed, outcome) in run_all(seeds.clone(), days, Control::Right) {
@@ -100,7 +104,11 @@ fn run(seed: u64, days: u64, control: Control) -> Result<Report, Violation> {
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(async { World::new(seed, control).run(Duration::from_secs(days * DAY)).await })
+    runtime.block_on(async {
+        World::new(seed, control)
+            .run(Duration::from_secs(days * DAY))
+            .await
+    })
 }
 
 /// Runs seeds as long as anyone asks for outcomes.

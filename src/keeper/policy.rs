@@ -95,11 +95,26 @@ impl Policy {
             Self::StableToken => credential.expires_at.before(Duration::from_secs(290)),
             Self::Ticket => {
                 let poll = self.shortened(credential, TICKET_POLL);
-                let spread = 0.9 + 0.2 * spread(&[appid.as_str()], credential.confirmed_at.as_millis() as u64);
+                let spread = 0.9
+                    + 0.2
+                        * spread(
+                            &[appid.as_str()],
+                            credential.confirmed_at.as_millis() as u64,
+                        );
                 credential.confirmed_at + poll.mul_f64(spread)
             }
         };
         due.max(credential.confirmed_at + MIN_INTERVAL)
+    }
+
+    /// How often a node looks at what others may have stored though nothing is due. A classic
+    /// token that another node has renewed out of turn lives on for 300 s; what is renewed out
+    /// of turn otherwise takes nothing from what came before.
+    pub(super) const fn look_every(self) -> Duration {
+        match self {
+            Self::ClassicToken => Duration::from_secs(60),
+            Self::StableToken | Self::Ticket => FULL_LIFE,
+        }
     }
 
     /// The end of a ticket that is in its last seconds, or has just ended: WeChat does not give

@@ -72,6 +72,11 @@ pub(super) struct Mended {
 }
 
 impl Mended {
+    /// The same with `record`, which was made from it.
+    pub(super) fn changed(self, record: Record) -> Self {
+        Self { record, ..self }
+    }
+
     /// Notes that it was written.
     pub(super) fn written(self, local: &mut Local, now: Moment) {
         local.saw(self.record, now);
@@ -368,7 +373,7 @@ fn is_live(lease: &Lease, now: Timestamp) -> bool {
 /// is due at once.
 fn believable(credential: &Credential, now: Timestamp) -> Credential {
     let from_the_future = credential.confirmed_at > now + CLOCK_TOLERANCE;
-    let too_long = credential.expires_at > now + LONGEST_LIFE;
+    let too_long = credential.expires_at > credential.confirmed_at + LONGEST_LIFE;
     if !from_the_future && !too_long {
         return credential.clone();
     }

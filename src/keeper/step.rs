@@ -19,10 +19,6 @@ use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
 /// When to look at the store again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 
-/// How often a node looks at what others may have stored. A classic token that another node has
-/// renewed out of turn lives on for 300 s.
-const LOOK: Duration = Duration::from_secs(60);
-
 /// Nodes look at what is due at most this much later than they could.
 const NODE_SPREAD: Duration = Duration::from_secs(3);
 
@@ -369,16 +365,16 @@ impl Renewal<'_> {
     ) -> Result<(), StoreError> {
         for _ in 0..CONFLICTS {
             let (stored, version) = self.shared.store.load(&self.key).await?;
-            let record = change(&stored);
-            if record == stored
-                || self
-                    .shared
-                    .store
-                    .swap(&self.key, version, &record)
-                    .await?
-                    .is_some()
-            {
-                local.saw(record, self.shared.clock.moment());
+            let now = self.shared.clock.moment();
+            // The store can have gone back in time just now.
+            let mended = protocol::reconcile(self.policy, &stored, local, now);
+            let record = change(mended.as_ref().map_or(&stored, |mended| &mended.record));
+            let store = &self.shared.store;
+            if record == stored || store.swap(&self.key, version, &record).await?.is_some() {
+                match mended {
+                    Some(mended) => mended.changed(record).written(local, now),
+                    None => local.saw(record, now),
+                }
                 return Ok(());
             }
         }
@@ -419,7 +415,10 @@ impl Renewal<'_> {
         match base {
             Base::Alone => until.min(now.wall + STORE_RETRY),
             Base::Stored(_) if self.shared.store.is_embedded() => until,
-            Base::Stored(_) => until.min(now.wall + LOOK) + NODE_SPREAD.mul_f64(self.chance(now.wall)),
+            Base::Stored(_) => {
+                let look = now.wall + self.policy.look_every();
+                until.min(look) + NODE_SPREAD.mul_f64(self.chance(now.wall))
+            }
         }
     }
 

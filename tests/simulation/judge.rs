@@ -58,6 +58,8 @@ pub(crate) struct Judge {
 struct Account {
     /// The tokens as they became the newest, and when.
     tokens: Vec<(Timestamp, Secret)>,
+    /// The tokens that nodes served last, and when WeChat accepted them last.
+    alive: Vec<(Timestamp, Secret)>,
     /// A stranger fetched a token, or WeChat ended all tokens, and this was not mended yet.
     broken: Option<Timestamp>,
     /// The ticket died without a word.
@@ -86,6 +88,19 @@ struct Seen {
     ticket: Option<Secret>,
 }
 
+impl Account {
+    /// Notes that WeChat accepts a token now.
+    fn is_alive(&mut self, token: &Secret, now: Timestamp) {
+        match self.alive.iter_mut().find(|(_, known)| known == token) {
+            Some((at, _)) => *at = now,
+            None => {
+                self.alive.truncate(7);
+                self.alive.insert(0, (now, token.clone()));
+            }
+        }
+    }
+}
+
 impl Judge {
     pub(crate) fn new(_world: &World) -> Self {
         Self {
@@ -99,7 +114,10 @@ impl Judge {
     }
 
     pub(crate) fn excused(&self) -> Vec<(&'static str, u64)> {
-        self.excused.iter().map(|(why, count)| (*why, *count)).collect()
+        self.excused
+            .iter()
+            .map(|(why, count)| (*why, *count))
+            .collect()
     }
 
     pub(crate) fn acted(&mut self, world: &World, account: usize, action: Action) {
@@ -129,7 +147,11 @@ impl Judge {
     /// How far the ends that nodes believe in may be off because of the clocks.
     fn tolerance(&self, now: Timestamp) -> Duration {
         let lately = |until: Timestamp| now < until + LIFE;
-        let most = self.skewed.iter().filter(|(until, _)| lately(*until)).map(|(_, skew)| *skew);
+        let most = self
+            .skewed
+            .iter()
+            .filter(|(until, _)| lately(*until))
+            .map(|(_, skew)| *skew);
         match most.max().unwrap_or_default() {
             0 => Duration::ZERO,
             // What seems to come from the future is served for ten minutes at most.
@@ -158,6 +180,13 @@ impl Judge {
             };
             let token = now.max(wait_of(Kind::AccessToken));
             let ticket = token.max(wait_of(Kind::JsapiTicket));
+            // A node that was cut off waits on its own.
+            let own = world.nodes.iter().filter_map(|node| {
+                let kept = node.kept(&world.accounts[number]);
+                let next_at = kept.snapshot().trouble()?.next_at;
+                Some(next_at)
+            });
+            let ticket = own.fold(ticket, Timestamp::max);
             account.well_by = ticket + RECOVERY;
             if account.broken.is_some() {
                 // Nobody is told of it; the next look at the ticket shows it.
@@ -169,7 +198,10 @@ impl Judge {
     /// Looks at everything that nodes hand out now.
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
         let now = world.shared.now();
-        if self.calm_since.is_some_and(|calm| now < calm + IN_FLIGHT + LOOK) {
+        if self
+            .calm_since
+            .is_some_and(|calm| now < calm + IN_FLIGHT + LOOK)
+        {
             // What was sent in the storm has failed by now.
             self.expect_recovery(world);
         }
@@ -197,7 +229,12 @@ impl Judge {
         Ok(())
     }
 
-    fn look_at_wechat(&mut self, world: &World, number: usize, now: Timestamp) -> Result<(), String> {
+    fn look_at_wechat(
+        &mut self,
+        world: &World,
+        number: usize,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let appid = &world.accounts[number].appid;
         let simulator = &world.shared.simulator;
         let account = &mut self.accounts[number];
@@ -211,7 +248,10 @@ impl Judge {
             account.tokens.push((now, token));
         }
         if let Some(ticket) = simulator.newest_ticket(appid)
-            && account.ticket.as_ref().is_none_or(|(_, known)| *known != ticket)
+            && account
+                .ticket
+                .as_ref()
+                .is_none_or(|(_, known)| *known != ticket)
         {
             account.ticket = Some((now, ticket));
             if world.modes[number] == TicketMode::Hostile {
@@ -233,7 +273,9 @@ impl Judge {
             account.day = calls;
             // A quarter of the quota; of the stable token's only as much as of the other's.
             if tokens > 500 || tickets > 2500 {
-                return Err(format!("account {number}: {tokens} token calls, {tickets} ticket calls a day"));
+                return Err(format!(
+                    "account {number}: {tokens} token calls, {tickets} ticket calls a day"
+                ));
             }
         }
         Ok(())
@@ -261,12 +303,14 @@ impl Judge {
         let due = self.calm_since.is_some() && now > self.accounts[number].well_by;
         let account = &self.accounts[number];
         let last = account.tokens.last();
-        let has_newest = last.is_none_or(|(_, newest)| {
-            token.is_some_and(|token| token.credential.value == *newest)
-        });
+        let has_newest = last
+            .is_none_or(|(_, newest)| token.is_some_and(|token| token.credential.value == *newest));
         let newest = has_newest || last.is_some_and(|(seen, _)| now < *seen + ADOPTION);
         let signs = snapshot.signer(moment).is_some()
-            || account.ticket.as_ref().is_some_and(|(seen, _)| now < *seen + ADOPTION)
+            || account
+                .ticket
+                .as_ref()
+                .is_some_and(|(seen, _)| now < *seen + ADOPTION)
             || world.modes[number] == TicketMode::Remaining && is_about_to_change(now);
         let complete = token.is_some() && newest && signs;
         if due && !complete {
@@ -324,7 +368,12 @@ impl Judge {
     ) -> Result<bool, String> {
         let appid = &world.accounts[number].appid;
         let value = &token.credential.value;
-        if world.shared.simulator.token_is_accepted(appid, value.expose()) {
+        if world
+            .shared
+            .simulator
+            .token_is_accepted(appid, value.expose())
+        {
+            self.accounts[number].is_alive(value, now);
             return Ok(true);
         }
         let why = self.why_a_token_may_be_dead(world, number, node, token, now);
@@ -363,16 +412,23 @@ impl Judge {
         if account.broken.is_some_and(|broken| minted < broken) {
             return Some("nobody is told that a token was stolen or revoked");
         }
-        let superseded = at.and_then(|at| Some(account.tokens.get(at + 1)?.0));
-        let death = superseded.map_or(minted + LIFE, |at| (at + OVERLAP).min(minted + LIFE));
+        let alive = account.alive.iter().find(|(_, known)| known == value);
+        let death = alive.map_or(minted, |(at, _)| *at + LOOK);
         if now < death + self.tolerance(now) {
             return Some("a wall clock was wrong");
         }
+        let superseded = at.is_some_and(|at| at + 1 < account.tokens.len());
         let (since, until) = node.machine.away();
-        if superseded.is_some() && since < death && now < until + BACK {
+        if superseded && since < death && now < until + BACK {
             return Some("the node could not see that another one renewed the token");
         }
-        if world.shared.state().bill.values().any(|bill| bill.unknown > 0) {
+        if world
+            .shared
+            .state()
+            .bill
+            .values()
+            .any(|bill| bill.unknown > 0)
+        {
             return Some("a node sent late and died before it could say so");
         }
         None
@@ -390,7 +446,9 @@ impl Judge {
         let appid = &world.accounts[number].appid;
         let simulator = &world.shared.simulator;
         let moment = node.clock.moment();
-        let served = snapshot.ticket(moment).map(|ticket| &ticket.credential.value);
+        let served = snapshot
+            .ticket(moment)
+            .map(|ticket| &ticket.credential.value);
         let before = &self.seen[place][number].ticket;
         let is_new = served != before.as_ref();
         let accepted = |ticket: &Secret| simulator.ticket_is_accepted(appid, ticket.expose());
@@ -424,8 +482,12 @@ impl Judge {
     ) -> Option<&'static str> {
         let account = &self.accounts[number];
         let ended = account.ticket_ended?;
-        if now < ended + TICKET_POLL + Duration::from_secs(20) {
+        let looked = ended + TICKET_POLL + LOOK;
+        if now < looked {
             return Some("a ticket died without a word since the last look at it");
+        }
+        if now < looked + self.tolerance(now) {
+            return Some("a wall clock was wrong");
         }
         let (since, until) = node.machine.away();
         if self.calm_since.is_none() || now < account.well_by {
@@ -444,9 +506,19 @@ impl Judge {
                 continue;
             }
             let appid = &world.accounts[number].appid;
-            let issued = world.shared.simulator.counter(appid, "/cgi-bin/token").issued;
+            let issued = world
+                .shared
+                .simulator
+                .counter(appid, "/cgi-bin/token")
+                .issued;
             let key = world.key(number, Kind::AccessToken);
-            let bill = world.shared.state().bill.get(&key).copied().unwrap_or_default();
+            let bill = world
+                .shared
+                .state()
+                .bill
+                .get(&key)
+                .copied()
+                .unwrap_or_default();
             let fetches = issued - account.issued;
             let lost = fetches.saturating_sub(bill.delivered - account.bill.delivered);
             let periods = now.since(account.counted_at).as_secs() / PERIOD + 1;

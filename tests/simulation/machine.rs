@@ -138,7 +138,10 @@ impl Machine {
     fn strike(&self, point: Point, key: &Key) {
         let deed = {
             let mut shared = self.shared.state();
-            let sprung = shared.traps.iter_mut().position(|trap| trap.springs(point, key.kind));
+            let sprung = shared
+                .traps
+                .iter_mut()
+                .position(|trap| trap.springs(point, key.kind));
             sprung.map(|sprung| shared.traps.remove(sprung).deed)
         };
         match deed {
@@ -175,7 +178,9 @@ impl Machine {
 
     fn has_lease(&self, key: &Key) -> bool {
         let record = self.shared.record(key);
-        record.lease.is_some_and(|lease| lease.holder == self.name())
+        record
+            .lease
+            .is_some_and(|lease| lease.holder == self.name())
     }
 
     /// The way to the store and back, which may fail.
@@ -186,8 +191,6 @@ impl Machine {
             self.shared.clock.sleep(wait).await;
         } else if self.shared.chance(0.1) {
             self.shared.clock.sleep(Duration::from_millis(2)).await;
-        } else {
-            tokio::task::yield_now().await;
         }
         if trouble.down {
             return Err(StoreError("it cannot be reached".to_owned()));
@@ -368,7 +371,9 @@ async fn send(machine: Arc<Machine>, key: Key, call: Call) -> Answer {
     if !machine.is_alive() {
         std::future::pending::<()>().await;
     }
-    machine.shared.note(Some(machine.number), What::Sends(key.clone()));
+    machine
+        .shared
+        .note(Some(machine.number), What::Sends(key.clone()));
     if !machine.has_lease(&key) {
         machine.state().sent_late.push(key);
     }

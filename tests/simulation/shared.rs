@@ -111,10 +111,15 @@ impl Shared {
         let record: Record = serde_json::from_slice(bytes).unwrap();
         let seconds = |at: Timestamp| at.as_secs() - super::world::T0.as_secs();
         let credential = record.credential.map(|credential| {
-            let times = (seconds(credential.confirmed_at), seconds(credential.expires_at));
+            let times = (
+                seconds(credential.confirmed_at),
+                seconds(credential.expires_at),
+            );
             (credential.generation, credential.value.fingerprint(), times)
         });
-        let lease = record.lease.map(|lease| (lease.holder, seconds(lease.until), lease.strays_seen));
+        let lease = record
+            .lease
+            .map(|lease| (lease.holder, seconds(lease.until), lease.strays_seen));
         let strayed_at = record.strayed_at.map(seconds);
         let strays = (record.strays, record.settled, strayed_at);
         if let Some(line) = self.state().trace.last.back_mut() {
@@ -219,7 +224,8 @@ impl Trace {
         }
         let seconds = at.since(super::world::T0).as_secs_f64();
         let node = node.map_or_else(|| "    ".to_owned(), |node| format!("n{node}  "));
-        self.last.push_back(format!("{seconds:>12.3} {node}{what:?}"));
+        self.last
+            .push_back(format!("{seconds:>12.3} {node}{what:?}"));
     }
 
     pub(crate) fn hash(&self) -> u64 {

@@ -17,7 +17,7 @@ use wxsign::store::{Key, Store};
 use super::controls::Control;
 use super::judge::Judge;
 use super::machine::{Line, Machine, Reach, forget};
-use super::plan::{Deed, Storm, StoreTrouble, Trouble};
+use super::plan::{Deed, StoreTrouble, Storm, Trouble};
 use super::shared::{Shared, What};
 
 pub(crate) const NODES: usize = 5;
@@ -178,7 +178,9 @@ impl World {
             let paused = machine.paused_until();
             machine.dead_until().or((paused > now).then_some(paused))
         });
-        until.max().map(|until| until.max(now + Duration::from_millis(1)))
+        until
+            .max()
+            .map(|until| until.max(now + Duration::from_millis(1)))
     }
 
     fn begin(&mut self, trouble: &Trouble, end: Timestamp, judge: &mut Judge) {
@@ -252,7 +254,10 @@ impl World {
     /// Lets time pass, restarts what is dead, and looks at the promises.
     async fn pass_until(&mut self, then: Timestamp, judge: &mut Judge) -> Result<(), String> {
         loop {
-            let dead = self.nodes.iter().filter_map(|node| node.machine.dead_until());
+            let dead = self
+                .nodes
+                .iter()
+                .filter_map(|node| node.machine.dead_until());
             let next = dead.chain([self.next_look, then]).min().unwrap_or(then);
             let now = self.shared.now();
             self.shared.clock.sleep(next.since(now)).await;

@@ -361,10 +361,7 @@ fn who_fetched_a_known_value_without_the_store_does_not_turn_its_generation_back
     cut_off.renew(&mut nothing, at(100), "one");
     cut_off.look(&mut store, at(101));
     let stored = store.credential.as_ref().unwrap();
-    assert_eq!(
-        (stored.generation, stored.confirmed_at),
-        (25, at(100).wall)
-    );
+    assert_eq!((stored.generation, stored.confirmed_at), (25, at(100).wall));
     assert_eq!(cut_off.local.generation(), Some(25));
 }
 
