@@ -107,6 +107,16 @@ impl Policy {
         due.max(credential.confirmed_at + MIN_INTERVAL)
     }
 
+    /// How often a node looks at what others may have stored though nothing is due. A classic
+    /// token that another node has renewed out of turn lives on for 300 s; what is renewed out
+    /// of turn otherwise takes nothing from what came before.
+    pub(super) const fn look_every(self) -> Duration {
+        match self {
+            Self::ClassicToken => Duration::from_secs(60),
+            Self::StableToken | Self::Ticket => FULL_LIFE,
+        }
+    }
+
     /// The end of a ticket that is in its last seconds, or has just ended: WeChat does not give
     /// the next one before, and after it there is no reason to wait.
     pub(super) fn replaced_at(self, credential: &Credential, now: Timestamp) -> Option<Timestamp> {

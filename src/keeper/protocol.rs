@@ -127,8 +127,11 @@ pub(super) fn reconcile(
     if let Some(mine) = &local.record.credential {
         match compare(mine, stored, local) {
             Comparison::Same | Comparison::TheirsIsNewer => {}
-            Comparison::MineIsLaterConfirmed => {
-                next.credential = Some(mine.clone());
+            Comparison::MineIsLaterConfirmed { generation } => {
+                next.credential = Some(Credential {
+                    generation,
+                    ..mine.clone()
+                });
                 next.end_backoff(mine.confirmed_at);
             }
             // Theirs is what the others serve, and one of the two was fetched last.
@@ -177,8 +180,11 @@ pub(super) fn reconcile(
 
 enum Comparison {
     Same,
-    MineIsLaterConfirmed,
     TheirsIsNewer,
+    /// One value, which is known under this generation; WeChat has said so to me last.
+    MineIsLaterConfirmed {
+        generation: u64,
+    },
     /// Mine belongs into the store, as this generation.
     MineIsNewer {
         generation: u64,
@@ -194,7 +200,8 @@ fn compare(mine: &Credential, stored: &Record, local: &Local) -> Comparison {
     };
     if mine.value == theirs.value && mine.generation <= theirs.generation {
         return if mine.confirmed_at > theirs.confirmed_at {
-            Comparison::MineIsLaterConfirmed
+            let generation = theirs.generation;
+            Comparison::MineIsLaterConfirmed { generation }
         } else {
             Comparison::Same
         };
@@ -428,7 +435,7 @@ fn is_live(lease: &Lease, now: Timestamp) -> bool {
 /// is due at once.
 fn believable(credential: &Credential, now: Timestamp) -> Credential {
     let from_the_future = credential.confirmed_at > now + CLOCK_TOLERANCE;
-    let too_long = credential.expires_at > now + LONGEST_LIFE;
+    let too_long = credential.expires_at > credential.confirmed_at + LONGEST_LIFE;
     if !from_the_future && !too_long {
         return credential.clone();
     }

@@ -21,10 +21,6 @@ use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
 /// When to look at the store again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 
-/// How often a node looks at what others may have stored. A classic token that another node has
-/// renewed out of turn lives on for 300 s.
-const LOOK: Duration = Duration::from_secs(60);
-
 /// Nodes look at what is due at most this much later than they could.
 const NODE_SPREAD: Duration = Duration::from_secs(3);
 
@@ -497,7 +493,8 @@ impl Renewal<'_> {
             Base::Alone => until.min(now.wall + STORE_RETRY),
             Base::Stored(_) if self.shared.store.is_embedded() => until,
             Base::Stored(_) => {
-                until.min(now.wall + LOOK) + NODE_SPREAD.mul_f64(self.chance(now.wall))
+                let look = now.wall + self.policy.look_every();
+                until.min(look) + NODE_SPREAD.mul_f64(self.chance(now.wall))
             }
         }
     }

@@ -58,6 +58,8 @@ pub(crate) struct Judge {
 struct Account {
     /// The tokens as they became the newest, and when.
     tokens: Vec<(Timestamp, Secret)>,
+    /// The tokens that nodes served last, and when WeChat accepted them last.
+    alive: Vec<(Timestamp, Secret)>,
     /// A stranger fetched a token, or WeChat ended all tokens, and this was not mended yet.
     broken: Option<Timestamp>,
     /// The ticket died without a word.
@@ -84,6 +86,19 @@ struct Seen {
     life: usize,
     generations: [u64; 2],
     ticket: Option<Secret>,
+}
+
+impl Account {
+    /// Notes that WeChat accepts a token now.
+    fn is_alive(&mut self, token: &Secret, now: Timestamp) {
+        match self.alive.iter_mut().find(|(_, known)| known == token) {
+            Some((at, _)) => *at = now,
+            None => {
+                self.alive.truncate(7);
+                self.alive.insert(0, (now, token.clone()));
+            }
+        }
+    }
 }
 
 impl Judge {
@@ -165,6 +180,13 @@ impl Judge {
             };
             let token = now.max(wait_of(Kind::AccessToken));
             let ticket = token.max(wait_of(Kind::JsapiTicket));
+            // A node that was cut off waits on its own.
+            let own = world.nodes.iter().filter_map(|node| {
+                let kept = node.kept(&world.accounts[number]);
+                let next_at = kept.snapshot().trouble()?.next_at;
+                Some(next_at)
+            });
+            let ticket = own.fold(ticket, Timestamp::max);
             account.well_by = ticket + RECOVERY;
             if account.broken.is_some() {
                 // Nobody is told of it; the next look at the ticket shows it.
@@ -351,6 +373,7 @@ impl Judge {
             .simulator
             .token_is_accepted(appid, value.expose())
         {
+            self.accounts[number].is_alive(value, now);
             return Ok(true);
         }
         let why = self.why_a_token_may_be_dead(world, number, node, token, now);
@@ -389,13 +412,14 @@ impl Judge {
         if account.broken.is_some_and(|broken| minted < broken) {
             return Some("nobody is told that a token was stolen or revoked");
         }
-        let superseded = at.and_then(|at| Some(account.tokens.get(at + 1)?.0));
-        let death = superseded.map_or(minted + LIFE, |at| (at + OVERLAP).min(minted + LIFE));
+        let alive = account.alive.iter().find(|(_, known)| known == value);
+        let death = alive.map_or(minted, |(at, _)| *at + LOOK);
         if now < death + self.tolerance(now) {
             return Some("a wall clock was wrong");
         }
+        let superseded = at.is_some_and(|at| at + 1 < account.tokens.len());
         let (since, until) = node.machine.away();
-        if superseded.is_some() && since < death && now < until + BACK {
+        if superseded && since < death && now < until + BACK {
             return Some("the node could not see that another one renewed the token");
         }
         if world
@@ -458,8 +482,12 @@ impl Judge {
     ) -> Option<&'static str> {
         let account = &self.accounts[number];
         let ended = account.ticket_ended?;
-        if now < ended + TICKET_POLL + Duration::from_secs(20) {
+        let looked = ended + TICKET_POLL + LOOK;
+        if now < looked {
             return Some("a ticket died without a word since the last look at it");
+        }
+        if now < looked + self.tolerance(now) {
+            return Some("a wall clock was wrong");
         }
         let (since, until) = node.machine.away();
         if self.calm_since.is_none() || now < account.well_by {

@@ -191,8 +191,6 @@ impl Machine {
             self.shared.clock.sleep(wait).await;
         } else if self.shared.chance(0.1) {
             self.shared.clock.sleep(Duration::from_millis(2)).await;
-        } else {
-            tokio::task::yield_now().await;
         }
         if trouble.down {
             return Err(StoreError("it cannot be reached".to_owned()));
@@ -309,6 +307,9 @@ impl Backend for Reach {
                 Err(_) => machine.stores(key, None),
             }
             shared.note(Some(machine.number), What::Swapped(key.clone(), word));
+            if std::env::var("WXSIGN_SIM_SEED").is_ok() {
+                shared.explain(&stored.bytes);
+            }
             machine.reach(Point::AfterSwap, key).await;
             outcome
         })

@@ -106,6 +106,27 @@ impl Shared {
         self.state().trace.note(at, node, what);
     }
 
+    /// Adds to the last line of the trace what was written.
+    pub(crate) fn explain(&self, bytes: &[u8]) {
+        let record: Record = serde_json::from_slice(bytes).unwrap();
+        let seconds = |at: Timestamp| at.as_secs() - super::world::T0.as_secs();
+        let credential = record.credential.map(|credential| {
+            let times = (
+                seconds(credential.confirmed_at),
+                seconds(credential.expires_at),
+            );
+            (credential.generation, credential.value.fingerprint(), times)
+        });
+        let lease = record
+            .lease
+            .map(|lease| (lease.holder, seconds(lease.until), lease.strays_seen));
+        let strayed_at = record.strayed_at.map(seconds);
+        let strays = (record.strays, record.settled, strayed_at);
+        if let Some(line) = self.state().trace.last.back_mut() {
+            *line += &format!(" {credential:?}, strays {strays:?}, lease {lease:?}");
+        }
+    }
+
     pub(crate) fn bill(&self, key: &Key, charge: impl FnOnce(&mut Bill)) {
         charge(self.state().bill.entry(key.clone()).or_default());
     }

@@ -352,6 +352,41 @@ fn a_rejected_token_is_replaced_at_once_but_not_in_a_loop() {
 }
 
 #[test]
+fn who_fetched_a_known_value_without_the_store_does_not_turn_its_generation_back() {
+    let (mut node, mut store) = (Node::new(Policy::StableToken), Record::default());
+    node.renew(&mut store, at(0), "one");
+    store.credential.as_mut().unwrap().generation = 25;
+    let mut cut_off = Node::new(Policy::StableToken);
+    let mut nothing = Record::default();
+    cut_off.renew(&mut nothing, at(100), "one");
+    cut_off.look(&mut store, at(101));
+    let stored = store.credential.as_ref().unwrap();
+    assert_eq!((stored.generation, stored.confirmed_at), (25, at(100).wall));
+    assert_eq!(cut_off.local.generation(), Some(25));
+}
+
+#[test]
+fn a_ticket_that_names_its_end_is_asked_for_again_at_that_end() {
+    let (mut node, mut store) = (Node::new(Policy::Ticket), Record::default());
+    let attempt = node.lease(&mut store, at(0));
+    let short = Issued {
+        lifetime: Duration::from_secs(20),
+        ..issued("one")
+    };
+    store = commit(Policy::Ticket, &store, attempt, at(0).wall, &short).unwrap();
+    assert_eq!(wait_of(node.look(&mut store, at(19)), at(19)), 30 - 19);
+    let last_seconds = at(20).wall.before(Duration::from_millis(10));
+    let now = Moment {
+        wall: last_seconds,
+        ..at(19)
+    };
+    let Plan::Wait(until) = node.look(&mut store, now) else {
+        panic!("asked before the end");
+    };
+    assert_eq!(until, at(20).wall);
+}
+
+#[test]
 fn a_ticket_that_comes_again_is_confirmed_and_keeps_its_age() {
     let mut store = Record::default();
     let mut node = Node::new(Policy::Ticket);
