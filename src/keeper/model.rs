@@ -212,7 +212,7 @@ impl World {
         if rules == Rules::NoHeal {
             local.record.clone_from(&self.store);
         }
-        let mended = protocol::reconcile(POLICY, &self.store, local, now);
+        let mended = super::reconcile::reconcile(POLICY, &self.store, local, now);
         let mut record = mended
             .as_ref()
             .map_or_else(|| self.store.clone(), |mended| mended.record.clone());

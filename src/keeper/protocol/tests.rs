@@ -1,5 +1,6 @@
 //! The rules, one story each. The record stands for the store; a `Node` is one process.
 
+use super::super::reconcile::{DISTRUSTED_LIFE, reconcile};
 use super::*;
 use crate::credential::Secret;
 use crate::upstream::{Api, Failure};

@@ -1,0 +1,453 @@
+//! The renewal of one credential of one account during a step.
+//!
+//! All decisions are made in [`super::protocol`]; here they are carried out.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::local::Local;
+use super::policy::{self, Policy};
+use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
+use super::reconcile::{Mended, reconcile};
+use super::report::{Check, Outcome};
+use super::snapshot::{Served, Trouble};
+use super::{Kept, Shared};
+use crate::clock::{Moment, Timestamp};
+use crate::credential::{Credential, Kind, Secret};
+use crate::store::{Attempt, Key, Record, StoreError, Version};
+use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
+
+/// When to look at the store again after it failed.
+const STORE_RETRY: Duration = Duration::from_secs(5);
+
+/// Nodes look at what is due at most this much later than they could.
+const NODE_SPREAD: Duration = Duration::from_secs(3);
+
+/// How often a step tries again after another node was faster, before it lets go for a moment.
+const CONFLICTS: usize = 16;
+const AFTER_CONFLICTS: Duration = Duration::from_secs(1);
+
+/// One credential of one account during a step.
+pub(super) struct Renewal<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) kept: &'a Kept,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) policy: Policy,
+    pub(super) key: Key,
+}
+
+/// What the store said about the record that was decided upon.
+enum Base {
+    /// The store holds it as this version.
+    Stored(Version),
+    /// The store cannot be reached, and the credential can be renewed without it.
+    Alone,
+}
+
+/// The right to send one request.
+struct Lease {
+    attempt: Attempt,
+    base: Base,
+}
+
+impl Renewal<'_> {
+    /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
+    pub(super) async fn check_if_doubted(&self, local: &mut Local) {
+        let doubted = self.kept.doubted_token.swap(0, Ordering::AcqRel);
+        let Some(token) = local.record.credential.as_ref() else {
+            return;
+        };
+        let (now, known) = (self.shared.clock.now(), self.kept.snapshot().check);
+        if token.generation != doubted || known.is_some_and(|check| check.stands(doubted, now)) {
+            return;
+        }
+        let asked = async {
+            let _permit = self.shared.pace.permit().await;
+            let upstream = &self.shared.upstream;
+            let asked = upstream.verify_token(&self.kept.account, &token.value);
+            tokio::time::timeout(CALL_TIMEOUT, asked).await
+        };
+        let answer = tokio::select! {
+            answer = asked => answer,
+            () = self.stop.cancelled() => return,
+        };
+        let outcome = match answer {
+            Ok(Ok(())) => Outcome::Valid,
+            Ok(Err(error)) if error.class() == Class::TokenRejected => Outcome::Rejected,
+            Ok(Err(_)) | Err(_) => Outcome::Unreachable,
+        };
+        tracing::info!(
+            key = %self.key, fingerprint = %token.value.fingerprint(), ?outcome,
+            "a back end reported the token"
+        );
+        if outcome == Outcome::Rejected {
+            local.reject(doubted);
+        }
+        let at = self.shared.clock.now();
+        self.kept.publish(|snapshot| {
+            snapshot.check = Some(Check {
+                generation: doubted,
+                at,
+                outcome,
+            });
+        });
+    }
+
+    /// Takes over what is stored, and publishes it.
+    pub(super) async fn look(&self, local: &mut Local) {
+        match self.read(local).await {
+            Ok(_) => self.publish(local),
+            Err(error) => self.report_store(&error),
+        }
+    }
+
+    /// Brings the credential up to date. Returns when to look again, and whether WeChat rejected
+    /// the token that was sent along.
+    pub(super) async fn renew(
+        &self,
+        local: &mut Local,
+        token: Option<&Credential>,
+    ) -> (Timestamp, bool) {
+        for _ in 0..CONFLICTS {
+            let base = match self.read(local).await {
+                Ok(Some(base)) => base,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.report_store(&error);
+                    self.publish(local);
+                    if !self.can_go_alone() {
+                        return (self.shared.clock.now() + STORE_RETRY, false);
+                    }
+                    Base::Alone
+                }
+            };
+            self.publish(local);
+            let now = self.shared.clock.moment();
+            let secret = self.kept.account.secret.fingerprint();
+            let plan = protocol::plan(self.policy, &self.key.appid, secret, local, now);
+            let purpose = match plan {
+                Plan::Fetch(purpose) if !self.stop.is_cancelled() => purpose,
+                Plan::Fetch(_) => return (now.wall + STORE_RETRY, false),
+                Plan::Wait(until) => return (self.wake_at(until, now, &base), false),
+            };
+            let _permit = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return (now.wall + STORE_RETRY, false),
+                permit = self.shared.pace.permit() => permit,
+            };
+            match self.take_lease(local, base, purpose).await {
+                Ok(Some(lease)) => {
+                    self.watch_quota(local);
+                    if self.fetch(local, lease, token).await {
+                        return (self.shared.clock.now() + STORE_RETRY, true);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.report_store(&error);
+                    return (self.shared.clock.now() + STORE_RETRY, false);
+                }
+            }
+        }
+        (self.shared.clock.now() + AFTER_CONFLICTS, false)
+    }
+
+    /// Says once a day that something calls WeChat far too often.
+    fn watch_quota(&self, local: &Local) {
+        let (calls, quota) = (local.record.calls.total, self.policy.daily_quota());
+        if calls == quota / 10 {
+            tracing::error!(
+                key = %self.key, calls, quota,
+                "a tenth of WeChat's quota for the day is used up, where a hundredth should do"
+            );
+        }
+    }
+
+    /// Loads the record and sets right what must be; `None` if another node was faster.
+    async fn read(&self, local: &mut Local) -> Result<Option<Base>, StoreError> {
+        let (stored, version) = self.shared.store.load(&self.key).await?;
+        let now = self.shared.clock.moment();
+        let Some(mended) = reconcile(self.policy, &stored, local, now) else {
+            local.saw(stored, now);
+            return Ok(Some(Base::Stored(version)));
+        };
+        let swapped = self
+            .shared
+            .store
+            .swap(&self.key, version, &mended.record)
+            .await?;
+        Ok(swapped.map(|version| {
+            mended.written(local, now);
+            Base::Stored(version)
+        }))
+    }
+
+    /// Takes the lease; `None` if another node was faster or too little of it remains.
+    async fn take_lease(
+        &self,
+        local: &mut Local,
+        base: Base,
+        purpose: Purpose,
+    ) -> Result<Option<Lease>, StoreError> {
+        let before = self.shared.clock.moment();
+        let attempt = Attempt::random();
+        let node = &self.shared.node;
+        let record = protocol::take_lease(self.policy, local, purpose, attempt, node, before.wall);
+        let base = match base {
+            Base::Alone => Base::Alone,
+            Base::Stored(version) => {
+                match self.shared.store.swap(&self.key, version, &record).await {
+                    Ok(Some(version)) => Base::Stored(version),
+                    Ok(None) => return Ok(None),
+                    Err(error) if self.can_go_alone() => {
+                        self.report_store(&error);
+                        Base::Alone
+                    }
+                    Err(error) => {
+                        local.gave_up(attempt);
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        match base {
+            Base::Alone => local.assume(record),
+            Base::Stored(_) => local.saw(record, before),
+        }
+        self.publish(local);
+        let held = self.shared.clock.moment().boot.saturating_sub(before.boot);
+        if held + LEASE_NEEDED_TO_SEND > LEASE || self.stop.is_cancelled() {
+            local.gave_up(attempt);
+            self.write(local, |stored| protocol::release(stored, attempt))
+                .await?;
+            return Ok(None);
+        }
+        Ok(Some(Lease { attempt, base }))
+    }
+
+    /// Calls WeChat and writes down what came of it. Says whether WeChat rejected the token.
+    async fn fetch(&self, local: &mut Local, lease: Lease, token: Option<&Credential>) -> bool {
+        let sent = self.shared.clock.moment();
+        match self.call(token.map(|token| &token.value)).await {
+            Ok(issued) => {
+                self.commit(local, &lease, sent, &issued).await;
+                false
+            }
+            Err(error) => {
+                self.fail(local, &lease, sent.wall, &error).await;
+                error.class() == Class::TokenRejected
+            }
+        }
+    }
+
+    async fn call(&self, token: Option<&Secret>) -> Result<Issued, UpstreamError> {
+        let account = &self.kept.account;
+        let call = match token {
+            None => self.shared.upstream.fetch_token(account),
+            Some(token) => self.shared.upstream.fetch_ticket(account, token),
+        };
+        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            Ok(answer) => answer,
+            Err(_) => Err(UpstreamError::timed_out(self.policy.api())),
+        }
+    }
+
+    /// Stores what was fetched. If the store cannot be reached it is kept and served from memory,
+    /// and stored when the store is back.
+    async fn commit(&self, local: &mut Local, lease: &Lease, sent: Moment, issued: &Issued) {
+        let (attempt, known) = (lease.attempt, local.generation());
+        let committed =
+            |stored: &Record| protocol::commit(self.policy, stored, attempt, sent.wall, issued);
+        let mut lost = false;
+        let written = match lease.base {
+            Base::Alone => Err(StoreError::unreachable()),
+            Base::Stored(_) => {
+                let change = |stored: &Record| {
+                    let record = committed(stored);
+                    lost = record.is_none();
+                    record.unwrap_or_else(|| self.with_stray(stored, attempt, sent.wall))
+                };
+                self.write(local, change).await
+            }
+        };
+        match written {
+            Ok(()) => {
+                local.told();
+                if lost && self.policy.counts_strays() {
+                    local.counted(sent.wall);
+                }
+            }
+            Err(error) => {
+                self.report_store(&error);
+                match committed(&local.record) {
+                    Some(record) => local.hold(record, attempt, sent),
+                    None => {
+                        lost = true;
+                        local.owes(self.policy, sent.wall);
+                    }
+                }
+            }
+        }
+        self.publish(local);
+        self.tell(issued, lost, known != local.generation());
+    }
+
+    fn tell(&self, issued: &Issued, lost: bool, changed: bool) {
+        let (key, fingerprint) = (&self.key, issued.value.fingerprint());
+        let expires_in = issued.lifetime.as_secs();
+        if lost {
+            tracing::warn!(%key, %fingerprint, "fetched too late to be used: the lease was lost");
+        } else if changed {
+            tracing::info!(%key, %fingerprint, expires_in, "renewed");
+        } else {
+            tracing::debug!(%key, %fingerprint, expires_in, "confirmed");
+        }
+    }
+
+    /// Writes the failure down and says so.
+    async fn fail(
+        &self,
+        local: &mut Local,
+        lease: &Lease,
+        sent_at: Timestamp,
+        error: &UpstreamError,
+    ) {
+        let now = self.shared.clock.now();
+        let secret = self.kept.account.secret.fingerprint();
+        let chance = self.chance(now);
+        let strayed = error.class() == Class::Ambiguous && self.policy.counts_strays();
+        let failed = |stored: &Record| {
+            let next = protocol::fail(stored, lease.attempt, error, secret, now, chance);
+            if strayed {
+                protocol::count_stray(&next, lease.attempt, sent_at)
+            } else {
+                next
+            }
+        };
+        let written = match lease.base {
+            Base::Alone => Err(StoreError::unreachable()),
+            Base::Stored(_) => self.write(local, failed).await,
+        };
+        match written {
+            Ok(()) => {
+                local.told();
+                if strayed {
+                    local.counted(sent_at);
+                }
+            }
+            Err(store) => {
+                self.report_store(&store);
+                let attempt = lease.attempt;
+                let record = protocol::fail(&local.record, attempt, error, secret, now, chance);
+                local.failed_alone(record);
+                if strayed {
+                    local.owes(self.policy, sent_at);
+                }
+            }
+        }
+        self.publish(local);
+        tracing::warn!(
+            key = %self.key, class = ?error.class(), errcode = error.errcode(),
+            retry_in = local.backoff().map(|backoff| backoff.next_at.since(now).as_secs()),
+            remedy = error.remedy(),
+            "renewal failed: {error}"
+        );
+    }
+
+    fn with_stray(&self, stored: &Record, attempt: Attempt, sent_at: Timestamp) -> Record {
+        if self.policy.counts_strays() {
+            protocol::count_stray(stored, attempt, sent_at)
+        } else {
+            protocol::release(stored, attempt)
+        }
+    }
+
+    /// Changes the stored record, whatever other nodes write meanwhile.
+    async fn write(
+        &self,
+        local: &mut Local,
+        mut change: impl FnMut(&Record) -> Record,
+    ) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS {
+            let (stored, version) = self.shared.store.load(&self.key).await?;
+            let now = self.shared.clock.moment();
+            // What this node serves is not given up for a store that has lost it.
+            let mended = reconcile(self.policy, &stored, local, now)
+                .unwrap_or_else(|| Mended::nothing(stored.clone()));
+            let mended = mended.and(&mut change);
+            if mended.record == stored
+                || self
+                    .shared
+                    .store
+                    .swap(&self.key, version, &mended.record)
+                    .await?
+                    .is_some()
+            {
+                mended.written(local, now);
+                return Ok(());
+            }
+        }
+        Err(StoreError(
+            "other nodes kept changing the record".to_owned(),
+        ))
+    }
+
+    /// Hands readers what the record says, prepared.
+    fn publish(&self, local: &Local) {
+        let until = local.served_until(self.policy);
+        let served = local.record.credential.clone().zip(until);
+        let backoff = local.backoff();
+        let robbed = protocol::is_robbed(&local.record, self.shared.clock.now());
+        let (kind, kept) = (self.key.kind, self.kept);
+        if robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
+            tracing::error!(
+                appid = %self.key.appid,
+                "another program fetches tokens with this AppSecret: set token_api to stable, or \
+                 reset the AppSecret and give it to nobody else"
+            );
+        }
+        kept.publish(|snapshot| {
+            if kind == Kind::AccessToken {
+                snapshot.robbed = robbed;
+            }
+            let served = served.map(|(credential, until)| Served {
+                credential,
+                until,
+                former: local.record.former.clone(),
+            });
+            let trouble = backoff.map(|backoff| Trouble::new(backoff, self.policy.api()));
+            snapshot.set(kind, served, trouble);
+        });
+    }
+
+    /// Whether the credential may be fetched while the store cannot be reached: when a second
+    /// fetch would do no harm, or when there is nobody else to fetch.
+    fn can_go_alone(&self) -> bool {
+        !self.policy.counts_strays() || self.shared.store.is_embedded()
+    }
+
+    /// A node looks a little later than it could, so that not all ask for the lease at once.
+    fn wake_at(&self, until: Timestamp, now: Moment, base: &Base) -> Timestamp {
+        match base {
+            Base::Alone => until.min(now.wall + STORE_RETRY),
+            Base::Stored(_) if self.shared.store.is_embedded() => until,
+            Base::Stored(_) => {
+                let look = now.wall + self.policy.look_every();
+                until.min(look) + NODE_SPREAD.mul_f64(self.chance(now.wall))
+            }
+        }
+    }
+
+    /// A number in [0, 1) in which nodes and accounts differ.
+    fn chance(&self, now: Timestamp) -> f64 {
+        let (node, appid) = (&self.shared.node, &self.key.appid);
+        let names = [node, appid.as_str(), self.key.kind.as_str()];
+        policy::spread(&names, now.as_millis() as u64)
+    }
+
+    fn report_store(&self, error: &StoreError) {
+        tracing::error!(key = %self.key, %error, "going on without the store");
+    }
+}

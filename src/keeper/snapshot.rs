@@ -1,0 +1,131 @@
+//! What readers see of an account.
+
+use std::time::Duration;
+
+use super::report::Check;
+use crate::clock::{Moment, Timestamp};
+use crate::credential::{Credential, Fingerprint, Kind};
+use crate::signer::Signer;
+use crate::store::Backoff;
+use crate::upstream::{self, Api, Class};
+
+/// What readers may use of an account at one point in time. Value and end of a credential always
+/// belong together here.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    token: Option<Served>,
+    ticket: Option<Served>,
+    /// Prepared from the ticket above.
+    signer: Option<Signer>,
+    token_trouble: Option<Trouble>,
+    ticket_trouble: Option<Trouble>,
+    /// What WeChat said last when it was asked about a token.
+    pub(super) check: Option<Check>,
+    /// Another program fetches tokens with the account's AppSecret.
+    pub(super) robbed: bool,
+    /// Whether a step has come to its end, with or without a credential.
+    pub(super) tried: bool,
+}
+
+/// A credential that readers may use.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The credential.
+    pub credential: Credential,
+    /// When to stop using it, on either clock.
+    pub until: Moment,
+    /// The fingerprints of those before it, the latest first.
+    pub former: Vec<Fingerprint>,
+}
+
+impl Served {
+    fn at(served: Option<&Self>, now: Moment) -> Option<&Self> {
+        served.filter(|served| now.wall < served.until.wall && now.boot < served.until.boot)
+    }
+}
+
+impl Snapshot {
+    /// What signs pages, while the ticket is good.
+    pub fn signer(&self, now: Moment) -> Option<&Signer> {
+        self.ticket(now).and(self.signer.as_ref())
+    }
+
+    /// The access_token, while it is good.
+    pub fn token(&self, now: Moment) -> Option<&Served> {
+        Served::at(self.token.as_ref(), now)
+    }
+
+    /// The jsapi_ticket, while it is good.
+    pub fn ticket(&self, now: Moment) -> Option<&Served> {
+        Served::at(self.ticket.as_ref(), now)
+    }
+
+    /// Whether another program fetches tokens with the account's AppSecret: at least two tokens
+    /// of one day were dead long before their end. The cure is the stable token API, or a new
+    /// AppSecret.
+    pub const fn is_robbed(&self) -> bool {
+        self.robbed
+    }
+
+    /// What stands in the way of a new token or, that being fine, of a new ticket.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.token_trouble.as_ref().or(self.ticket_trouble.as_ref())
+    }
+
+    /// Takes what is known of one credential now, and prepares what readers will do with it.
+    pub(super) fn set(&mut self, kind: Kind, served: Option<Served>, trouble: Option<Trouble>) {
+        let (slot, trouble_slot) = match kind {
+            Kind::AccessToken => (&mut self.token, &mut self.token_trouble),
+            Kind::JsapiTicket => (&mut self.ticket, &mut self.ticket_trouble),
+        };
+        let value = |served: &Option<Served>| served.as_ref().map(|s| s.credential.value.clone());
+        let same_value = value(slot) == value(&served);
+        *slot = served;
+        *trouble_slot = trouble;
+        if kind == Kind::JsapiTicket && !same_value {
+            let ticket = self.ticket.as_ref();
+            self.signer = ticket.map(|ticket| Signer::new(&ticket.credential.value));
+        }
+    }
+}
+
+/// Why a renewal failed the last time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// What it means for the next try.
+    pub class: Class,
+    /// What happened, in one line.
+    pub what: String,
+    /// WeChat's errcode, if it gave one.
+    pub errcode: Option<i64>,
+    /// WeChat's errmsg, if it gave one.
+    pub errmsg: Option<String>,
+    /// What a human can do about it, if anything.
+    pub remedy: Option<&'static str>,
+    /// No call to WeChat before this.
+    pub next_at: Timestamp,
+}
+
+impl Trouble {
+    pub(super) fn new(backoff: &Backoff, api: Api) -> Self {
+        Self {
+            class: backoff.class,
+            what: backoff.error.clone(),
+            errcode: backoff.errcode,
+            errmsg: backoff.errmsg.clone(),
+            remedy: backoff
+                .errcode
+                .and_then(|errcode| upstream::remedy(api, errcode)),
+            next_at: backoff.next_at,
+        }
+    }
+}
+
+/// There is no credential to serve.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unavailable {
+    /// What stands in the way, if it is known.
+    pub trouble: Option<Trouble>,
+    /// When it is worth asking again.
+    pub retry_after: Duration,
+}
