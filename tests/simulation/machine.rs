@@ -242,6 +242,38 @@ pub(crate) fn forget(shared: &Shared, key: &Key, writes: usize) {
     }
 }
 
+/// A call to the store that is on its way. Who gives it up does not learn what became of it.
+struct Errand<'a> {
+    machine: &'a Machine,
+    key: &'a Key,
+    came_back: bool,
+    wrote: bool,
+}
+
+impl<'a> Errand<'a> {
+    fn begin(machine: &'a Machine, key: &'a Key) -> Self {
+        Self {
+            machine,
+            key,
+            came_back: false,
+            wrote: false,
+        }
+    }
+}
+
+impl Drop for Errand<'_> {
+    fn drop(&mut self) {
+        if self.came_back || !self.machine.is_alive() {
+            return;
+        }
+        if self.wrote {
+            self.machine.shared.bill(self.key, |bill| bill.lies += 1);
+        } else {
+            self.machine.stores(self.key, None);
+        }
+    }
+}
+
 /// A machine's way to the store.
 pub(crate) struct Reach(pub(crate) Arc<Machine>);
 
@@ -249,18 +281,17 @@ impl Backend for Reach {
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
         Box::pin(async move {
             let (machine, shared) = (&self.0, &self.0.shared);
+            let mut errand = Errand::begin(machine, key);
             machine.reach(Point::BeforeLoad, key).await;
             let arrived = machine.travel().await;
             shared.note(
                 Some(machine.number),
                 What::Loaded(key.clone(), arrived.is_ok()),
             );
-            if arrived.is_err() {
-                machine.stores(key, None);
-            }
             arrived?;
             let stored = shared.state().disk.load(key);
             machine.reach(Point::AfterLoad, key).await;
+            errand.came_back = true;
             Ok(stored.map(|stored| shared.control.loaded(stored)))
         })
     }
@@ -274,6 +305,7 @@ impl Backend for Reach {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let (machine, shared) = (&self.0, &self.0.shared);
+            let mut errand = Errand::begin(machine, key);
             machine.reach(Point::BeforeSwap, key).await;
             let arrived = machine.travel().await;
             let lies = machine.state().store.lies;
@@ -290,9 +322,14 @@ impl Backend for Reach {
                 Ok(()) => Ok(shared.state().disk.swap(key, from, stored.clone())),
             };
             let outcome = match outcome {
-                Ok(true) if lied => {
-                    shared.bill(key, |bill| bill.lies += 1);
-                    Err(StoreError("the answer got lost".to_owned()))
+                Ok(true) => {
+                    errand.wrote = true;
+                    machine.stores(key, Some(&stored.bytes));
+                    if lied {
+                        Err(StoreError("the answer got lost".to_owned()))
+                    } else {
+                        Ok(true)
+                    }
                 }
                 other => other,
             };
@@ -301,16 +338,12 @@ impl Backend for Reach {
                 Ok(false) => "no",
                 Err(_) => "fails",
             };
-            match &outcome {
-                Ok(true) => machine.stores(key, Some(&stored.bytes)),
-                Ok(false) => {}
-                Err(_) => machine.stores(key, None),
-            }
             shared.note(Some(machine.number), What::Swapped(key.clone(), word));
             if std::env::var("WXSIGN_SIM_SEED").is_ok() {
                 shared.explain(&stored.bytes);
             }
             machine.reach(Point::AfterSwap, key).await;
+            errand.came_back = outcome.is_ok();
             outcome
         })
     }
