@@ -13,6 +13,9 @@ pub(super) struct Local {
     pub(super) record: Record,
     /// When the credential in `record` came here, on both clocks.
     anchor: Option<Moment>,
+    /// Since when the credential may be superseded, and when this node learned of that, on both
+    /// clocks.
+    warned: Option<(Timestamp, Moment)>,
     /// A stray of this node, and when it was sent, that the store does not count yet.
     pub(super) owed: Option<Timestamp>,
     /// The store's count of strays after this node last counted one, and when that one was sent.
@@ -52,12 +55,16 @@ impl Local {
 
     /// When readers are to stop using the credential, on both clocks.
     pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
-        let wall = policy.served_until(&self.record)?;
-        let anchor = self.anchor?;
-        Some(Moment {
-            wall,
-            boot: anchor.boot + wall.since(anchor.wall),
-        })
+        let life = policy.end_of_life(self.record.credential.as_ref()?);
+        let until = seen_from(self.anchor?, life);
+        let superseded = policy.superseded_until(&self.record).zip(self.warned);
+        Some(superseded.map_or(until, |(end, (_, warned))| {
+            let end = seen_from(warned, end);
+            Moment {
+                wall: until.wall.min(end.wall),
+                boot: until.boot.min(end.boot),
+            }
+        }))
     }
 
     /// Takes `record` as what the store holds now.
@@ -71,7 +78,16 @@ impl Local {
             self.raised = None;
         }
         self.uncommitted = None;
+        self.take(record, now);
+    }
+
+    /// Holds `record`, and remembers when what it warns of was heard first.
+    fn take(&mut self, record: Record, now: Moment) {
         self.record = record;
+        self.warned = self.record.superseded_since().map(|since| {
+            let known = self.warned.filter(|(known, _)| *known == since);
+            known.unwrap_or((since, now))
+        });
     }
 
     /// Whether a credential that WeChat has rejected is gone, now that the one of `generation` is
@@ -101,11 +117,14 @@ impl Local {
         self.unsent = Some(attempt);
     }
 
-    /// Notes a stray that was sent at `sent_at` and that the store could not be told of.
-    pub(super) fn owes(&mut self, policy: Policy, sent_at: Timestamp) {
+    /// Notes a stray, `sent` when, that the store could not be told of.
+    pub(super) fn owes(&mut self, policy: Policy, sent: Moment) {
         if policy.counts_strays() {
+            let sent_at = sent.wall;
             self.owed = Some(self.owed.map_or(sent_at, |owed| owed.min(sent_at)));
-            self.record.count_stray(sent_at);
+            let mut record = self.record.clone();
+            record.count_stray(sent_at);
+            self.take(record, sent);
         }
     }
 
@@ -129,18 +148,73 @@ impl Local {
     }
 
     /// Takes `record`, which the store could not be told of, with the same credential in it.
-    pub(super) fn assume(&mut self, record: Record) {
-        self.record = record;
+    pub(super) fn assume(&mut self, record: Record, now: Moment) {
+        self.take(record, now);
     }
 
     /// Notes in `record` that a fetch failed though the store could not be told.
-    pub(super) fn failed_alone(&mut self, record: Record) {
+    pub(super) fn failed_alone(&mut self, record: Record, now: Moment) {
         self.unwritten.clone_from(&record.backoff);
-        self.record = record;
+        self.take(record, now);
     }
 
     /// What the last failure asks for.
     pub(super) fn backoff(&self) -> Option<&Backoff> {
         self.record.backoff.as_ref().or(self.unwritten.as_ref())
+    }
+}
+
+/// A time on the wall clock of someone who stood at `here`, on both clocks.
+fn seen_from(here: Moment, wall: Timestamp) -> Moment {
+    Moment {
+        wall,
+        boot: here.boot + wall.since(here.wall),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::{Credential, Secret};
+    use crate::store::Lease;
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(wall: u64, boot: u64) -> Moment {
+        Moment {
+            wall: Timestamp::from_secs(1_700_000_000) + Duration::from_secs(wall),
+            boot: Duration::from_secs(boot),
+        }
+    }
+
+    #[test]
+    fn a_lease_that_is_taken_after_the_clock_was_set_back_does_not_hide_the_token() {
+        let issued_at = at(0, 0).wall;
+        let end = issued_at + 2 * HOUR;
+        let mut record = Record {
+            credential: Some(Credential {
+                value: Secret::new("token"),
+                generation: 1,
+                first_seen: issued_at,
+                confirmed_at: issued_at,
+                expires_at: end,
+                claimed_until: end,
+            }),
+            ..Record::default()
+        };
+        let mut local = Local::default();
+        // The wall clock is an hour ahead when the token comes, and right afterwards.
+        local.saw(record.clone(), at(3600, 0));
+        record.lease = Some(Lease {
+            attempt: Attempt::number(1),
+            holder: "node".to_owned(),
+            acquired_at: at(1500, 1500).wall,
+            until: at(1530, 1530).wall,
+            strays_seen: 0,
+        });
+        local.saw(record, at(1500, 1500));
+        let until = local.served_until(Policy::ClassicToken).unwrap();
+        assert_eq!(until, at(1780, 1780));
     }
 }

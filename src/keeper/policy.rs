@@ -145,9 +145,14 @@ impl Policy {
 
     /// When the credential of `record` is no longer served.
     pub(super) fn served_until(self, record: &Record) -> Option<Timestamp> {
-        let credential = record.credential.as_ref()?;
+        let end = self.end_of_life(record.credential.as_ref()?);
+        Some(self.superseded_until(record).map_or(end, |at| end.min(at)))
+    }
+
+    /// When a credential that nothing supersedes is no longer served.
+    pub(super) fn end_of_life(self, credential: &Credential) -> Timestamp {
         let margin = self.margin(credential, 5);
-        let end = match self {
+        match self {
             Self::ClassicToken | Self::StableToken => credential.expires_at.before(margin),
             Self::Ticket => {
                 let by_age = credential.expires_at.before(self.margin(credential, 30));
@@ -155,15 +160,14 @@ impl Policy {
                     .min(credential.claimed_until.before(margin));
                 by_age.max(by_word)
             }
-        };
-        if !self.counts_strays() {
-            return Some(end);
         }
-        let strayed = record.strayed_at.filter(|_| record.strays > record.settled);
-        // Whoever holds a lease may have sent, and then died or stood still.
-        let asked = record.lease.as_ref().map(|lease| lease.acquired_at);
-        let superseded = strayed.into_iter().chain(asked).min();
-        Some(superseded.map_or(end, |at| end.min(at + STRAYED_LIFE)))
+    }
+
+    /// When a credential that another fetch may have superseded is no longer served. Whoever holds
+    /// a lease may have sent, and then died or stood still.
+    pub(super) fn superseded_until(self, record: &Record) -> Option<Timestamp> {
+        let since = record.superseded_since().filter(|_| self.counts_strays())?;
+        Some(since + STRAYED_LIFE)
     }
 
     /// How badly a new credential is needed; an absent one counts as expired.

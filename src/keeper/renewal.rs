@@ -213,7 +213,7 @@ impl Renewal<'_> {
             }
         };
         match base {
-            Base::Alone => local.assume(record),
+            Base::Alone => local.assume(record, before),
             Base::Stored(_) => local.saw(record, before),
         }
         self.publish(local);
@@ -236,7 +236,7 @@ impl Renewal<'_> {
                 false
             }
             Err(error) => {
-                self.fail(local, &lease, sent.wall, &error).await;
+                self.fail(local, &lease, sent, &error).await;
                 error.class() == Class::TokenRejected
             }
         }
@@ -285,7 +285,7 @@ impl Renewal<'_> {
                     Some(record) => local.hold(record, attempt, sent),
                     None => {
                         lost = true;
-                        local.owes(self.policy, sent.wall);
+                        local.owes(self.policy, sent);
                     }
                 }
             }
@@ -307,14 +307,8 @@ impl Renewal<'_> {
     }
 
     /// Writes the failure down and says so.
-    async fn fail(
-        &self,
-        local: &mut Local,
-        lease: &Lease,
-        sent_at: Timestamp,
-        error: &UpstreamError,
-    ) {
-        let now = self.shared.clock.now();
+    async fn fail(&self, local: &mut Local, lease: &Lease, sent: Moment, error: &UpstreamError) {
+        let (now, sent_at) = (self.shared.clock.now(), sent.wall);
         let secret = self.kept.account.secret.fingerprint();
         let chance = self.chance(now);
         let strayed = error.class() == Class::Ambiguous && self.policy.counts_strays();
@@ -341,9 +335,9 @@ impl Renewal<'_> {
                 self.report_store(&store);
                 let attempt = lease.attempt;
                 let record = protocol::fail(&local.record, attempt, error, secret, now, chance);
-                local.failed_alone(record);
+                local.failed_alone(record, sent);
                 if strayed {
-                    local.owes(self.policy, sent_at);
+                    local.owes(self.policy, sent);
                 }
             }
         }

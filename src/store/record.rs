@@ -47,6 +47,14 @@ impl Record {
         self.strayed_at = Some(first.map_or(sent_at, |first| first.min(sent_at)));
     }
 
+    /// When a fetch may have been sent, at the earliest, whose token is not in this record: that of
+    /// a stray, or that of whoever holds the lease.
+    pub(crate) fn superseded_since(&self) -> Option<Timestamp> {
+        let strayed = self.strayed_at.filter(|_| self.strays > self.settled);
+        let asked = self.lease.as_ref().map(|lease| lease.acquired_at);
+        strayed.into_iter().chain(asked).min()
+    }
+
     /// Ends a backoff for a failure that came before a success.
     pub(crate) fn end_backoff(&mut self, success_at: Timestamp) {
         self.backoff

@@ -48,7 +48,7 @@ pub(crate) struct Judge {
     /// Since when there has been no trouble.
     calm_since: Option<Timestamp>,
     /// Until when clocks were off, and how far.
-    skewed: Vec<(Timestamp, u64)>,
+    skewed: Vec<(Timestamp, i64)>,
     /// So many fetches more because of that since they were counted.
     clock_fetches: u64,
     excused: BTreeMap<&'static str, u64>,
@@ -136,12 +136,16 @@ impl Judge {
 
     /// A wall clock is to be so many milliseconds off until then.
     pub(crate) fn clock_is_set(&mut self, now: Timestamp, millis: i64, until: Timestamp) {
-        let millis = millis.unsigned_abs();
-        self.skewed.push((until, millis));
         // Far off, it takes what the others fetch for something from the future or from long
-        // ago, and the others what it fetches: each time both fetch.
-        let times = until.since(now).as_secs() / 1200 + 2;
-        self.clock_fetches += if millis > 300_000 { 2 * times } else { 2 };
+        // ago, and the others what it fetches: each time both fetch. Of two that are off both
+        // ways, each takes so whatever the other fetches, as soon as it sees it.
+        let is_far = |millis: i64| millis.unsigned_abs() > 300_000;
+        let mut others = self.skewed.iter().filter(|(until, _)| *until > now);
+        let apart = others.any(|(_, other)| is_far(*other) && *other == -millis);
+        let distance = if apart { 60 } else { 1200 };
+        let times = until.since(now).as_secs() / distance + 2;
+        self.clock_fetches += if is_far(millis) { 2 * times } else { 2 };
+        self.skewed.push((until, millis));
     }
 
     /// How far the ends that nodes believe in may be off because of the clocks.
@@ -151,7 +155,7 @@ impl Judge {
             .skewed
             .iter()
             .filter(|(until, _)| lately(*until))
-            .map(|(_, skew)| *skew);
+            .map(|(_, skew)| skew.unsigned_abs());
         match most.max().unwrap_or_default() {
             0 => Duration::ZERO,
             // What seems to come from the future is served for ten minutes at most.
