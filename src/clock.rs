@@ -112,12 +112,18 @@ impl Clock {
     }
 
     /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        self.moment().wall
+    }
+
+    /// Both clocks at once.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is where the wall clock is read"
     )]
-    pub fn now(&self) -> Timestamp {
-        match &self.0 {
+    pub fn moment(&self) -> Moment {
+        let boot = self.boot();
+        let wall = match &self.0 {
             // A clock before 1970 reads as the epoch: everything stored then lies in the
             // future and is distrusted, which is the right outcome.
             Source::System => {
@@ -127,19 +133,12 @@ impl Clock {
                         .unwrap_or_default()
             }
             Source::Tokio { epoch, skew, .. } => Timestamp(
-                (*epoch + self.boot())
+                (*epoch + boot)
                     .0
                     .saturating_add(skew.load(Ordering::Relaxed)),
             ),
-        }
-    }
-
-    /// Both clocks at once.
-    pub fn moment(&self) -> Moment {
-        Moment {
-            wall: self.now(),
-            boot: self.boot(),
-        }
+        };
+        Moment { wall, boot }
     }
 
     fn boot(&self) -> Duration {

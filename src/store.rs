@@ -135,9 +135,25 @@ impl Store {
     /// # Errors
     /// The store cannot be reached.
     pub async fn load(&self, key: &Key) -> Result<(Record, Version), StoreError> {
+        let loaded = self.load_unless(key, None).await?;
+        Ok(loaded.expect("without a version to compare with, all are others"))
+    }
+
+    /// The same; `None` if the version is still `known`.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn load_unless(
+        &self,
+        key: &Key,
+        known: Option<Version>,
+    ) -> Result<Option<(Record, Version)>, StoreError> {
         let Some(Stored { bytes, version }) = in_time(self.backend.load(key)).await? else {
-            return Ok((Record::default(), Version::ABSENT));
+            return Ok(Some((Record::default(), Version::ABSENT)));
         };
+        if known == Some(version) {
+            return Ok(None);
+        }
         let record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
             // Only the place: the message could quote the record, and the record is secret.
             tracing::error!(
@@ -146,7 +162,7 @@ impl Store {
             );
             Record::default()
         });
-        Ok((record, version))
+        Ok(Some((record, version)))
     }
 
     /// Puts `record` under `key` if its version is still `from`; `None` if it is not.

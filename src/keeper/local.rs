@@ -2,7 +2,7 @@
 
 use super::policy::Policy;
 use crate::clock::{Moment, Timestamp};
-use crate::store::{Attempt, Backoff, Record};
+use crate::store::{Attempt, Backoff, Record, Version};
 use crate::upstream::Class;
 
 /// What a node remembers about a credential between two steps.
@@ -11,6 +11,10 @@ pub(super) struct Local {
     /// The record as this node last saw or wrote it. Readers are served from it, and it stands
     /// in for the store while that cannot be reached.
     pub(super) record: Record,
+    /// The version under which the store holds `record`, if it does.
+    stored_as: Option<Version>,
+    /// Readers have not been told of `record` yet.
+    is_news: bool,
     /// When the credential in `record` came here, on both clocks.
     anchor: Option<Moment>,
     /// Since when the credential may be superseded, and when this node learned of that, on both
@@ -84,10 +88,27 @@ impl Local {
     /// Holds `record`, and remembers when what it warns of was heard first.
     fn take(&mut self, record: Record, now: Moment) {
         self.record = record;
+        self.stored_as = None;
+        self.is_news = true;
         self.warned = self.record.superseded_since().map(|since| {
             let known = self.warned.filter(|(known, _)| *known == since);
             known.unwrap_or((since, now))
         });
+    }
+
+    /// Notes that the store holds the record as `version`.
+    pub(super) const fn is_stored_as(&mut self, version: Version) {
+        self.stored_as = Some(version);
+    }
+
+    /// The version that the store holds while there is nothing new, there or here.
+    pub(super) const fn stored_as(&self) -> Option<Version> {
+        self.stored_as
+    }
+
+    /// Whether readers are to be told of the record. Says so once.
+    pub(super) const fn take_news(&mut self) -> bool {
+        std::mem::replace(&mut self.is_news, false)
     }
 
     /// Whether a credential that WeChat has rejected is gone, now that the one of `generation` is

@@ -29,6 +29,9 @@ pub(super) enum Policy {
 /// The life that the windows below are made for.
 const FULL_LIFE: Duration = Duration::from_secs(7200);
 
+/// The longest believable life of a stored credential.
+pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(7300);
+
 /// Shorter lives than this have their windows shortened in proportion.
 const SHORT_LIFE: Duration = Duration::from_secs(900);
 
@@ -91,6 +94,7 @@ impl Policy {
                 let early = credential.expires_at.before(self.margin(credential, 600));
                 (credential.confirmed_at + life * 2 / 3 + spread).min(early)
             }
+            Self::StableToken if is_distrusted(credential) => credential.confirmed_at,
             // Not shortened with a short life: what is named here is often a remainder.
             Self::StableToken => credential.expires_at.before(Duration::from_secs(290)),
             Self::Ticket => {
@@ -212,6 +216,11 @@ impl Policy {
             window
         }
     }
+}
+
+/// Whether the times of the credential cannot be, so that WeChat is to be asked at once.
+pub(super) fn is_distrusted(credential: &Credential) -> bool {
+    credential.expires_at > credential.confirmed_at + LONGEST_LIFE
 }
 
 /// A number in [0, 1) to keep things from happening all at once. It comes from what is named, so

@@ -4,14 +4,11 @@
 use std::time::Duration;
 
 use super::local::Local;
-use super::policy::Policy;
+use super::policy::{LONGEST_LIFE, Policy, is_distrusted};
 use super::protocol::CLOCK_TOLERANCE;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Credential;
 use crate::store::Record;
-
-/// The longest believable life of a stored credential.
-const LONGEST_LIFE: Duration = Duration::from_secs(7300);
 
 /// How long a credential with unbelievable times is served.
 pub(super) const DISTRUSTED_LIFE: Duration = Duration::from_secs(600);
@@ -63,9 +60,9 @@ pub(super) fn reconcile(
     let mut next = stored.clone();
     let mut strays = local.owed;
     if let Some(mine) = &local.record.credential {
-        match compare(mine, stored, local) {
+        match compare(mine, stored, local, now.wall) {
             Comparison::Same | Comparison::TheirsIsNewer => {}
-            Comparison::MineIsLaterConfirmed { generation } => {
+            Comparison::MineIsBetterKnown { generation } => {
                 next.credential = Some(Credential {
                     generation,
                     ..mine.clone()
@@ -119,8 +116,8 @@ pub(super) fn reconcile(
 enum Comparison {
     Same,
     TheirsIsNewer,
-    /// One value, which is known under this generation; WeChat has said so to me last.
-    MineIsLaterConfirmed {
+    /// One value, which is known under this generation; I know better how old it is.
+    MineIsBetterKnown {
         generation: u64,
     },
     /// Mine belongs into the store, as this generation.
@@ -131,15 +128,17 @@ enum Comparison {
     Split,
 }
 
-fn compare(mine: &Credential, stored: &Record, local: &Local) -> Comparison {
+fn compare(mine: &Credential, stored: &Record, local: &Local, now: Timestamp) -> Comparison {
     let Some(theirs) = &stored.credential else {
         let generation = mine.generation;
         return Comparison::MineIsNewer { generation };
     };
     if mine.value == theirs.value && mine.generation <= theirs.generation {
-        return if mine.confirmed_at > theirs.confirmed_at {
+        // Times from another clock are not to replace those that this node knows.
+        let is_later = mine.confirmed_at > theirs.confirmed_at || !is_believable(theirs, now);
+        return if is_later && is_believable(mine, now) {
             let generation = theirs.generation;
-            Comparison::MineIsLaterConfirmed { generation }
+            Comparison::MineIsBetterKnown { generation }
         } else {
             Comparison::Same
         };
@@ -156,15 +155,21 @@ fn compare(mine: &Credential, stored: &Record, local: &Local) -> Comparison {
     }
 }
 
+/// Whether the times of the credential can come from a clock that agrees with `now`, or were cut
+/// down because they could not.
+fn is_believable(credential: &Credential, now: Timestamp) -> bool {
+    credential.confirmed_at <= now + CLOCK_TOLERANCE
+        && (!is_distrusted(credential) || credential.expires_at <= now + DISTRUSTED_LIFE)
+}
+
 /// The credential with its times cut down if they cannot be: it is served for a short while and
 /// is due at once.
 fn believable(credential: &Credential, now: Timestamp) -> Credential {
-    let from_the_future = credential.confirmed_at > now + CLOCK_TOLERANCE;
-    let too_long = credential.expires_at > credential.confirmed_at + LONGEST_LIFE;
-    if !from_the_future && !too_long {
+    if is_believable(credential, now) {
         return credential.clone();
     }
     let end = now + DISTRUSTED_LIFE;
+    // A life that none can have says to everyone who reads it that its times were made up.
     let long_ago = now.before(LONGEST_LIFE);
     Credential {
         first_seen: credential.first_seen.min(long_ago),
@@ -172,5 +177,60 @@ fn believable(credential: &Credential, now: Timestamp) -> Credential {
         expires_at: end,
         claimed_until: end,
         ..credential.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Secret;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(seconds: u64) -> Moment {
+        Moment {
+            wall: Timestamp::from_secs(1_700_000_000) + Duration::from_secs(seconds),
+            boot: Duration::from_secs(seconds),
+        }
+    }
+
+    fn issued(confirmed_at: Timestamp) -> Record {
+        Record {
+            credential: Some(Credential {
+                value: Secret::new("token"),
+                generation: 1,
+                first_seen: confirmed_at,
+                confirmed_at,
+                expires_at: confirmed_at + 2 * HOUR,
+                claimed_until: confirmed_at + 2 * HOUR,
+            }),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn what_a_node_whose_clock_is_ahead_says_again_and_again_makes_no_token_live_longer() {
+        let (mut ahead, mut right) = (Local::default(), Local::default());
+        // It came when the one clock said 0 and the other 3600.
+        ahead.saw(issued(at(3600).wall), at(3600));
+        let mut store = issued(at(3600).wall);
+        for minute in 0..180 {
+            let now = at(60 * minute);
+            let mended = reconcile(Policy::StableToken, &store, &right, now);
+            if let Some(mended) = mended {
+                store = mended.record.clone();
+                mended.written(&mut right, now);
+            }
+            let end = right.served_until(Policy::StableToken).map(|end| end.wall);
+            assert!(end.is_none_or(|end| end <= at(600).wall), "{end:?}");
+            let now = Moment {
+                wall: now.wall + HOUR,
+                ..now
+            };
+            if let Some(mended) = reconcile(Policy::StableToken, &store, &ahead, now) {
+                store = mended.record.clone();
+                mended.written(&mut ahead, now);
+            }
+        }
     }
 }

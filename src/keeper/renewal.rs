@@ -167,19 +167,21 @@ impl Renewal<'_> {
 
     /// Loads the record and sets right what must be; `None` if another node was faster.
     async fn read(&self, local: &mut Local) -> Result<Option<Base>, StoreError> {
-        let (stored, version) = self.shared.store.load(&self.key).await?;
+        let (store, known) = (&self.shared.store, local.stored_as());
+        let (stored, version) = match (store.load_unless(&self.key, known).await?, known) {
+            (Some(loaded), _) => loaded,
+            (None, known) => return Ok(known.map(Base::Stored)),
+        };
         let now = self.shared.clock.moment();
         let Some(mended) = reconcile(self.policy, &stored, local, now) else {
             local.saw(stored, now);
+            local.is_stored_as(version);
             return Ok(Some(Base::Stored(version)));
         };
-        let swapped = self
-            .shared
-            .store
-            .swap(&self.key, version, &mended.record)
-            .await?;
+        let swapped = store.swap(&self.key, version, &mended.record).await?;
         Ok(swapped.map(|version| {
             mended.written(local, now);
+            local.is_stored_as(version);
             Base::Stored(version)
         }))
     }
@@ -214,7 +216,10 @@ impl Renewal<'_> {
         };
         match base {
             Base::Alone => local.assume(record, before),
-            Base::Stored(_) => local.saw(record, before),
+            Base::Stored(version) => {
+                local.saw(record, before);
+                local.is_stored_as(version);
+            }
         }
         self.publish(local);
         let held = self.shared.clock.moment().boot.saturating_sub(before.boot);
@@ -388,12 +393,23 @@ impl Renewal<'_> {
         ))
     }
 
-    /// Hands readers what the record says, prepared.
-    fn publish(&self, local: &Local) {
+    /// Hands readers what the record says, prepared, unless they have it.
+    fn publish(&self, local: &mut Local) {
+        if !local.take_news() {
+            return;
+        }
         let until = local.served_until(self.policy);
         let served = local.record.credential.clone().zip(until);
-        let backoff = local.backoff();
-        let robbed = protocol::is_robbed(&local.record, self.shared.clock.now());
+        let served = served.map(|(credential, until)| Served {
+            credential,
+            until,
+            former: local.record.former.clone(),
+        });
+        let trouble = local
+            .backoff()
+            .map(|backoff| Trouble::new(backoff, self.policy.api()));
+        let now = self.shared.clock.moment();
+        let robbed = protocol::is_robbed(&local.record, now.wall);
         let (kind, kept) = (self.key.kind, self.kept);
         if robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
             tracing::error!(
@@ -406,13 +422,9 @@ impl Renewal<'_> {
             if kind == Kind::AccessToken {
                 snapshot.robbed = robbed;
             }
-            let served = served.map(|(credential, until)| Served {
-                credential,
-                until,
-                former: local.record.former.clone(),
-            });
-            let trouble = backoff.map(|backoff| Trouble::new(backoff, self.policy.api()));
-            snapshot.set(kind, served, trouble);
+            if let Err(broken) = snapshot.set(kind, served, trouble, now) {
+                tracing::error!(key = %self.key, "this is a bug in wxsign: {broken}");
+            }
         });
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::policy::LONGEST_LIFE;
+use super::protocol::CLOCK_TOLERANCE;
+use super::reconcile::DISTRUSTED_LIFE;
 use super::report::Check;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint, Kind};
@@ -73,21 +76,47 @@ impl Snapshot {
     }
 
     /// Takes what is known of one credential now, and prepares what readers will do with it.
-    pub(super) fn set(&mut self, kind: Kind, served: Option<Served>, trouble: Option<Trouble>) {
+    ///
+    /// # Errors
+    /// What was to be served breaks a promise: it is not taken, or only for a short while.
+    pub(super) fn set(
+        &mut self,
+        kind: Kind,
+        mut served: Option<Served>,
+        trouble: Option<Trouble>,
+        now: Moment,
+    ) -> Result<(), &'static str> {
         let (slot, trouble_slot) = match kind {
             Kind::AccessToken => (&mut self.token, &mut self.token_trouble),
             Kind::JsapiTicket => (&mut self.ticket, &mut self.ticket_trouble),
         };
+        *trouble_slot = trouble;
+        let generation = |served: &Served| served.credential.generation;
+        let mut kept = Ok(());
+        if let (Some(former), Some(next)) = (Served::at(slot.as_ref(), now), &served)
+            && generation(next) < generation(former)
+        {
+            return Err("a generation went down; the one that is served stays");
+        }
+        if let Some(next) = &mut served
+            && next.until.boot > now.boot + LONGEST_SERVED
+        {
+            next.until.boot = now.boot + DISTRUSTED_LIFE;
+            kept = Err("a credential was to be served too long; it is served for ten minutes");
+        }
         let value = |served: &Option<Served>| served.as_ref().map(|s| s.credential.value.clone());
         let same_value = value(slot) == value(&served);
         *slot = served;
-        *trouble_slot = trouble;
         if kind == Kind::JsapiTicket && !same_value {
             let ticket = self.ticket.as_ref();
             self.signer = ticket.map(|ticket| Signer::new(&ticket.credential.value));
         }
+        kept
     }
 }
+
+/// No credential lives longer: that of WeChat, and what clocks may differ by.
+const LONGEST_SERVED: Duration = LONGEST_LIFE.saturating_add(CLOCK_TOLERANCE);
 
 /// Why a renewal failed the last time.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -56,7 +56,9 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
             break;
         }
     }
-    kept.publish(|snapshot| snapshot.tried = true);
+    if !kept.snapshot().tried {
+        kept.publish(|snapshot| snapshot.tried = true);
+    }
     wake
 }
 

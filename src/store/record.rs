@@ -76,8 +76,8 @@ where
     T: DeserializeOwned,
     D: Deserializer<'de>,
 {
-    let value = serde_json::Value::deserialize(from)?;
-    Ok(serde_json::from_value(value).ok())
+    let value = Option::<serde_json::Value>::deserialize(from)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
 /// The right to fetch, for a limited time.
