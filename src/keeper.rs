@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment};
+use crate::credential::Fingerprint;
 use crate::page_hosts::PageHosts;
 use crate::store::Store;
 use crate::upstream::Upstream;
@@ -237,6 +238,8 @@ impl Accounts {
 pub struct Kept {
     /// The account.
     pub account: Account,
+    /// The fingerprint of its AppSecret.
+    secret: Fingerprint,
     /// Written by the account's step, of which there is one at a time; read by anyone.
     snapshot: ArcSwap<Snapshot>,
     /// Tells those who wait that `snapshot` is another one.
@@ -260,6 +263,7 @@ struct Memory {
 impl Kept {
     fn new(account: Account) -> Self {
         Self {
+            secret: account.secret.fingerprint(),
             account,
             snapshot: ArcSwap::default(),
             changed: watch::Sender::new(()),

@@ -11,6 +11,7 @@ mod record;
 mod sqlite;
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use rand::Rng;
@@ -104,6 +105,28 @@ pub struct Stored {
     pub version: Version,
 }
 
+/// What was found under a key, to be told apart from what comes later.
+///
+/// A version alone would not do: it says nothing about a record that was changed behind the back
+/// of all programs, by hand or by a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// The version, for the next swap.
+    pub version: Version,
+    content: u64,
+}
+
+impl Seen {
+    fn of(stored: Option<&Stored>) -> Self {
+        let mut content = DefaultHasher::new();
+        stored.map(|stored| &stored.bytes).hash(&mut content);
+        Self {
+            version: stored.map_or(Version::ABSENT, |stored| stored.version),
+            content: content.finish(),
+        }
+    }
+}
+
 /// A call to the store is given up after this. A backend has its own, shorter limits; this one is
 /// for what they do not see, such as a disk that hangs. It is longer than a write to an SQLite
 /// file waits for another process, and so short that a lease outlives two such calls.
@@ -136,24 +159,27 @@ impl Store {
     /// The store cannot be reached.
     pub async fn load(&self, key: &Key) -> Result<(Record, Version), StoreError> {
         let loaded = self.load_unless(key, None).await?;
-        Ok(loaded.expect("without a version to compare with, all are others"))
+        let (record, seen) = loaded.expect("without anything to compare with, all is new");
+        Ok((record, seen.version))
     }
 
-    /// The same; `None` if the version is still `known`.
+    /// The same; `None` if what is there is still what was `known`.
     ///
     /// # Errors
     /// The store cannot be reached.
     pub async fn load_unless(
         &self,
         key: &Key,
-        known: Option<Version>,
-    ) -> Result<Option<(Record, Version)>, StoreError> {
-        let Some(Stored { bytes, version }) = in_time(self.backend.load(key)).await? else {
-            return Ok(Some((Record::default(), Version::ABSENT)));
-        };
-        if known == Some(version) {
+        known: Option<Seen>,
+    ) -> Result<Option<(Record, Seen)>, StoreError> {
+        let stored = in_time(self.backend.load(key)).await?;
+        let seen = Seen::of(stored.as_ref());
+        if known == Some(seen) {
             return Ok(None);
         }
+        let Some(Stored { bytes, .. }) = stored else {
+            return Ok(Some((Record::default(), seen)));
+        };
         let record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
             // Only the place: the message could quote the record, and the record is secret.
             tracing::error!(
@@ -162,7 +188,7 @@ impl Store {
             );
             Record::default()
         });
-        Ok(Some((record, version)))
+        Ok(Some((record, seen)))
     }
 
     /// Puts `record` under `key` if its version is still `from`; `None` if it is not.

@@ -2,7 +2,7 @@
 
 use super::policy::Policy;
 use crate::clock::{Moment, Timestamp};
-use crate::store::{Attempt, Backoff, Record, Version};
+use crate::store::{Attempt, Backoff, Record, Seen};
 use crate::upstream::Class;
 
 /// What a node remembers about a credential between two steps.
@@ -11,8 +11,8 @@ pub(super) struct Local {
     /// The record as this node last saw or wrote it. Readers are served from it, and it stands
     /// in for the store while that cannot be reached.
     pub(super) record: Record,
-    /// The version under which the store holds `record`, if it does.
-    stored_as: Option<Version>,
+    /// What the store was found to hold when that was `record`, with nothing to set right.
+    stored_as: Option<Seen>,
     /// Readers have not been told of `record` yet.
     is_news: bool,
     /// When the credential in `record` came here, on both clocks.
@@ -96,13 +96,13 @@ impl Local {
         });
     }
 
-    /// Notes that the store holds the record as `version`.
-    pub(super) const fn is_stored_as(&mut self, version: Version) {
-        self.stored_as = Some(version);
+    /// Notes that the record stands as it was `seen` in the store.
+    pub(super) const fn stands(&mut self, seen: Seen) {
+        self.stored_as = Some(seen);
     }
 
-    /// The version that the store holds while there is nothing new, there or here.
-    pub(super) const fn stored_as(&self) -> Option<Version> {
+    /// What the store holds while there is nothing new, there or here.
+    pub(super) const fn stored_as(&self) -> Option<Seen> {
         self.stored_as
     }
 

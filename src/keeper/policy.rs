@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use crate::account::{AppId, TokenApi};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind, Phase};
@@ -225,16 +223,20 @@ pub(super) fn is_distrusted(credential: &Credential) -> bool {
 
 /// A number in [0, 1) to keep things from happening all at once. It comes from what is named, so
 /// that all nodes agree on it, or differ if the node is named too.
+///
+/// All versions of the program must agree on it as well, which std's hashes do not promise: this
+/// is FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>) with the mixing of `SplitMix64`.
 pub(super) fn spread(names: &[&str], salt: u64) -> f64 {
-    let mut hash = Sha256::new();
-    for name in names {
-        hash.update(name);
-    }
-    hash.update(salt.to_be_bytes());
-    let digest = hash.finalize();
-    f64::from(u32::from_be_bytes([
-        digest[0], digest[1], digest[2], digest[3],
-    ])) / 2f64.powi(32)
+    let bytes = names.iter().flat_map(|name| name.bytes());
+    let hash = bytes
+        .chain(salt.to_be_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let hash = hash ^ (hash >> 31);
+    (hash >> 11) as f64 / 2f64.powi(53)
 }
 
 #[cfg(test)]

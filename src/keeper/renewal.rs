@@ -125,7 +125,7 @@ impl Renewal<'_> {
             };
             self.publish(local);
             let now = self.shared.clock.moment();
-            let secret = self.kept.account.secret.fingerprint();
+            let secret = self.kept.secret;
             let plan = protocol::plan(self.policy, &self.key.appid, secret, local, now);
             let purpose = match plan {
                 Plan::Fetch(purpose) if !self.stop.is_cancelled() => purpose,
@@ -168,20 +168,18 @@ impl Renewal<'_> {
     /// Loads the record and sets right what must be; `None` if another node was faster.
     async fn read(&self, local: &mut Local) -> Result<Option<Base>, StoreError> {
         let (store, known) = (&self.shared.store, local.stored_as());
-        let (stored, version) = match (store.load_unless(&self.key, known).await?, known) {
-            (Some(loaded), _) => loaded,
-            (None, known) => return Ok(known.map(Base::Stored)),
+        let Some((stored, seen)) = store.load_unless(&self.key, known).await? else {
+            return Ok(known.map(|seen| Base::Stored(seen.version)));
         };
         let now = self.shared.clock.moment();
         let Some(mended) = reconcile(self.policy, &stored, local, now) else {
             local.saw(stored, now);
-            local.is_stored_as(version);
-            return Ok(Some(Base::Stored(version)));
+            local.stands(seen);
+            return Ok(Some(Base::Stored(seen.version)));
         };
-        let swapped = store.swap(&self.key, version, &mended.record).await?;
+        let swapped = store.swap(&self.key, seen.version, &mended.record).await?;
         Ok(swapped.map(|version| {
             mended.written(local, now);
-            local.is_stored_as(version);
             Base::Stored(version)
         }))
     }
@@ -216,10 +214,7 @@ impl Renewal<'_> {
         };
         match base {
             Base::Alone => local.assume(record, before),
-            Base::Stored(version) => {
-                local.saw(record, before);
-                local.is_stored_as(version);
-            }
+            Base::Stored(_) => local.saw(record, before),
         }
         self.publish(local);
         let held = self.shared.clock.moment().boot.saturating_sub(before.boot);
@@ -314,7 +309,7 @@ impl Renewal<'_> {
     /// Writes the failure down and says so.
     async fn fail(&self, local: &mut Local, lease: &Lease, sent: Moment, error: &UpstreamError) {
         let (now, sent_at) = (self.shared.clock.now(), sent.wall);
-        let secret = self.kept.account.secret.fingerprint();
+        let secret = self.kept.secret;
         let chance = self.chance(now);
         let strayed = error.class() == Class::Ambiguous && self.policy.counts_strays();
         let failed = |stored: &Record| {
@@ -370,16 +365,15 @@ impl Renewal<'_> {
         mut change: impl FnMut(&Record) -> Record,
     ) -> Result<(), StoreError> {
         for _ in 0..CONFLICTS {
-            let (stored, version) = self.shared.store.load(&self.key).await?;
+            let store = &self.shared.store;
+            let (stored, version) = store.load(&self.key).await?;
             let now = self.shared.clock.moment();
             // What this node serves is not given up for a store that has lost it.
             let mended = reconcile(self.policy, &stored, local, now)
                 .unwrap_or_else(|| Mended::nothing(stored.clone()));
             let mended = mended.and(&mut change);
             if mended.record == stored
-                || self
-                    .shared
-                    .store
+                || store
                     .swap(&self.key, version, &mended.record)
                     .await?
                     .is_some()

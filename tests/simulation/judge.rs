@@ -209,10 +209,17 @@ impl Judge {
             // What was sent in the storm has failed by now.
             self.expect_recovery(world);
         }
+        if world.nodes.iter().all(|node| node.machine.is_at_rest()) {
+            return Ok(());
+        }
         for number in 0..ACCOUNTS {
             self.look_at_wechat(world, number, now)?;
             let mut all_well = true;
             for (place, node) in world.nodes.iter().enumerate() {
+                if node.machine.is_at_rest() {
+                    self.seen[place][number].ticket = None;
+                    continue;
+                }
                 let is_up = node.machine.dead_until().is_none();
                 if !is_up || node.machine.paused_until() >= now {
                     self.seen[place][number].ticket = None;

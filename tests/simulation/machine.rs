@@ -18,6 +18,9 @@ use super::shared::{Shared, What};
 /// A pause that is longer than this can lose the lease: a request may take the rest of it.
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(15);
 
+/// When a machine that was shut down starts again by itself.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
 /// One life of a node: a restart is another machine.
 pub(crate) struct Machine {
     pub(crate) number: usize,
@@ -86,6 +89,35 @@ impl Machine {
                 self.shared.bill(&key, |bill| bill.unknown += 1);
             }
         }
+    }
+
+    /// Nothing of it is left after an orderly stop.
+    pub(crate) fn is_shut_down(&self) -> Result<(), String> {
+        let now = self.shared.now();
+        let mut state = self.state();
+        let queue = state.queue.take();
+        state.dead_until = Some(NEVER);
+        drop(state);
+        self.shared.note(Some(self.number), What::Stops);
+        if !queue.is_some_and(|queue| queue.is_finished()) {
+            return Err(format!("{} did not stop", self.name()));
+        }
+        for key in self.shared.keys() {
+            let lease = self.shared.record(&key).lease;
+            let left = lease.filter(|lease| lease.holder == self.name());
+            if let Some(lease) = left.filter(|l| (l.acquired_at..l.until).contains(&now)) {
+                let age = now.since(lease.acquired_at);
+                let node = self.name();
+                return Err(format!(
+                    "{node} left with the lease for {key} of {age:?} ago"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.state().dead_until == Some(NEVER)
     }
 
     pub(crate) fn pause(&self, length: Duration) {
@@ -164,7 +196,11 @@ impl Machine {
 
     async fn wait_while_paused(&self, then: Duration) {
         loop {
-            let pause = self.state().paused_until.since(self.shared.now());
+            let until = self.state().paused_until;
+            if until == Timestamp::default() {
+                return;
+            }
+            let pause = until.since(self.shared.now());
             if pause.is_zero() {
                 return;
             }
@@ -177,10 +213,8 @@ impl Machine {
     }
 
     fn has_lease(&self, key: &Key) -> bool {
-        let record = self.shared.record(key);
-        record
-            .lease
-            .is_some_and(|lease| lease.holder == self.name())
+        let lease = self.shared.record(key).lease;
+        lease.is_some_and(|lease| lease.holder == self.name())
     }
 
     /// The way to the store and back, which may fail.
@@ -284,10 +318,9 @@ impl Backend for Reach {
             let mut errand = Errand::begin(machine, key);
             machine.reach(Point::BeforeLoad, key).await;
             let arrived = machine.travel().await;
-            shared.note(
-                Some(machine.number),
-                What::Loaded(key.clone(), arrived.is_ok()),
-            );
+            if arrived.is_err() {
+                shared.note(Some(machine.number), What::Unreachable(key.clone()));
+            }
             arrived?;
             let stored = shared.state().disk.load(key);
             machine.reach(Point::AfterLoad, key).await;

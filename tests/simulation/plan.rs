@@ -109,7 +109,7 @@ impl Storm {
             .collect();
         Self {
             troubles,
-            calm: seconds(random.random_range(12 * MINUTE..5 * HOUR)),
+            calm: seconds(random.random_range(12 * MINUTE..9 * HOUR)),
         }
     }
 

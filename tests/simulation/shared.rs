@@ -200,11 +200,12 @@ pub(crate) struct Trace {
 /// Something that happened.
 #[derive(Hash, Debug)]
 pub(crate) enum What {
-    Loaded(Key, bool),
+    Unreachable(Key),
     Swapped(Key, &'static str),
     Sends(Key),
     Answered(Key, &'static str),
     Starts,
+    Stops,
     Dies,
     Pauses(u64),
     Begins(String),
@@ -216,9 +217,6 @@ impl Trace {
     fn note(&mut self, at: Timestamp, node: Option<usize>, what: What) {
         (at, node, &what).hash(&mut self.hash);
         self.events += 1;
-        if matches!(what, What::Loaded(_, true)) {
-            return;
-        }
         if self.last.len() == SHOWN {
             self.last.pop_front();
         }

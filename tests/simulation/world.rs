@@ -32,6 +32,12 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Promises are looked at so often. A signature is looked at once more the next time.
 pub(crate) const LOOK: Duration = Duration::from_secs(20);
 
+/// When all has been well for so long, all nodes but one at most are stopped until the next storm.
+const BEFORE_THE_NIGHT: Duration = Duration::from_secs(900);
+
+/// A node that is told to stop has stopped by then.
+const TO_STOP: Duration = Duration::from_secs(25);
+
 /// What a run showed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Report {
@@ -56,6 +62,7 @@ pub(crate) struct Node {
     pub(crate) keeper: Keeper,
     pub(crate) clock: Clock,
     pub(crate) machine: Arc<Machine>,
+    stop: CancellationToken,
     /// How far its wall clock is off now.
     skew: i64,
 }
@@ -139,10 +146,32 @@ impl World {
             self.storm(&storm, judge).await?;
             judge.calm_begins(self);
             self.shared.note(None, What::Calm);
-            self.pass_until(self.shared.now() + storm.calm, judge)
-                .await?;
+            let morning = self.shared.now() + storm.calm;
+            let night = morning.min(self.shared.now() + BEFORE_THE_NIGHT);
+            self.pass_until(night, judge).await?;
+            if night < morning {
+                self.night(morning, judge).await?;
+            }
         }
         judge.storm_begins(self)
+    }
+
+    /// Stops all nodes but one, or that one too, and starts them again.
+    async fn night(&mut self, morning: Timestamp, judge: &mut Judge) -> Result<(), String> {
+        let stays = self.random.random_range(0..2 * NODES);
+        let goes = |number: &usize| *number != stays;
+        for number in (0..NODES).filter(goes) {
+            self.nodes[number].stop.cancel();
+        }
+        self.pass_until(self.shared.now() + TO_STOP, judge).await?;
+        for number in (0..NODES).filter(goes) {
+            self.nodes[number].machine.is_shut_down()?;
+        }
+        self.pass_until(morning, judge).await?;
+        for number in (0..NODES).filter(goes) {
+            self.nodes[number] = self.start(number);
+        }
+        Ok(())
     }
 
     async fn storm(&mut self, storm: &Storm, judge: &mut Judge) -> Result<(), String> {
@@ -300,12 +329,14 @@ impl World {
             self.accounts.clone(),
         );
         // The machine of a node that ended by itself would not be dead: nothing stops it here.
-        let running = tokio::spawn(queue.run(CancellationToken::new()));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(queue.run(stop.clone()));
         machine.runs(running.abort_handle());
         Node {
             keeper,
             clock,
             machine,
+            stop,
             skew: 0,
         }
     }
