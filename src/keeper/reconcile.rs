@@ -67,7 +67,10 @@ pub(super) fn reconcile(
                     generation,
                     ..mine.clone()
                 });
-                next.end_backoff(mine.confirmed_at);
+                // Two clocks that disagree would end each other's backoffs for ever.
+                if local.uncommitted.is_some() {
+                    next.end_backoff(mine.confirmed_at);
+                }
             }
             // Theirs is what the others serve, and one of the two was fetched last.
             Comparison::Split => strays = strays.or(Some(now.wall)),
@@ -184,6 +187,8 @@ fn believable(credential: &Credential, now: Timestamp) -> Credential {
 mod tests {
     use super::*;
     use crate::credential::Secret;
+    use crate::store::Backoff;
+    use crate::upstream::Class;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -206,6 +211,26 @@ mod tests {
             }),
             ..Record::default()
         }
+    }
+
+    #[test]
+    fn a_node_whose_clock_is_ahead_does_not_end_the_wait_after_a_failure() {
+        let mut ahead = Local::default();
+        ahead.saw(issued(at(3600).wall), at(3600));
+        let failed_at = at(100).wall;
+        let mut store = issued(at(0).wall);
+        store.backoff = Some(Backoff {
+            class: Class::Transient,
+            error: String::new(),
+            errcode: None,
+            errmsg: None,
+            tries: 30,
+            failed_at,
+            next_at: failed_at + Duration::from_secs(120),
+            secret: Secret::new("secret").fingerprint(),
+        });
+        let mended = reconcile(Policy::Ticket, &store, &ahead, at(3700)).unwrap();
+        assert_eq!(mended.record.backoff, store.backoff);
     }
 
     #[test]

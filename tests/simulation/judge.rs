@@ -311,7 +311,8 @@ impl Judge {
             well &= self.token_is_alive(world, number, node, token, now)?;
         }
         well &= self.signature_is_accepted(world, number, place, node, &snapshot, now)?;
-        let due = self.calm_since.is_some() && now > self.accounts[number].well_by;
+        let well_by = self.accounts[number].well_by + self.tolerance(now);
+        let due = self.calm_since.is_some() && now > well_by;
         let account = &self.accounts[number];
         let last = account.tokens.last();
         let has_newest = last
