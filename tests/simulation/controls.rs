@@ -1,14 +1,12 @@
 //! Programs that are wrong: each breaks one rule of renewal, between the program and its store or
 //! WeChat, and must be caught.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use wxsign::store::{Record, Stored};
 
 /// A rule that is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(
-    dead_code,
-    reason = "some controls are caught only by more seeds than a short run has"
-)]
 pub(crate) enum Control {
     /// None.
     Right,
@@ -29,12 +27,15 @@ pub(crate) enum Control {
 }
 
 impl Control {
-    /// Those that the first seeds catch.
-    pub(crate) const CAUGHT_SOON: [Self; 4] = [
+    /// All that are to be caught.
+    pub(crate) const WRONG: [Self; 7] = [
         Self::NoStrays,
+        Self::FlagClearedByAnyCommit,
+        Self::NoHeal,
         Self::NoLease,
         Self::NoBackoff,
         Self::LongerLife,
+        Self::TicketsStayYoung,
     ];
 
     /// What a node reads in place of what is stored.
@@ -44,6 +45,12 @@ impl Control {
         }
         let mut record = read(&stored.bytes);
         match self {
+            // What a node holds never seems to be newer than what it reads.
+            Self::NoHeal => {
+                if let Some(credential) = &mut record.credential {
+                    credential.generation += NEWER.fetch_add(1, Ordering::Relaxed);
+                }
+            }
             Self::NoStrays => (record.strays, record.settled) = (0, 0),
             Self::NoLease => record.lease = None,
             Self::NoBackoff => {
@@ -72,10 +79,6 @@ impl Control {
         let renewed = before.credential.as_ref() != Some(credential);
         match self {
             Self::FlagClearedByAnyCommit if renewed => record.settled = record.strays,
-            Self::NoHeal if renewed && !commits => {
-                record.credential = before.credential;
-                (record.strays, record.settled) = (before.strays, before.settled);
-            }
             Self::LongerLife if renewed && commits => {
                 credential.expires_at = credential.expires_at + TEN_MINUTES;
                 credential.claimed_until = credential.expires_at;
@@ -86,6 +89,8 @@ impl Control {
         serde_json::to_vec(&record).unwrap()
     }
 }
+
+static NEWER: AtomicU64 = AtomicU64::new(1);
 
 const TEN_MINUTES: std::time::Duration = std::time::Duration::from_secs(600);
 

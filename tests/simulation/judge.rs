@@ -85,6 +85,8 @@ struct Calls {
 struct Seen {
     life: usize,
     generations: [u64; 2],
+    /// When the token that it handed out last became the newest.
+    minted: Timestamp,
     ticket: Option<Secret>,
 }
 
@@ -308,6 +310,7 @@ impl Judge {
         let token = snapshot.token(moment);
         let mut well = true;
         if let Some(token) = token {
+            self.tokens_follow(world, number, place, token)?;
             well &= self.token_is_alive(world, number, node, token, now)?;
         }
         well &= self.signature_is_accepted(world, number, place, node, &snapshot, now)?;
@@ -322,7 +325,7 @@ impl Judge {
             || account
                 .ticket
                 .as_ref()
-                .is_some_and(|(seen, _)| now < *seen + ADOPTION)
+                .is_some_and(|(seen, _)| now < *seen + ADOPTION + self.tolerance(now))
             || world.modes[number] == TicketMode::Remaining && is_about_to_change(now);
         let complete = token.is_some() && newest && signs;
         if due && !complete {
@@ -367,6 +370,30 @@ impl Judge {
             }
             seen.generations[kind] = generation;
         }
+        Ok(())
+    }
+
+    /// Nobody goes back to an older token, unless it is known that one may be missing.
+    fn tokens_follow(
+        &mut self,
+        world: &World,
+        number: usize,
+        place: usize,
+        token: &Served,
+    ) -> Result<(), String> {
+        let tokens = &self.accounts[number].tokens;
+        let known = tokens
+            .iter()
+            .find(|(_, value)| *value == token.credential.value);
+        let Some((minted, _)) = known else {
+            return Ok(());
+        };
+        let seen = &mut self.seen[place][number];
+        let record = world.shared.record(&world.key(number, Kind::AccessToken));
+        if *minted < seen.minted && record.strays == record.settled && record.lease.is_none() {
+            return Err("the store forgot a token, and so did the node".to_owned());
+        }
+        seen.minted = *minted;
         Ok(())
     }
 

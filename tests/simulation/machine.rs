@@ -18,6 +18,9 @@ use super::shared::{Shared, What};
 /// A pause that is longer than this can lose the lease: a request may take the rest of it.
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(15);
 
+/// How long what nodes make of a store that forgot something is watched.
+const WATCH: Duration = Duration::from_secs(90);
+
 /// When a machine that was shut down starts again by itself.
 const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
@@ -272,6 +275,7 @@ impl State {
 pub(crate) fn forget(shared: &Shared, key: &Key, writes: usize) {
     let lost = shared.state().disk.forget(key, writes);
     if lost > 0 {
+        shared.state().watched_until = shared.now() + WATCH;
         shared.bill(key, |bill| bill.failovers += 1);
     }
 }

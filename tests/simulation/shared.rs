@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) traps: Vec<Trap>,
     pub(crate) trace: Trace,
     pub(crate) bill: HashMap<Key, Bill>,
+    /// Until when to look more often, because the store has forgotten something.
+    pub(crate) watched_until: Timestamp,
 }
 
 /// What happened to the fetches of one credential: each of these may cost another fetch.
@@ -83,6 +85,7 @@ impl Shared {
             traps: Vec::new(),
             trace: Trace::default(),
             bill: HashMap::new(),
+            watched_until: Timestamp::default(),
         };
         Self {
             clock,

@@ -32,6 +32,9 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Promises are looked at so often. A signature is looked at once more the next time.
 pub(crate) const LOOK: Duration = Duration::from_secs(20);
 
+/// The same while the store's memory is in question.
+const CLOSE_LOOK: Duration = Duration::from_secs(1);
+
 /// When all has been well for so long, all nodes but one at most are stopped until the next storm.
 const BEFORE_THE_NIGHT: Duration = Duration::from_secs(900);
 
@@ -295,7 +298,8 @@ impl World {
             let now = self.shared.now();
             self.restart(now);
             if now >= self.next_look {
-                self.next_look = now + LOOK;
+                let watched = now < self.shared.state().watched_until;
+                self.next_look = now + if watched { CLOSE_LOOK } else { LOOK };
                 judge.look(self)?;
             }
             if now >= then {
