@@ -4,6 +4,7 @@ mod clocks;
 mod failures;
 mod healing;
 mod limits;
+mod robbery;
 mod strays;
 mod tickets;
 
@@ -90,6 +91,21 @@ impl Node {
         let attempt = self.lease(store, now);
         *store = commit(self.policy, store, attempt, now.wall, &issued(value)).unwrap();
         self.local.saw(store.clone(), now);
+        self.local.told();
+    }
+
+    /// Fetches `value` under `attempt`, and cannot tell the store.
+    fn fetch_unheard(&mut self, attempt: Attempt, now: Moment, value: &str) {
+        let (stored, issued) = (&self.local.record, issued(value));
+        let record = commit(self.policy, stored, attempt, now.wall, &issued).unwrap();
+        self.local.hold(record, attempt, now);
+    }
+
+    /// WeChat refuses the AppSecret `tried` under `attempt`, and the store cannot be told.
+    fn fails_unheard(&mut self, attempt: Attempt, now: Moment, tried: Fingerprint) {
+        let (stored, error) = (&self.local.record, refused(40125));
+        let record = fail(stored, attempt, &error, tried, now.wall, 0.5);
+        self.local.failed_alone(record);
     }
 
     fn value(&self) -> &str {
@@ -135,4 +151,36 @@ fn a_second_node_waits_for_the_lease_of_the_first() {
     store = commit(CLASSIC, &store, attempt, at(0).wall, &issued("one")).unwrap();
     assert!(wait_of(second.look(&mut store, at(2)), at(2)) > 4000);
     assert_eq!(second.value(), "one");
+}
+
+#[test]
+fn a_lease_is_free_at_its_end() {
+    let mut store = Record::default();
+    let (mut first, mut second) = (Node::new(CLASSIC), Node::new(CLASSIC));
+    first.lease(&mut store, at(0));
+    assert_eq!(wait_of(second.look(&mut store, at(29)), at(29)), 1);
+    let plan = second.look(&mut store, at(30));
+    assert_eq!(plan, Plan::Fetch(Purpose::Renewal));
+}
+
+#[test]
+fn eight_former_values_are_remembered_the_latest_first() {
+    let (mut node, mut store) = (Node::new(CLASSIC), Record::default());
+    for number in 0..11 {
+        node.renew(&mut store, at(5200 * number), &number.to_string());
+    }
+    let former =
+        [9, 8, 7, 6, 5, 4, 3, 2].map(|number: u64| Secret::new(number.to_string()).fingerprint());
+    assert_eq!(store.former, former);
+}
+
+#[test]
+fn a_stable_token_that_comes_again_lives_as_long_as_wechat_says_and_is_no_former_one() {
+    let (mut node, mut store) = (Node::new(Policy::StableToken), Record::default());
+    node.renew(&mut store, at(0), "one");
+    node.renew(&mut store, at(6950), "one");
+    let credential = store.credential.unwrap();
+    assert_eq!(credential.generation, 1);
+    assert_eq!(credential.expires_at, at(6950 + 7200).wall);
+    assert_eq!(store.former, []);
 }

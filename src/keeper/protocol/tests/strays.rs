@@ -46,6 +46,8 @@ fn a_lost_lease_is_a_stray_and_a_fetch_that_began_before_it_does_not_settle_it()
     assert!(CLASSIC.served_until(&store).unwrap() > at(7000).wall);
     assert!(matches!(slow.look(&mut store, at(63)), Plan::Wait(_)));
     assert_eq!(slow.value(), "sure");
+    // Its stray is settled with the second one: nothing is left to be raised again.
+    assert_eq!(slow.local.raised, None);
 }
 
 #[test]
@@ -116,4 +118,112 @@ fn a_lease_under_which_nothing_was_sent_is_no_stray() {
     node.renew(&mut store, at(1), "one");
     assert_eq!(store.strays, 0);
     assert_eq!(release(&store, attempt), store);
+}
+
+#[test]
+fn strays_of_a_classic_token_do_not_matter_once_the_account_uses_stable_ones() {
+    let mut store = Record::default();
+    Node::new(CLASSIC).renew(&mut store, at(0), "one");
+    store.count_stray(at(10).wall);
+    let mut node = Node::new(Policy::StableToken);
+    assert!(wait_of(node.look(&mut store, at(60)), at(60)) > 6000);
+}
+
+#[test]
+fn a_lost_answer_gives_its_own_lease_back_and_no_other() {
+    let mut store = Record::default();
+    let mut node = Node::new(CLASSIC);
+    let attempt = node.lease(&mut store, at(0));
+    assert_eq!(count_stray(&store, attempt, at(0).wall).lease, None);
+    let other = count_stray(&store, Attempt::number(7), at(0).wall);
+    assert_eq!(other.lease, store.lease);
+}
+
+#[test]
+fn who_gives_up_gives_its_own_lease_back_and_no_other() {
+    let mut store = Record::default();
+    let mut node = Node::new(CLASSIC);
+    let attempt = node.lease(&mut store, at(0));
+    assert_eq!(release(&store, Attempt::number(7)), store);
+    assert_eq!(release(&store, attempt).lease, None);
+}
+
+#[test]
+fn a_stray_that_is_still_counted_is_not_raised_again() {
+    let mut store = Record::default();
+    let (mut slow, mut quick) = (Node::new(CLASSIC), Node::new(CLASSIC));
+    let late = slow.lease(&mut store, at(0));
+    let attempt = quick.lease(&mut store, at(31));
+    store = count_stray(&store, late, at(0).wall);
+    slow.local.saw(store.clone(), at(32));
+    slow.local.counted(at(0).wall);
+    store = commit(CLASSIC, &store, attempt, at(31).wall, &issued("quick")).unwrap();
+    let before = store.clone();
+    // Raised again, it would date from its own sending, and cut what is newer than that.
+    slow.look(&mut store, at(40));
+    assert_eq!(store, before);
+    let served = slow.local.served_until(CLASSIC).unwrap();
+    assert_eq!(served.wall, at(31 + 280).wall);
+}
+
+#[test]
+fn two_strays_that_a_failover_forgot_are_both_raised_from_the_first_on() {
+    let mut store = Record::default();
+    let mut late = Node::new(CLASSIC);
+    late.renew(&mut store, at(0), "one");
+    let before = store.clone();
+    for sent in [5200, 5205] {
+        store.count_stray(at(sent).wall);
+        late.local.saw(store.clone(), at(5210));
+        late.local.counted(at(sent).wall);
+    }
+    store = before;
+    late.look(&mut store, at(5220));
+    assert_eq!((store.strays, store.settled), (2, 0));
+    assert_eq!(store.strayed_at, Some(at(5200).wall));
+}
+
+#[test]
+fn strays_that_the_store_was_not_told_of_are_counted_once_it_is_back() {
+    let mut store = Record::default();
+    let mut node = Node::new(CLASSIC);
+    node.renew(&mut store, at(0), "one");
+    let before = store.clone();
+    node.local.owes(CLASSIC, at(100).wall);
+    node.local.owes(CLASSIC, at(200).wall);
+    let served = node.local.served_until(CLASSIC).unwrap();
+    assert_eq!(served.wall, at(100 + 280).wall);
+
+    node.look(&mut store, at(210));
+    assert_eq!((store.strays, store.strayed_at), (1, Some(at(100).wall)));
+    node.look(&mut store, at(211));
+    assert_eq!(store.strays, 1);
+    // A failover forgets it; the node does not.
+    store = before;
+    node.look(&mut store, at(212));
+    assert_eq!((store.strays, store.strayed_at), (1, Some(at(100).wall)));
+}
+
+#[test]
+fn with_a_stable_token_nothing_is_owed() {
+    let mut store = Record::default();
+    let mut node = Node::new(Policy::StableToken);
+    node.renew(&mut store, at(0), "one");
+    node.local.owes(Policy::StableToken, at(100).wall);
+    assert_eq!(node.local.owed, None);
+    assert_eq!(node.local.record, store);
+}
+
+#[test]
+fn who_holds_a_lease_may_have_superseded_the_token_since_it_was_taken() {
+    let mut store = Record::default();
+    let mut node = Node::new(CLASSIC);
+    node.renew(&mut store, at(0), "one");
+    let served = |node: &Node| node.local.served_until(CLASSIC).unwrap().wall;
+    node.lease(&mut store, at(5200));
+    assert_eq!(served(&node), at(5200 + 280).wall);
+    // Of a stray and a lease the earlier one counts.
+    store.count_stray(at(5100).wall);
+    node.look(&mut store, at(5210));
+    assert_eq!(served(&node), at(5100 + 280).wall);
 }
