@@ -159,6 +159,16 @@ mod tests {
             let waits = waits(&refused(-1), chance, 500);
             assert!(waits[0] <= 1.0);
             assert!(waits[..10].iter().all(|wait| *wait <= 30.0));
+            assert!(
+                waits[10..40]
+                    .iter()
+                    .all(|wait| (108.0..=132.0).contains(wait))
+            );
+            assert!(
+                waits[40..]
+                    .iter()
+                    .all(|wait| (270.0..=330.0).contains(wait))
+            );
             let mut day = 86_400.0;
             let calls = waits.iter().take_while(|wait| {
                 day -= **wait;
@@ -176,6 +186,8 @@ mod tests {
         };
         assert!((1.0..3.0).contains(&waits(&lost, 0.0, 1)[0]));
         assert!((1.0..3.0).contains(&waits(&lost, 0.999, 1)[0]));
+        // From then on it is a failure like others.
+        assert_eq!(waits(&lost, 0.0, 2)[1], 0.2);
     }
 
     #[test]
@@ -219,6 +231,7 @@ mod tests {
     fn an_unknown_errcode_is_given_up_on_after_twenty_tries() {
         let waits = waits(&refused(98765), 0.5, 26);
         assert!(waits[..10].iter().all(|wait| *wait <= 30.0));
+        assert!(waits[10..20].iter().all(|wait| *wait == 120.0));
         assert_eq!(waits[20..], [10.0, 60.0, 300.0, 900.0, 3600.0, 3600.0]);
     }
 

@@ -336,6 +336,35 @@ mod tests {
     }
 
     #[test]
+    fn a_life_of_a_quarter_of_an_hour_has_full_windows() {
+        let [due, urgent, alarm, expired] = windows(Policy::ClassicToken, 900);
+        assert_eq!([due, urgent], [Some(300), Some(300)]);
+        assert_eq!([alarm, expired], [Some(600), Some(895)]);
+        // Nodes sleep until it is due: two thirds of its life would be too late.
+        let due_at = Policy::ClassicToken.due_at(&appid(), &record(900).credential.unwrap());
+        assert_eq!(due_at, T0 + Duration::from_secs(300));
+    }
+
+    #[test]
+    fn only_a_ticket_that_was_just_asked_for_waits_for_its_end() {
+        let replaced_at = |policy: Policy, asked: u64, now: u64| {
+            let mut credential = record(7200).credential.unwrap();
+            credential.confirmed_at = T0 + Duration::from_secs(asked);
+            policy.replaced_at(&credential, T0 + Duration::from_secs(now))
+        };
+        let end = Some(T0 + FULL_LIFE);
+        assert_eq!(replaced_at(Policy::Ticket, 7180, 7195), end);
+        assert_eq!(replaced_at(Policy::Ticket, 7180, 7194), None);
+        assert_eq!(replaced_at(Policy::Ticket, 7170, 7197), None);
+        assert_eq!(replaced_at(Policy::StableToken, 7180, 7197), None);
+    }
+
+    #[test]
+    fn nodes_notice_a_token_that_was_renewed_out_of_turn_while_the_old_one_lives() {
+        assert!(Policy::ClassicToken.look_every() < STRAYED_LIFE);
+    }
+
+    #[test]
     fn a_stray_ends_the_life_of_a_classic_token_and_of_no_other() {
         let mut record = record(7200);
         record.strays = 1;

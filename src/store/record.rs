@@ -158,3 +158,70 @@ pub struct Calls {
     /// Those made because WeChat rejected the credential.
     pub rejected: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::credential::Secret;
+
+    const fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000 + seconds)
+    }
+
+    #[test]
+    fn strays_date_from_the_first_that_was_sent_in_whatever_order_they_are_counted() {
+        let mut record = Record::default();
+        record.count_stray(at(20));
+        record.count_stray(at(10));
+        record.count_stray(at(30));
+        assert_eq!((record.strays, record.settled), (3, 0));
+        assert_eq!(record.strayed_at, Some(at(10)));
+    }
+
+    #[test]
+    fn a_stray_after_all_others_were_settled_dates_from_its_own_sending() {
+        let mut record = Record::default();
+        record.count_stray(at(10));
+        record.settle_strays(1, at(20));
+        assert_eq!((record.settled, record.strayed_at), (1, None));
+        record.count_stray(at(30));
+        assert_eq!(record.strayed_at, Some(at(30)));
+        // Also where the time of the settled one was left in the record.
+        record.settled = 2;
+        record.count_stray(at(40));
+        assert_eq!(record.strayed_at, Some(at(40)));
+    }
+
+    #[test]
+    fn what_is_settled_stays_settled() {
+        let mut record = Record::default();
+        record.count_stray(at(10));
+        record.count_stray(at(20));
+        record.settle_strays(2, at(30));
+        record.settle_strays(1, at(40));
+        assert_eq!((record.settled, record.strayed_at), (2, None));
+    }
+
+    #[test]
+    fn a_success_ends_a_backoff_that_is_no_later() {
+        for (seconds, is_over) in [(-1, true), (0, true), (1, false)] {
+            let mut record = Record {
+                backoff: Some(Backoff {
+                    class: Class::Transient,
+                    error: String::new(),
+                    errcode: None,
+                    errmsg: None,
+                    tries: 1,
+                    failed_at: at(seconds),
+                    next_at: at(seconds) + Duration::from_secs(1),
+                    secret: Secret::new("s").fingerprint(),
+                }),
+                ..Record::default()
+            };
+            record.end_backoff(at(0));
+            assert_eq!(record.backoff.is_none(), is_over, "{seconds}");
+        }
+    }
+}
