@@ -81,6 +81,10 @@ impl Local {
         {
             self.raised = None;
         }
+        if let Some(credential) = &record.credential {
+            self.unwritten
+                .take_if(|backoff| backoff.failed_at <= credential.confirmed_at);
+        }
         self.uncommitted = None;
         self.take(record, now);
     }

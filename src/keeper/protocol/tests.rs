@@ -105,7 +105,7 @@ impl Node {
     fn fails_unheard(&mut self, attempt: Attempt, now: Moment, tried: Fingerprint) {
         let (stored, error) = (&self.local.record, refused(40125));
         let record = fail(stored, attempt, &error, tried, now.wall, 0.5);
-        self.local.failed_alone(record);
+        self.local.failed_alone(record, now);
     }
 
     fn value(&self) -> &str {

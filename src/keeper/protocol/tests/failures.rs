@@ -81,7 +81,6 @@ fn a_failure_that_the_store_was_not_told_of_ends_with_a_success() {
 }
 
 #[test]
-#[ignore = "the wait and the trouble last until this node has written something itself"]
 fn a_failure_that_the_store_was_not_told_of_ends_with_the_success_of_another_node() {
     let mut store = Record::default();
     let (mut node, mut other) = (

@@ -189,8 +189,8 @@ fn strays_that_the_store_was_not_told_of_are_counted_once_it_is_back() {
     let mut node = Node::new(CLASSIC);
     node.renew(&mut store, at(0), "one");
     let before = store.clone();
-    node.local.owes(CLASSIC, at(100).wall);
-    node.local.owes(CLASSIC, at(200).wall);
+    node.local.owes(CLASSIC, at(100));
+    node.local.owes(CLASSIC, at(200));
     let served = node.local.served_until(CLASSIC).unwrap();
     assert_eq!(served.wall, at(100 + 280).wall);
 
@@ -209,7 +209,7 @@ fn with_a_stable_token_nothing_is_owed() {
     let mut store = Record::default();
     let mut node = Node::new(Policy::StableToken);
     node.renew(&mut store, at(0), "one");
-    node.local.owes(Policy::StableToken, at(100).wall);
+    node.local.owes(Policy::StableToken, at(100));
     assert_eq!(node.local.owed, None);
     assert_eq!(node.local.record, store);
 }
