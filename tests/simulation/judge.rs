@@ -62,8 +62,8 @@ struct Account {
     alive: Vec<(Timestamp, Secret)>,
     /// A stranger fetched a token, or WeChat ended all tokens, and this was not mended yet.
     broken: Option<Timestamp>,
-    /// The ticket died without a word.
-    ticket_ended: Option<Timestamp>,
+    /// Tickets that died without a word, and when.
+    dead_tickets: Vec<(Timestamp, Secret)>,
     ticket: Option<(Timestamp, Secret)>,
     /// By when all is to be well.
     well_by: Timestamp,
@@ -91,6 +91,14 @@ struct Seen {
 }
 
 impl Account {
+    /// The ticket that was the newest is dead, and nobody is told.
+    fn ticket_dies(&mut self, now: Timestamp) {
+        if let Some((_, ticket)) = &self.ticket {
+            self.dead_tickets.truncate(7);
+            self.dead_tickets.insert(0, (now, ticket.clone()));
+        }
+    }
+
     /// Notes that WeChat accepts a token now.
     fn is_alive(&mut self, token: &Secret, now: Timestamp) {
         match self.alive.iter_mut().find(|(_, known)| known == token) {
@@ -131,7 +139,7 @@ impl Judge {
             Action::StealToken | Action::RevokeTokens | Action::ExpireTokens => {
                 account.broken = Some(now);
             }
-            Action::ExpireTicket => account.ticket_ended = Some(now),
+            Action::ExpireTicket => account.ticket_dies(now),
             Action::RotateTicket => {}
         }
     }
@@ -266,10 +274,10 @@ impl Judge {
                 .as_ref()
                 .is_none_or(|(_, known)| *known != ticket)
         {
-            account.ticket = Some((now, ticket));
             if world.modes[number] == TicketMode::Hostile {
-                account.ticket_ended = Some(now);
+                account.ticket_dies(now);
             }
+            account.ticket = Some((now, ticket));
         }
         let day = (now.as_secs() + 8 * 3600).div_euclid(86_400);
         if day != account.day.day {
@@ -461,13 +469,9 @@ impl Judge {
         if superseded && since < death && now < until + BACK {
             return Some("the node could not see that another one renewed the token");
         }
-        if world
-            .shared
-            .state()
-            .bill
-            .values()
-            .any(|bill| bill.unknown > 0)
-        {
+        let key = world.key(number, Kind::AccessToken);
+        let bill = world.shared.state().bill.get(&key).copied();
+        if bill.is_some_and(|bill| minted < bill.unknown_at) {
             return Some("a node sent late and died before it could say so");
         }
         None
@@ -492,8 +496,10 @@ impl Judge {
         let is_new = served != before.as_ref();
         let accepted = |ticket: &Secret| simulator.ticket_is_accepted(appid, ticket.expose());
         let refused = match (before, served) {
-            (Some(before), _) if !accepted(before) => Some("20 seconds after it was made"),
-            (_, Some(served)) if is_new && !accepted(served) => Some("at once"),
+            (Some(before), _) if !accepted(before) => {
+                Some((before.clone(), "20 seconds after it was made"))
+            }
+            (_, Some(served)) if is_new && !accepted(served) => Some((served.clone(), "at once")),
             _ => None,
         };
         if is_new && refused.is_none() && served.is_some() {
@@ -502,10 +508,10 @@ impl Judge {
         if is_new {
             self.seen[place][number].ticket = served.cloned();
         }
-        let Some(when) = refused else {
+        let Some((ticket, when)) = refused else {
             return Ok(true);
         };
-        let Some(why) = self.why_a_ticket_may_be_dead(world, number, node, now) else {
+        let Some(why) = self.why_a_ticket_may_be_dead(&ticket, number, node, now) else {
             return Err(format!("a signature is refused {when}"));
         };
         *self.excused.entry(why).or_default() += 1;
@@ -514,13 +520,14 @@ impl Judge {
 
     fn why_a_ticket_may_be_dead(
         &self,
-        world: &World,
+        ticket: &Secret,
         number: usize,
         node: &Node,
         now: Timestamp,
     ) -> Option<&'static str> {
         let account = &self.accounts[number];
-        let ended = account.ticket_ended?;
+        let mut dead = account.dead_tickets.iter();
+        let (ended, _) = *dead.find(|(_, dead)| dead == ticket)?;
         let looked = ended + TICKET_POLL + LOOK;
         if now < looked {
             return Some("a ticket died without a word since the last look at it");
@@ -530,7 +537,6 @@ impl Judge {
         }
         let (since, until) = node.machine.away();
         if self.calm_since.is_none() || now < account.well_by {
-            let _ = world;
             return Some("a ticket died without a word and could not be asked for");
         }
         (since < ended + TICKET_POLL && now < until + BACK)

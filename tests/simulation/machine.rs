@@ -10,7 +10,7 @@ use wxsign::account::Account;
 use wxsign::clock::Timestamp;
 use wxsign::credential::{Kind, Secret};
 use wxsign::store::{Backend, Key, StoreError, Stored, Version};
-use wxsign::upstream::{Class, Issued, Upstream, UpstreamError};
+use wxsign::upstream::{CALL_TIMEOUT, Class, Issued, Upstream, UpstreamError};
 
 use super::plan::{Deed, Point, StoreTrouble};
 use super::shared::{Shared, What};
@@ -89,7 +89,10 @@ impl Machine {
                 }
             }
             for key in sent_late {
-                self.shared.bill(&key, |bill| bill.unknown += 1);
+                self.shared.bill(&key, |bill| {
+                    bill.unknown += 1;
+                    bill.unknown_at = now + CALL_TIMEOUT;
+                });
             }
         }
     }

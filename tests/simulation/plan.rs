@@ -102,9 +102,13 @@ impl Storm {
     pub(crate) fn random(random: &mut StdRng) -> Self {
         let troubles = (0..random.random_range(1..=3))
             .map(|_| {
-                let begin = seconds(random.random_range(0..30 * MINUTE));
-                let end = begin + seconds(length(random));
-                (begin, end, Trouble::random(random))
+                let trouble = Trouble::random(random);
+                // Traps lie ready when the nodes wake up, which is when they have most to do.
+                let begin = match trouble {
+                    Trouble::Trap(_) => Duration::ZERO,
+                    _ => seconds(random.random_range(0..30 * MINUTE)),
+                };
+                (begin, begin + seconds(length(random)), trouble)
             })
             .collect();
         Self {
@@ -205,7 +209,10 @@ fn deed(random: &mut StdRng) -> Deed {
     if random.random_bool(0.5) {
         Deed::Die(seconds(random.random_range(1..600)))
     } else {
-        Deed::Pause(seconds(random.random_range(3..400)))
+        // A lease lasts 30 s: around its end, two nodes are at it at once.
+        let around_the_end = random.random_bool(0.4);
+        let length = if around_the_end { 28..40 } else { 3..400 };
+        Deed::Pause(seconds(random.random_range(length)))
     }
 }
 
@@ -230,7 +237,7 @@ fn trap(random: &mut StdRng) -> Trap {
     Trap {
         point,
         kind: kind(random),
-        skip: random.random_range(0..4),
+        skip: random.random_range(0..3),
         deed,
     }
 }

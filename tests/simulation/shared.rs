@@ -62,6 +62,8 @@ pub(crate) struct Bill {
     pub(crate) rejected: u64,
     /// Fetches of which nobody will ever know.
     pub(crate) unknown: u64,
+    /// By when the last of them was answered.
+    pub(crate) unknown_at: Timestamp,
 }
 
 impl Bill {

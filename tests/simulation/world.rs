@@ -102,7 +102,8 @@ impl World {
         let accounts = Vec::from_iter((0..).zip(apis).map(|(number, api)| account(number, api)));
         let modes = Vec::from_iter(accounts.iter().map(|_| ticket_mode(&mut random)));
         for (account, mode) in accounts.iter().zip(&modes) {
-            simulator.add_app(app(account, *mode));
+            let slowest = Duration::from_millis([400, 6_000][random.random_range(0..2)]);
+            simulator.add_app(app(account, *mode, slowest));
         }
         let mut world = Self {
             shared: Arc::new(Shared::new(seed, clock, simulator, control)),
@@ -159,7 +160,7 @@ impl World {
         judge.storm_begins(self)
     }
 
-    /// Stops all nodes but one, or that one too, and starts them again.
+    /// Stops all nodes but one, or that one too, for the time until the morning.
     async fn night(&mut self, morning: Timestamp, judge: &mut Judge) -> Result<(), String> {
         let stays = self.random.random_range(0..2 * NODES);
         let goes = |number: &usize| *number != stays;
@@ -170,11 +171,15 @@ impl World {
         for number in (0..NODES).filter(goes) {
             self.nodes[number].machine.is_shut_down()?;
         }
-        self.pass_until(morning, judge).await?;
-        for number in (0..NODES).filter(goes) {
-            self.nodes[number] = self.start(number);
+        self.pass_until(morning, judge).await
+    }
+
+    fn wake_up(&mut self) {
+        for number in 0..NODES {
+            if self.nodes[number].machine.is_at_rest() {
+                self.nodes[number] = self.start(number);
+            }
         }
-        Ok(())
     }
 
     async fn storm(&mut self, storm: &Storm, judge: &mut Judge) -> Result<(), String> {
@@ -183,17 +188,21 @@ impl World {
         beginnings.sort_by_key(|(begin, ..)| *begin);
         let mut beginnings = beginnings.into_iter().peekable();
         let end = start + storm.length();
-        while self.shared.now() < end {
-            let begins = beginnings.peek().map(|(begin, ..)| start + *begin);
-            let ends = self.active.iter().map(|(end, _)| *end);
-            let next = ends.chain(begins).min().unwrap_or(end);
-            self.pass_until(next, judge).await?;
+        loop {
             while let Some((_, end, trouble)) =
                 beginnings.next_if(|(begin, ..)| start + *begin <= self.shared.now())
             {
                 self.begin(trouble, start + *end, judge);
             }
             self.end_troubles();
+            self.wake_up();
+            if self.shared.now() >= end {
+                break;
+            }
+            let begins = beginnings.peek().map(|(begin, ..)| start + *begin);
+            let ends = self.active.iter().map(|(end, _)| *end);
+            let next = ends.chain(begins).min().unwrap_or(end);
+            self.pass_until(next, judge).await?;
         }
         self.shared.state().traps.clear();
         // The storm is over when all machines run again.
@@ -374,11 +383,11 @@ fn ticket_mode(random: &mut StdRng) -> TicketMode {
     ][random.random_range(0..4)]
 }
 
-fn app(account: &Account, mode: TicketMode) -> App {
+fn app(account: &Account, mode: TicketMode, slowest: Duration) -> App {
     let mut app = App::new(account.appid.clone(), account.secret.clone());
     app.domains = vec![HOST.to_owned()];
     app.knobs.ticket_mode = mode;
     app.knobs.latency = Duration::from_millis(20);
-    app.knobs.latency_jitter = Duration::from_millis(400);
+    app.knobs.latency_jitter = slowest;
     app
 }
