@@ -22,20 +22,17 @@ pub(crate) enum Control {
     NoBackoff,
     /// A token is believed to live ten minutes longer than it does.
     LongerLife,
-    /// The age of a ticket is counted from its last confirmation.
-    TicketsStayYoung,
 }
 
 impl Control {
     /// All that are to be caught.
-    pub(crate) const WRONG: [Self; 7] = [
+    pub(crate) const WRONG: [Self; 6] = [
         Self::NoStrays,
         Self::FlagClearedByAnyCommit,
         Self::NoHeal,
         Self::NoLease,
         Self::NoBackoff,
         Self::LongerLife,
-        Self::TicketsStayYoung,
     ];
 
     /// What a node reads in place of what is stored.
@@ -83,7 +80,6 @@ impl Control {
                 credential.expires_at = credential.expires_at + TEN_MINUTES;
                 credential.claimed_until = credential.expires_at;
             }
-            Self::TicketsStayYoung if renewed => credential.expires_at = credential.claimed_until,
             _ => return bytes,
         }
         serde_json::to_vec(&record).unwrap()

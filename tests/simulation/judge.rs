@@ -64,7 +64,8 @@ struct Account {
     broken: Option<Timestamp>,
     /// Tickets that died without a word, and when.
     dead_tickets: Vec<(Timestamp, Secret)>,
-    ticket: Option<(Timestamp, Secret)>,
+    /// The tickets as they became the newest, and when.
+    tickets: Vec<(Timestamp, Secret)>,
     /// By when all is to be well.
     well_by: Timestamp,
     issued: u64,
@@ -83,7 +84,7 @@ struct Calls {
 
 #[derive(Clone, Default)]
 struct Seen {
-    life: usize,
+    life: u64,
     generations: [u64; 2],
     /// When the token that it handed out last became the newest.
     minted: Timestamp,
@@ -91,12 +92,22 @@ struct Seen {
 }
 
 impl Account {
-    /// The ticket that was the newest is dead, and nobody is told.
-    fn ticket_dies(&mut self, now: Timestamp) {
-        if let Some((_, ticket)) = &self.ticket {
-            self.dead_tickets.truncate(7);
-            self.dead_tickets.insert(0, (now, ticket.clone()));
+    /// All tickets up to now are dead, and nobody is told.
+    fn tickets_die(&mut self, now: Timestamp) {
+        for (_, ticket) in self.tickets.drain(..) {
+            self.dead_tickets.insert(0, (now, ticket));
         }
+        self.dead_tickets.truncate(8);
+    }
+
+    /// When the ticket died without a word.
+    fn death_of(&self, ticket: &Secret) -> Option<Timestamp> {
+        let dead = |(at, dead): &(Timestamp, Secret)| (dead == ticket).then_some(*at);
+        let known = self.dead_tickets.iter().find_map(dead);
+        // One that came and went between two looks died with those before it.
+        let between = || self.dead_tickets.first().map(|(at, _)| *at);
+        let lives = self.tickets.iter().any(|(_, known)| known == ticket);
+        known.or_else(|| between().filter(|_| !lives))
     }
 
     /// Notes that WeChat accepts a token now.
@@ -139,7 +150,7 @@ impl Judge {
             Action::StealToken | Action::RevokeTokens | Action::ExpireTokens => {
                 account.broken = Some(now);
             }
-            Action::ExpireTicket => account.ticket_dies(now),
+            Action::ExpireTicket => account.tickets_die(now),
             Action::RotateTicket => {}
         }
     }
@@ -270,14 +281,16 @@ impl Judge {
         }
         if let Some(ticket) = simulator.newest_ticket(appid)
             && account
-                .ticket
-                .as_ref()
-                .is_none_or(|(_, known)| *known != ticket)
+                .tickets
+                .last()
+                .is_none_or(|(_, last)| *last != ticket)
         {
             if world.modes[number] == TicketMode::Hostile {
-                account.ticket_dies(now);
+                account.tickets_die(now);
+            } else if account.tickets.len() == 4 {
+                account.tickets.remove(0);
             }
-            account.ticket = Some((now, ticket));
+            account.tickets.push((now, ticket));
         }
         let day = (now.as_secs() + 8 * 3600).div_euclid(86_400);
         if day != account.day.day {
@@ -331,8 +344,8 @@ impl Judge {
         let newest = has_newest || last.is_some_and(|(seen, _)| now < *seen + ADOPTION);
         let signs = snapshot.signer(moment).is_some()
             || account
-                .ticket
-                .as_ref()
+                .tickets
+                .last()
                 .is_some_and(|(seen, _)| now < *seen + ADOPTION + self.tolerance(now))
             || world.modes[number] == TicketMode::Remaining && is_about_to_change(now);
         let complete = token.is_some() && newest && signs;
@@ -354,7 +367,7 @@ impl Judge {
         snapshot: &Snapshot,
     ) -> Result<(), String> {
         let seen = &mut self.seen[place][number];
-        let life = std::sync::Arc::as_ptr(&node.machine) as usize;
+        let life = node.machine.life;
         if seen.life != life {
             *seen = Seen {
                 life,
@@ -526,8 +539,7 @@ impl Judge {
         now: Timestamp,
     ) -> Option<&'static str> {
         let account = &self.accounts[number];
-        let mut dead = account.dead_tickets.iter();
-        let (ended, _) = *dead.find(|(_, dead)| dead == ticket)?;
+        let ended = account.death_of(ticket)?;
         let looked = ended + TICKET_POLL + LOOK;
         if now < looked {
             return Some("a ticket died without a word since the last look at it");

@@ -27,6 +27,8 @@ const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 /// One life of a node: a restart is another machine.
 pub(crate) struct Machine {
     pub(crate) number: usize,
+    /// Which of all the lives in this world.
+    pub(crate) life: u64,
     pub(crate) shared: Arc<Shared>,
     state: Mutex<State>,
 }
@@ -58,6 +60,7 @@ impl Machine {
         };
         Self {
             number,
+            life: shared.next_life(),
             shared,
             state: Mutex::new(state),
         }

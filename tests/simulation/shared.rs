@@ -39,6 +39,7 @@ pub(crate) struct State {
     pub(crate) bill: HashMap<Key, Bill>,
     /// Until when to look more often, because the store has forgotten something.
     pub(crate) watched_until: Timestamp,
+    lives: u64,
 }
 
 /// What happened to the fetches of one credential: each of these may cost another fetch.
@@ -88,6 +89,7 @@ impl Shared {
             trace: Trace::default(),
             bill: HashMap::new(),
             watched_until: Timestamp::default(),
+            lives: 0,
         };
         Self {
             clock,
@@ -104,6 +106,12 @@ impl Shared {
     /// Never held over an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    pub(crate) fn next_life(&self) -> u64 {
+        let mut state = self.state();
+        state.lives += 1;
+        state.lives
     }
 
     pub(crate) fn note(&self, node: Option<usize>, what: What) {
