@@ -58,7 +58,10 @@ fn under_any_trouble_every_promise_is_kept() {
                     *excused.entry(why).or_insert(0) += count;
                 }
             }
-            Err(violation) => broken.push((seed, violation)),
+            Err(violation) => {
+                println!("WXSIGN_SIM_SEED={seed}: {}", violation.what);
+                broken.push((seed, violation));
+            }
         }
     }
     println!(
@@ -68,9 +71,6 @@ fn under_any_trouble_every_promise_is_kept() {
         total.troubles,
         total.events
     );
-    for (seed, violation) in &broken {
-        println!("WXSIGN_SIM_SEED={seed}: {}", violation.what);
-    }
     if let Some((seed, violation)) = broken.first() {
         panic!("seed {seed}: {}\n{}", violation.what, violation.trace);
     }
