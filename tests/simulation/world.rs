@@ -162,7 +162,7 @@ impl World {
 
     /// Stops all nodes but one, or that one too, for the time until the morning.
     async fn night(&mut self, morning: Timestamp, judge: &mut Judge) -> Result<(), String> {
-        let stays = self.random.random_range(0..2 * NODES);
+        let stays = self.random.random_range(0..3 * NODES);
         let goes = |number: &usize| *number != stays;
         for number in (0..NODES).filter(goes) {
             self.nodes[number].stop.cancel();
