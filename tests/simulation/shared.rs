@@ -135,8 +135,8 @@ impl Shared {
             .map(|lease| (lease.holder, seconds(lease.until), lease.strays_seen));
         let strayed_at = record.strayed_at.map(seconds);
         let strays = (record.strays, record.settled, strayed_at);
-        if let Some(line) = self.state().trace.last.back_mut() {
-            *line += &format!(" {credential:?}, strays {strays:?}, lease {lease:?}");
+        if let Some(event) = self.state().trace.last.back_mut() {
+            event.written = format!(" {credential:?}, strays {strays:?}, lease {lease:?}");
         }
     }
 
@@ -206,8 +206,26 @@ impl Disk {
 #[derive(Default)]
 pub(crate) struct Trace {
     hash: DefaultHasher,
-    last: VecDeque<String>,
+    last: VecDeque<Event>,
     pub(crate) events: u64,
+}
+
+struct Event {
+    at: Timestamp,
+    node: Option<usize>,
+    what: What,
+    /// What the record was then, if that is to be shown.
+    written: String,
+}
+
+impl Event {
+    fn line(&self) -> String {
+        let seconds = self.at.since(super::world::T0).as_secs_f64();
+        let node = self
+            .node
+            .map_or_else(|| "    ".to_owned(), |node| format!("n{node}  "));
+        format!("{seconds:>12.3} {node}{:?}{}", self.what, self.written)
+    }
 }
 
 /// Something that happened.
@@ -233,10 +251,12 @@ impl Trace {
         if self.last.len() == SHOWN {
             self.last.pop_front();
         }
-        let seconds = at.since(super::world::T0).as_secs_f64();
-        let node = node.map_or_else(|| "    ".to_owned(), |node| format!("n{node}  "));
-        self.last
-            .push_back(format!("{seconds:>12.3} {node}{what:?}"));
+        self.last.push_back(Event {
+            at,
+            node,
+            what,
+            written: String::new(),
+        });
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -244,6 +264,6 @@ impl Trace {
     }
 
     pub(crate) fn end(&self) -> String {
-        Vec::from_iter(self.last.iter().cloned()).join("\n")
+        Vec::from_iter(self.last.iter().map(Event::line)).join("\n")
     }
 }
