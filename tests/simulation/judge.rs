@@ -1,5 +1,10 @@
 //! Holds the world to the promises of renewal, and says where nobody could keep them.
 
+#[path = "judge/account.rs"]
+mod account;
+#[path = "judge/excuses.rs"]
+mod excuses;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,6 +14,8 @@ use wxsign::credential::{Kind, Secret};
 use wxsign::keeper::{Served, Snapshot};
 use wxsign::page_url::PageUrl;
 use wxsign::simulator::{Action, Preverify, TicketMode};
+
+use account::{Account, Calls, TICKET_PATH, token_path};
 
 use super::shared::Bill;
 use super::world::{ACCOUNTS, LOOK, NODES, Node, T0, World};
@@ -54,34 +61,6 @@ pub(crate) struct Judge {
     excused: BTreeMap<&'static str, u64>,
 }
 
-#[derive(Default)]
-struct Account {
-    /// The tokens as they became the newest, and when.
-    tokens: Vec<(Timestamp, Secret)>,
-    /// The tokens that nodes served last, and when WeChat accepted them last.
-    alive: Vec<(Timestamp, Secret)>,
-    /// A stranger fetched a token, or WeChat ended all tokens, and this was not mended yet.
-    broken: Option<Timestamp>,
-    /// Tickets that died without a word, and when.
-    dead_tickets: Vec<(Timestamp, Secret)>,
-    /// The tickets as they became the newest, and when.
-    tickets: Vec<(Timestamp, Secret)>,
-    /// By when all is to be well.
-    well_by: Timestamp,
-    issued: u64,
-    bill: Bill,
-    counted_at: Timestamp,
-    day: Calls,
-}
-
-/// Calls up to the beginning of a day.
-#[derive(Clone, Copy, Default)]
-struct Calls {
-    day: i64,
-    token: u64,
-    ticket: u64,
-}
-
 #[derive(Clone, Default)]
 struct Seen {
     life: u64,
@@ -89,37 +68,6 @@ struct Seen {
     /// When the token that it handed out last became the newest.
     minted: Timestamp,
     ticket: Option<Secret>,
-}
-
-impl Account {
-    /// All tickets up to now are dead, and nobody is told.
-    fn tickets_die(&mut self, now: Timestamp) {
-        for (_, ticket) in self.tickets.drain(..) {
-            self.dead_tickets.insert(0, (now, ticket));
-        }
-        self.dead_tickets.truncate(8);
-    }
-
-    /// When the ticket died without a word.
-    fn death_of(&self, ticket: &Secret) -> Option<Timestamp> {
-        let dead = |(at, dead): &(Timestamp, Secret)| (dead == ticket).then_some(*at);
-        let known = self.dead_tickets.iter().find_map(dead);
-        // One that came and went between two looks died with those before it.
-        let between = || self.dead_tickets.first().map(|(at, _)| *at);
-        let lives = self.tickets.iter().any(|(_, known)| known == ticket);
-        known.or_else(|| between().filter(|_| !lives))
-    }
-
-    /// Notes that WeChat accepts a token now.
-    fn is_alive(&mut self, token: &Secret, now: Timestamp) {
-        match self.alive.iter_mut().find(|(_, known)| known == token) {
-            Some((at, _)) => *at = now,
-            None => {
-                self.alive.truncate(7);
-                self.alive.insert(0, (now, token.clone()));
-            }
-        }
-    }
 }
 
 impl Judge {
@@ -139,50 +87,6 @@ impl Judge {
             .iter()
             .map(|(why, count)| (*why, *count))
             .collect()
-    }
-
-    pub(crate) fn acted(&mut self, world: &World, account: usize, action: Action) {
-        let now = world.shared.now();
-        let stable = world.accounts[account].token_api == TokenApi::Stable;
-        let account = &mut self.accounts[account];
-        match action {
-            Action::StealToken if stable => {}
-            Action::StealToken | Action::RevokeTokens | Action::ExpireTokens => {
-                account.broken = Some(now);
-            }
-            Action::ExpireTicket => account.tickets_die(now),
-            Action::RotateTicket => {}
-        }
-    }
-
-    /// A wall clock is to be so many milliseconds off until then.
-    pub(crate) fn clock_is_set(&mut self, now: Timestamp, millis: i64, until: Timestamp) {
-        // Far off, it takes what the others fetch for something from the future or from long
-        // ago, and the others what it fetches: each time both fetch. Of two that are off both
-        // ways, each takes so whatever the other fetches, as soon as it sees it.
-        let is_far = |millis: i64| millis.unsigned_abs() > 300_000;
-        let mut others = self.skewed.iter().filter(|(until, _)| *until > now);
-        let apart = others.any(|(_, other)| is_far(*other) && *other == -millis);
-        let distance = if apart { 60 } else { 1200 };
-        let times = until.since(now).as_secs() / distance + 2;
-        self.clock_fetches += if is_far(millis) { 2 * times } else { 2 };
-        self.skewed.push((until, millis));
-    }
-
-    /// How far the ends that nodes believe in may be off because of the clocks.
-    fn tolerance(&self, now: Timestamp) -> Duration {
-        let lately = |until: Timestamp| now < until + LIFE;
-        let most = self
-            .skewed
-            .iter()
-            .filter(|(until, _)| lately(*until))
-            .map(|(_, skew)| skew.unsigned_abs());
-        match most.max().unwrap_or_default() {
-            0 => Duration::ZERO,
-            // What seems to come from the future is served for ten minutes at most.
-            300_001.. => Duration::from_secs(605),
-            millis => Duration::from_millis(millis + 5_000),
-        }
     }
 
     pub(crate) fn storm_begins(&mut self, world: &World) -> Result<(), String> {
@@ -459,39 +363,6 @@ impl Judge {
         format!("new tokens seen at {tokens:?} s")
     }
 
-    fn why_a_token_may_be_dead(
-        &self,
-        world: &World,
-        number: usize,
-        node: &Node,
-        token: &Served,
-        now: Timestamp,
-    ) -> Option<&'static str> {
-        let account = &self.accounts[number];
-        let value = &token.credential.value;
-        let at = account.tokens.iter().position(|(_, known)| known == value);
-        let minted = at.map_or(token.credential.first_seen, |at| account.tokens[at].0);
-        if account.broken.is_some_and(|broken| minted < broken) {
-            return Some("nobody is told that a token was stolen or revoked");
-        }
-        let alive = account.alive.iter().find(|(_, known)| known == value);
-        let death = alive.map_or(minted, |(at, _)| *at + LOOK);
-        if now < death + self.tolerance(now) {
-            return Some("a wall clock was wrong");
-        }
-        let superseded = at.is_some_and(|at| at + 1 < account.tokens.len());
-        let (since, until) = node.machine.away();
-        if superseded && since < death && now < until + BACK {
-            return Some("the node could not see that another one renewed the token");
-        }
-        let key = world.key(number, Kind::AccessToken);
-        let bill = world.shared.state().bill.get(&key).copied();
-        if bill.is_some_and(|bill| minted < bill.unknown_at) {
-            return Some("a node sent late and died before it could say so");
-        }
-        None
-    }
-
     fn signature_is_accepted(
         &mut self,
         world: &World,
@@ -532,87 +403,11 @@ impl Judge {
         *self.excused.entry(why).or_default() += 1;
         Ok(false)
     }
-
-    fn why_a_ticket_may_be_dead(
-        &self,
-        ticket: &Secret,
-        number: usize,
-        node: &Node,
-        now: Timestamp,
-    ) -> Option<&'static str> {
-        let account = &self.accounts[number];
-        let ended = account.death_of(ticket)?;
-        let looked = ended + TICKET_POLL + LOOK;
-        if now < looked {
-            return Some("a ticket died without a word since the last look at it");
-        }
-        if now < looked + self.tolerance(now) {
-            return Some("a wall clock was wrong");
-        }
-        let (since, until) = node.machine.away();
-        if self.calm_since.is_none() || now < account.well_by {
-            return Some("a ticket died without a word and could not be asked for");
-        }
-        (since < ended + TICKET_POLL && now < until + BACK)
-            .then_some("a ticket died without a word while the node was cut off")
-    }
-
-    /// Each period costs one fetch; what happened to nodes, store and answers may cost more.
-    fn count_fetches(&mut self, world: &World) -> Result<(), String> {
-        let now = world.shared.now();
-        for (number, account) in self.accounts.iter_mut().enumerate() {
-            if world.accounts[number].token_api == TokenApi::Stable {
-                continue;
-            }
-            let appid = &world.accounts[number].appid;
-            let issued = world
-                .shared
-                .simulator
-                .counter(appid, "/cgi-bin/token")
-                .issued;
-            let key = world.key(number, Kind::AccessToken);
-            let bill = world
-                .shared
-                .state()
-                .bill
-                .get(&key)
-                .copied()
-                .unwrap_or_default();
-            let fetches = issued - account.issued;
-            let lost = fetches.saturating_sub(bill.delivered - account.bill.delivered);
-            let periods = now.since(account.counted_at).as_secs() / PERIOD + 1;
-            let allowed =
-                periods + lost + bill.allows() - account.bill.allows() + self.clock_fetches;
-            if account.counted_at != Timestamp::default() && fetches > allowed {
-                return Err(format!(
-                    "account {number}: {fetches} tokens were fetched from {} s to {} s, {periods} \
-                     periods, {lost} answers lost; before {:?}, now {bill:?}",
-                    account.counted_at.since(T0).as_secs(),
-                    now.since(T0).as_secs(),
-                    account.bill,
-                ));
-            }
-            account.issued = issued;
-            account.bill = bill;
-            account.counted_at = now;
-        }
-        self.clock_fetches = 0;
-        Ok(())
-    }
 }
 
 /// A ticket that tells its end is not used in its last five seconds.
 fn is_about_to_change(now: Timestamp) -> bool {
     now.as_secs() % 7200 >= 7194
-}
-
-const TICKET_PATH: &str = "/cgi-bin/ticket/getticket";
-
-fn token_path(world: &World, number: usize) -> &'static str {
-    match world.accounts[number].token_api {
-        TokenApi::Classic => "/cgi-bin/token",
-        TokenApi::Stable => "/cgi-bin/stable_token",
-    }
 }
 
 /// Has the simulator's own check look at a signature.

@@ -1,0 +1,74 @@
+//! What is known of one account at WeChat.
+
+use super::*;
+
+pub(super) const TICKET_PATH: &str = "/cgi-bin/ticket/getticket";
+
+#[derive(Default)]
+pub(super) struct Account {
+    /// The tokens as they became the newest, and when.
+    pub(super) tokens: Vec<(Timestamp, Secret)>,
+    /// The tokens that nodes served last, and when WeChat accepted them last.
+    pub(super) alive: Vec<(Timestamp, Secret)>,
+    /// A stranger fetched a token, or WeChat ended all tokens, and this was not mended yet.
+    pub(super) broken: Option<Timestamp>,
+    /// Tickets that died without a word, and when.
+    pub(super) dead_tickets: Vec<(Timestamp, Secret)>,
+    /// The tickets as they became the newest, and when.
+    pub(super) tickets: Vec<(Timestamp, Secret)>,
+    /// By when all is to be well.
+    pub(super) well_by: Timestamp,
+    pub(super) issued: u64,
+    pub(super) bill: Bill,
+    pub(super) counted_at: Timestamp,
+    pub(super) day: Calls,
+}
+
+/// Calls up to the beginning of a day.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Calls {
+    pub(super) day: i64,
+    pub(super) token: u64,
+    pub(super) ticket: u64,
+}
+
+impl Account {
+    /// All tickets up to now are dead, and nobody is told.
+    pub(super) fn tickets_die(&mut self, now: Timestamp) {
+        for (_, ticket) in self.tickets.drain(..) {
+            self.dead_tickets.insert(0, (now, ticket));
+        }
+        self.dead_tickets.truncate(8);
+    }
+
+    /// When the ticket died without a word.
+    pub(super) fn death_of(&self, ticket: &Secret, now: Timestamp) -> Option<Timestamp> {
+        let dead = |(at, dead): &(Timestamp, Secret)| (dead == ticket).then_some(*at);
+        let known = self.dead_tickets.iter().find_map(dead);
+        // One that came and went between two looks died with those before it.
+        let between = || {
+            let lives = self.tickets.iter().any(|(_, known)| known == ticket);
+            let last = self.dead_tickets.first().map(|(at, _)| *at);
+            last.filter(|at| !lives && now < *at + TICKET_POLL + 2 * LOOK)
+        };
+        known.or_else(between)
+    }
+
+    /// Notes that WeChat accepts a token now.
+    pub(super) fn is_alive(&mut self, token: &Secret, now: Timestamp) {
+        match self.alive.iter_mut().find(|(_, known)| known == token) {
+            Some((at, _)) => *at = now,
+            None => {
+                self.alive.truncate(7);
+                self.alive.insert(0, (now, token.clone()));
+            }
+        }
+    }
+}
+
+pub(super) fn token_path(world: &World, number: usize) -> &'static str {
+    match world.accounts[number].token_api {
+        TokenApi::Classic => "/cgi-bin/token",
+        TokenApi::Stable => "/cgi-bin/stable_token",
+    }
+}

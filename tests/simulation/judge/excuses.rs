@@ -1,0 +1,149 @@
+//! What nobody could have done better, and what it may cost.
+
+use super::*;
+
+impl Judge {
+    pub(crate) fn acted(&mut self, world: &World, account: usize, action: Action) {
+        let now = world.shared.now();
+        let stable = world.accounts[account].token_api == TokenApi::Stable;
+        let account = &mut self.accounts[account];
+        match action {
+            Action::StealToken if stable => {}
+            Action::StealToken | Action::RevokeTokens | Action::ExpireTokens => {
+                account.broken = Some(now);
+            }
+            Action::ExpireTicket => account.tickets_die(now),
+            Action::RotateTicket => {}
+        }
+    }
+
+    /// A wall clock is to be so many milliseconds off until then.
+    pub(crate) fn clock_is_set(&mut self, now: Timestamp, millis: i64, until: Timestamp) {
+        // Far off, it takes what the others fetch for something from the future or from long
+        // ago, and the others what it fetches: each time both fetch. Of two that are off both
+        // ways, each takes so whatever the other fetches, as soon as it sees it.
+        let is_far = |millis: i64| millis.unsigned_abs() > 300_000;
+        let mut others = self.skewed.iter().filter(|(until, _)| *until > now);
+        let apart = others.any(|(_, other)| is_far(*other) && *other == -millis);
+        let distance = if apart { 60 } else { 1200 };
+        let times = until.since(now).as_secs() / distance + 2;
+        self.clock_fetches += if is_far(millis) { 2 * times } else { 2 };
+        self.skewed.push((until, millis));
+    }
+
+    /// How far the ends that nodes believe in may be off because of the clocks.
+    pub(super) fn tolerance(&self, now: Timestamp) -> Duration {
+        let lately = |until: Timestamp| now < until + LIFE;
+        let most = self
+            .skewed
+            .iter()
+            .filter(|(until, _)| lately(*until))
+            .map(|(_, skew)| skew.unsigned_abs());
+        match most.max().unwrap_or_default() {
+            0 => Duration::ZERO,
+            // What seems to come from the future is served for ten minutes at most.
+            300_001.. => Duration::from_secs(605),
+            millis => Duration::from_millis(millis + 5_000),
+        }
+    }
+
+    pub(super) fn why_a_token_may_be_dead(
+        &self,
+        world: &World,
+        number: usize,
+        node: &Node,
+        token: &Served,
+        now: Timestamp,
+    ) -> Option<&'static str> {
+        let account = &self.accounts[number];
+        let value = &token.credential.value;
+        let at = account.tokens.iter().position(|(_, known)| known == value);
+        let minted = at.map_or(token.credential.first_seen, |at| account.tokens[at].0);
+        if account.broken.is_some_and(|broken| minted < broken) {
+            return Some("nobody is told that a token was stolen or revoked");
+        }
+        let alive = account.alive.iter().find(|(_, known)| known == value);
+        let death = alive.map_or(minted, |(at, _)| *at + LOOK);
+        if now < death + self.tolerance(now) {
+            return Some("a wall clock was wrong");
+        }
+        let superseded = at.is_some_and(|at| at + 1 < account.tokens.len());
+        let (since, until) = node.machine.away();
+        if superseded && since < death && now < until + BACK {
+            return Some("the node could not see that another one renewed the token");
+        }
+        let key = world.key(number, Kind::AccessToken);
+        let bill = world.shared.state().bill.get(&key).copied();
+        if bill.is_some_and(|bill| minted < bill.unknown_at) {
+            return Some("a node sent late and died before it could say so");
+        }
+        None
+    }
+
+    pub(super) fn why_a_ticket_may_be_dead(
+        &self,
+        ticket: &Secret,
+        number: usize,
+        node: &Node,
+        now: Timestamp,
+    ) -> Option<&'static str> {
+        let account = &self.accounts[number];
+        let ended = account.death_of(ticket, now)?;
+        let looked = ended + TICKET_POLL + LOOK;
+        if now < looked {
+            return Some("a ticket died without a word since the last look at it");
+        }
+        if now < looked + self.tolerance(now) {
+            return Some("a wall clock was wrong");
+        }
+        let (since, until) = node.machine.away();
+        if self.calm_since.is_none() || now < account.well_by {
+            return Some("a ticket died without a word and could not be asked for");
+        }
+        (since < ended + TICKET_POLL && now < until + BACK)
+            .then_some("a ticket died without a word while the node was cut off")
+    }
+
+    /// Each period costs one fetch; what happened to nodes, store and answers may cost more.
+    pub(super) fn count_fetches(&mut self, world: &World) -> Result<(), String> {
+        let now = world.shared.now();
+        for (number, account) in self.accounts.iter_mut().enumerate() {
+            if world.accounts[number].token_api == TokenApi::Stable {
+                continue;
+            }
+            let appid = &world.accounts[number].appid;
+            let issued = world
+                .shared
+                .simulator
+                .counter(appid, "/cgi-bin/token")
+                .issued;
+            let key = world.key(number, Kind::AccessToken);
+            let bill = world
+                .shared
+                .state()
+                .bill
+                .get(&key)
+                .copied()
+                .unwrap_or_default();
+            let fetches = issued - account.issued;
+            let lost = fetches.saturating_sub(bill.delivered - account.bill.delivered);
+            let periods = now.since(account.counted_at).as_secs() / PERIOD + 1;
+            let allowed =
+                periods + lost + bill.allows() - account.bill.allows() + self.clock_fetches;
+            if account.counted_at != Timestamp::default() && fetches > allowed {
+                return Err(format!(
+                    "account {number}: {fetches} tokens were fetched from {} s to {} s, {periods} \
+                     periods, {lost} answers lost; before {:?}, now {bill:?}",
+                    account.counted_at.since(T0).as_secs(),
+                    now.since(T0).as_secs(),
+                    account.bill,
+                ));
+            }
+            account.issued = issued;
+            account.bill = bill;
+            account.counted_at = now;
+        }
+        self.clock_fetches = 0;
+        Ok(())
+    }
+}
