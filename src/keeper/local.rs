@@ -183,9 +183,13 @@ impl Local {
         self.take(record, now);
     }
 
-    /// What the last failure asks for.
+    /// What the last failure asks for, whether the store knows of it or not.
     pub(super) fn backoff(&self) -> Option<&Backoff> {
-        self.record.backoff.as_ref().or(self.unwritten.as_ref())
+        let (stored, unwritten) = (self.record.backoff.as_ref(), self.unwritten.as_ref());
+        stored
+            .into_iter()
+            .chain(unwritten)
+            .max_by_key(|backoff| backoff.failed_at)
     }
 }
 

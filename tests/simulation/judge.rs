@@ -58,6 +58,8 @@ pub(crate) struct Judge {
     skewed: Vec<(Timestamp, i64)>,
     /// So many fetches more because of that since they were counted.
     clock_fetches: u64,
+    /// Nobody looked before then.
+    rested_until: Timestamp,
     excused: BTreeMap<&'static str, u64>,
 }
 
@@ -78,6 +80,7 @@ impl Judge {
             calm_since: None,
             skewed: Vec::new(),
             clock_fetches: 0,
+            rested_until: Timestamp::default(),
             excused: BTreeMap::new(),
         }
     }
@@ -135,6 +138,7 @@ impl Judge {
             self.expect_recovery(world);
         }
         if world.nodes.iter().all(|node| node.machine.is_at_rest()) {
+            self.rested_until = now + LOOK;
             return Ok(());
         }
         for number in 0..ACCOUNTS {

@@ -70,6 +70,19 @@ fn a_failure_that_the_store_was_not_told_of_counts_all_the_same() {
 }
 
 #[test]
+fn a_failure_that_the_store_was_not_told_of_outweighs_an_older_one_that_it_knows() {
+    let mut store = Record::default();
+    let mut node = Node::new(Policy::StableToken);
+    let attempt = node.lease(&mut store, at(0));
+    store = fail(&store, attempt, &refused(40125), secret(), at(0).wall, 0.5);
+    node.look(&mut store, at(10));
+    let attempt = node.lease(&mut store, at(10));
+    node.fails_unheard(attempt, at(10), secret());
+    // Its lease is over by then, its wait is not.
+    assert_eq!(wait_of(node.look(&mut store, at(41)), at(41)), 29);
+}
+
+#[test]
 fn a_failure_that_the_store_was_not_told_of_ends_with_a_success() {
     let mut store = Record::default();
     let mut node = Node::new(Policy::StableToken);
