@@ -1,6 +1,8 @@
 //! What one process knows about one credential, besides what is stored.
 
-use super::policy::Policy;
+use std::time::Duration;
+
+use super::policy::{Policy, STRAYED_LIFE};
 use crate::clock::{Moment, Timestamp};
 use crate::store::{Attempt, Backoff, Record, Seen};
 use crate::upstream::Class;
@@ -61,14 +63,23 @@ impl Local {
     pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
         let life = policy.end_of_life(self.record.credential.as_ref()?);
         let until = seen_from(self.anchor?, life);
-        let superseded = policy.superseded_until(&self.record).zip(self.warned);
-        Some(superseded.map_or(until, |(end, (_, warned))| {
-            let end = seen_from(warned, end);
-            Moment {
-                wall: until.wall.min(end.wall),
-                boot: until.boot.min(end.boot),
-            }
-        }))
+        let Some((since, heard)) = self.warned.filter(|_| policy.counts_strays()) else {
+            return Some(until);
+        };
+        // By another clock it may lie in the future, but it was sent before it was heard of.
+        let end = seen_from(heard, since.min(heard.wall) + STRAYED_LIFE);
+        Some(Moment {
+            wall: until.wall.min(end.wall),
+            boot: until.boot.min(end.boot),
+        })
+    }
+
+    /// How long readers may go on using the credential.
+    pub(super) fn serves_for(&self, policy: Policy, now: Moment) -> Duration {
+        self.served_until(policy).map_or(Duration::ZERO, |until| {
+            let by_boot = until.boot.saturating_sub(now.boot);
+            until.wall.since(now.wall).min(by_boot)
+        })
     }
 
     /// Takes `record` as what the store holds now.
@@ -206,7 +217,6 @@ mod tests {
     use super::*;
     use crate::credential::{Credential, Secret};
     use crate::store::Lease;
-    use std::time::Duration;
 
     const HOUR: Duration = Duration::from_secs(3600);
 

@@ -38,7 +38,7 @@ pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long a classic token is served after a fetch that may have superseded it. WeChat gives it
 /// 300 seconds.
-const STRAYED_LIFE: Duration = Duration::from_secs(280);
+pub(super) const STRAYED_LIFE: Duration = Duration::from_secs(280);
 
 /// How often the ticket is asked for, and how often it should have been confirmed.
 const TICKET_POLL: Duration = Duration::from_secs(300);

@@ -82,7 +82,12 @@ pub(super) fn plan(
 ) -> Plan {
     let record = &local.record;
     let latest = local.latest(now);
-    let phase = policy.phase(appid, record, latest);
+    let serves_for = local.serves_for(policy, now);
+    let phase = if serves_for.is_zero() {
+        Phase::Expired
+    } else {
+        policy.phase(appid, record, latest)
+    };
     let calls = record.calls.on_day_of(now.wall);
     let generation = local.generation();
     let due_at = record
@@ -101,8 +106,8 @@ pub(super) fn plan(
     } else if strayed && calls.confirming < CONFIRMING_A_DAY {
         (Purpose::Confirmation, MIN_INTERVAL)
     } else {
-        let expires = policy.served_until(record).unwrap_or(due_at);
-        return Plan::Wait(in_wall_time(due_at.min(expires), latest, now));
+        let due_at = in_wall_time(due_at, latest, now);
+        return Plan::Wait(due_at.min(now.wall + serves_for));
     };
     let mut not_before = now.wall;
     if let Some(credential) = &record.credential {

@@ -137,9 +137,13 @@ fn compare(mine: &Credential, stored: &Record, local: &Local, now: Timestamp) ->
         return Comparison::MineIsNewer { generation };
     };
     if mine.value == theirs.value && mine.generation <= theirs.generation {
-        // Times from another clock are not to replace those that this node knows.
-        let is_later = mine.confirmed_at > theirs.confirmed_at || !is_believable(theirs, now);
-        return if is_later && is_believable(mine, now) {
+        // Times from another clock are not to replace those that this node knows, also not later,
+        // when they have come to lie in the past: one value has one end.
+        let outlives =
+            !is_distrusted(mine) && theirs.expires_at > mine.expires_at + CLOCK_TOLERANCE;
+        let mine_is_better =
+            mine.confirmed_at > theirs.confirmed_at || outlives || !is_believable(theirs, now);
+        return if mine_is_better && is_believable(mine, now) {
             let generation = theirs.generation;
             Comparison::MineIsBetterKnown { generation }
         } else {
@@ -211,6 +215,16 @@ mod tests {
             }),
             ..Record::default()
         }
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_said_is_not_believed_when_its_time_has_come() {
+        let mut right = Local::default();
+        right.saw(issued(at(0).wall), at(0));
+        let store = issued(at(3600).wall);
+        let mended = reconcile(Policy::StableToken, &store, &right, at(3500)).unwrap();
+        let end = mended.record.credential.unwrap().expires_at;
+        assert_eq!(end, at(7200).wall);
     }
 
     #[test]

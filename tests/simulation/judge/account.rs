@@ -59,7 +59,7 @@ impl Account {
         match self.alive.iter_mut().find(|(_, known)| known == token) {
             Some((at, _)) => *at = now,
             None => {
-                self.alive.truncate(7);
+                self.alive.truncate(31);
                 self.alive.insert(0, (now, token.clone()));
             }
         }
