@@ -19,9 +19,8 @@ pub(super) struct Local {
     is_news: bool,
     /// When the credential in `record` came here, on both clocks.
     anchor: Option<Moment>,
-    /// Since when the credential may be superseded, and when this node learned of that, on both
-    /// clocks.
-    warned: Option<(Timestamp, Moment)>,
+    /// What may have superseded the credential.
+    warned: Option<Warning>,
     /// A stray of this node, and when it was sent, that the store does not count yet.
     pub(super) owed: Option<Timestamp>,
     /// The store's count of strays after this node last counted one, and when that one was sent.
@@ -63,15 +62,11 @@ impl Local {
     pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
         let life = policy.end_of_life(self.record.credential.as_ref()?);
         let until = seen_from(self.anchor?, life);
-        let Some((since, heard)) = self.warned.filter(|_| policy.counts_strays()) else {
-            return Some(until);
-        };
-        // By another clock it may lie in the future, but it was sent before it was heard of.
-        let end = seen_from(heard, since.min(heard.wall) + STRAYED_LIFE);
-        Some(Moment {
-            wall: until.wall.min(end.wall),
-            boot: until.boot.min(end.boot),
-        })
+        let warned = self.warned.filter(|_| policy.counts_strays());
+        Some(warned.map_or(until, |warning| Moment {
+            wall: until.wall.min(warning.sent.wall + STRAYED_LIFE),
+            boot: until.boot.min(warning.sent.boot + STRAYED_LIFE),
+        }))
     }
 
     /// How long readers may go on using the credential.
@@ -105,9 +100,17 @@ impl Local {
         self.record = record;
         self.stored_as = None;
         self.is_news = true;
+        let known = self.warned.take();
         self.warned = self.record.superseded_since().map(|since| {
-            let known = self.warned.filter(|(known, _)| *known == since);
-            known.unwrap_or((since, now))
+            let settled = self.record.settled;
+            let next = Warning {
+                settled,
+                sent: sent_by(since, now),
+            };
+            // Until it is settled, no other clock makes it younger.
+            let known = known.filter(|known| known.settled == settled);
+            let older = known.filter(|known| known.sent.boot <= next.sent.boot);
+            older.unwrap_or(next)
         });
     }
 
@@ -201,6 +204,24 @@ impl Local {
             .into_iter()
             .chain(unwritten)
             .max_by_key(|backoff| backoff.failed_at)
+    }
+}
+
+/// A fetch whose token may be newer than the one that is held.
+#[derive(Clone, Copy, Debug)]
+struct Warning {
+    /// How many strays were settled when it was heard.
+    settled: u64,
+    /// When it was sent, at the latest, on both clocks.
+    sent: Moment,
+}
+
+/// When a fetch was sent of which it was `heard` that it was sent at `at`. By another clock that
+/// may lie in the future, but it was before it was heard of.
+fn sent_by(at: Timestamp, heard: Moment) -> Moment {
+    Moment {
+        wall: at.min(heard.wall),
+        boot: heard.boot.saturating_sub(heard.wall.since(at)),
     }
 }
 
