@@ -69,7 +69,8 @@ struct Seen {
     generations: [u64; 2],
     /// When the token that it handed out last became the newest.
     minted: Timestamp,
-    ticket: Option<Secret>,
+    /// The ticket that it signed with last, and when it had that first.
+    ticket: Option<(Secret, Timestamp)>,
 }
 
 impl Judge {
@@ -379,24 +380,22 @@ impl Judge {
         let appid = &world.accounts[number].appid;
         let simulator = &world.shared.simulator;
         let moment = node.clock.moment();
-        let served = snapshot
-            .ticket(moment)
-            .map(|ticket| &ticket.credential.value);
-        let before = &self.seen[place][number].ticket;
-        let is_new = served != before.as_ref();
-        let accepted = |ticket: &Secret| simulator.ticket_is_accepted(appid, ticket.expose());
-        let refused = match (before, served) {
-            (Some(before), _) if !accepted(before) => {
-                Some((before.clone(), "20 seconds after it was made"))
-            }
-            (_, Some(served)) if is_new && !accepted(served) => Some((served.clone(), "at once")),
+        let served = snapshot.ticket(moment).map(|ticket| &ticket.credential);
+        let served = served.map(|ticket| (ticket.value.clone(), ticket.first_seen));
+        let before = self.seen[place][number].ticket.clone();
+        let is_new = served != before;
+        let refused =
+            |ticket: &(Secret, _)| !simulator.ticket_is_accepted(appid, ticket.0.expose());
+        let refused = match (before, &served) {
+            (Some(before), _) if refused(&before) => Some((before, "20 seconds after it was made")),
+            (_, Some(served)) if is_new && refused(served) => Some((served.clone(), "at once")),
             _ => None,
         };
         if is_new && refused.is_none() && served.is_some() {
             verify(world, number, snapshot, node)?;
         }
         if is_new {
-            self.seen[place][number].ticket = served.cloned();
+            self.seen[place][number].ticket = served;
         }
         let Some((ticket, when)) = refused else {
             return Ok(true);

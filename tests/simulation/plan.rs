@@ -113,7 +113,7 @@ impl Storm {
             .collect();
         Self {
             troubles,
-            calm: seconds(random.random_range(12 * MINUTE..18 * HOUR)),
+            calm: seconds(random.random_range(12 * MINUTE..22 * HOUR)),
         }
     }
 

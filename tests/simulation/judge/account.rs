@@ -41,17 +41,16 @@ impl Account {
         self.dead_tickets.truncate(8);
     }
 
-    /// When the ticket died without a word.
-    pub(super) fn death_of(&self, ticket: &Secret, now: Timestamp) -> Option<Timestamp> {
-        let dead = |(at, dead): &(Timestamp, Secret)| (dead == ticket).then_some(*at);
-        let known = self.dead_tickets.iter().find_map(dead);
-        // One that came and went between two looks died with those before it.
-        let between = || {
-            let lives = self.tickets.iter().any(|(_, known)| known == ticket);
-            let last = self.dead_tickets.first().map(|(at, _)| *at);
-            last.filter(|at| !lives && now < *at + TICKET_POLL + 2 * LOOK)
-        };
-        known.or_else(between)
+    /// When the ticket, which came at `came`, died without a word.
+    pub(super) fn death_of(&self, (ticket, came): &(Secret, Timestamp)) -> Option<Timestamp> {
+        let known = |(_, known): &&(Timestamp, Secret)| known == ticket;
+        if let Some((at, _)) = self.dead_tickets.iter().find(known) {
+            return Some(*at);
+        }
+        // One that nobody looked at while it lived died with those that did.
+        let lives = self.tickets.iter().any(|known_one| known(&known_one));
+        let deaths = self.dead_tickets.iter().rev().map(|(at, _)| *at);
+        deaths.filter(|at| !lives && at >= came).min()
     }
 
     /// Notes that WeChat accepts a token now.

@@ -83,13 +83,13 @@ impl Judge {
 
     pub(super) fn why_a_ticket_may_be_dead(
         &self,
-        ticket: &Secret,
+        ticket: &(Secret, Timestamp),
         number: usize,
         node: &Node,
         now: Timestamp,
     ) -> Option<&'static str> {
         let account = &self.accounts[number];
-        let ended = account.death_of(ticket, now)?;
+        let ended = account.death_of(ticket)?;
         let looked = ended + TICKET_POLL + LOOK;
         if now < looked {
             return Some("a ticket died without a word since the last look at it");
