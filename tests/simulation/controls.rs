@@ -20,19 +20,16 @@ pub(crate) enum Control {
     NoLease,
     /// Failures are forgotten.
     NoBackoff,
-    /// A token is believed to live ten minutes longer than it does.
-    LongerLife,
 }
 
 impl Control {
     /// All that are to be caught.
-    pub(crate) const WRONG: [Self; 6] = [
+    pub(crate) const WRONG: [Self; 5] = [
         Self::NoStrays,
         Self::FlagClearedByAnyCommit,
         Self::NoHeal,
         Self::NoLease,
         Self::NoBackoff,
-        Self::LongerLife,
     ];
 
     /// What a node reads in place of what is stored.
@@ -64,31 +61,20 @@ impl Control {
 
     /// What is stored in place of what a node writes.
     pub(crate) fn swapped(self, before: Option<&Stored>, bytes: Vec<u8>) -> Vec<u8> {
-        if self == Self::Right {
+        if self != Self::FlagClearedByAnyCommit {
             return bytes;
         }
-        let before = before.map_or_else(Record::default, |before| read(&before.bytes));
         let mut record = read(&bytes);
-        let commits = before.lease.is_some() && record.lease.is_none();
-        let Some(credential) = &mut record.credential else {
+        let before = before.and_then(|before| read(&before.bytes).credential);
+        if before == record.credential {
             return bytes;
-        };
-        let renewed = before.credential.as_ref() != Some(credential);
-        match self {
-            Self::FlagClearedByAnyCommit if renewed => record.settled = record.strays,
-            Self::LongerLife if renewed && commits => {
-                credential.expires_at = credential.expires_at + TEN_MINUTES;
-                credential.claimed_until = credential.expires_at;
-            }
-            _ => return bytes,
         }
+        record.settled = record.strays;
         serde_json::to_vec(&record).unwrap()
     }
 }
 
 static NEWER: AtomicU64 = AtomicU64::new(1);
-
-const TEN_MINUTES: std::time::Duration = std::time::Duration::from_secs(600);
 
 fn read(bytes: &[u8]) -> Record {
     serde_json::from_slice(bytes).unwrap()

@@ -74,7 +74,7 @@ struct Seen {
 }
 
 impl Judge {
-    pub(crate) fn new(_world: &World) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             accounts: (0..ACCOUNTS).map(|_| Account::default()).collect(),
             seen: vec![vec![Seen::default(); ACCOUNTS]; NODES],

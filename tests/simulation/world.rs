@@ -121,7 +121,7 @@ impl World {
 
     /// Lets storms pass for so long.
     pub(crate) async fn run(mut self, length: Duration) -> Result<Report, Violation> {
-        let mut judge = Judge::new(&self);
+        let mut judge = Judge::new();
         let outcome = self.storms(&mut judge, length).await;
         let state = self.shared.state();
         self.report.trace = state.trace.hash();
