@@ -250,6 +250,8 @@ pub struct Kept {
     doubted_token: AtomicU64,
     /// Pages doubt the ticket: set by them, taken by a step.
     doubted_ticket: AtomicBool,
+    /// Pages that complain cause no step before this: milliseconds on the boot clock.
+    next_ticket_nudge: AtomicU64,
     /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
     nudged: AtomicBool,
 }
@@ -270,6 +272,7 @@ impl Kept {
             memory: Mutex::default(),
             doubted_token: AtomicU64::new(0),
             doubted_ticket: AtomicBool::new(false),
+            next_ticket_nudge: AtomicU64::new(0),
             nudged: AtomicBool::new(false),
         }
     }

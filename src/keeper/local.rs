@@ -32,6 +32,8 @@ pub(super) struct Local {
     pub(super) unsent: Option<Attempt>,
     /// The generation that WeChat has rejected.
     pub(super) rejected: Option<u64>,
+    /// The generation of the token with which the last ticket came.
+    pub(super) token_worked: Option<u64>,
     /// Pages were refused with the ticket.
     pub(super) doubted: bool,
     /// The wait of a backoff whose reason is gone.
@@ -60,8 +62,14 @@ impl Local {
 
     /// When readers are to stop using the credential, on both clocks.
     pub(super) fn served_until(&self, policy: Policy) -> Option<Moment> {
-        let life = policy.end_of_life(self.record.credential.as_ref()?);
-        let until = seen_from(self.anchor?, life);
+        let (credential, anchor) = (self.record.credential.as_ref()?, self.anchor?);
+        let end = policy.end_of_life(credential);
+        let life = end.since(credential.confirmed_at);
+        let until = Moment {
+            wall: end,
+            // However far off the clocks are, it lives no longer here than it lives at all.
+            boot: anchor.boot + end.since(anchor.wall).min(life),
+        };
         let warned = self.warned.filter(|_| policy.counts_strays());
         Some(warned.map_or(until, |warning| Moment {
             wall: until.wall.min(warning.sent.wall + STRAYED_LIFE),
@@ -127,6 +135,16 @@ impl Local {
     /// Whether readers are to be told of the record. Says so once.
     pub(super) const fn take_news(&mut self) -> bool {
         std::mem::replace(&mut self.is_news, false)
+    }
+
+    /// Notes that readers could not be told.
+    pub(super) const fn keep_news(&mut self) {
+        self.is_news = true;
+    }
+
+    /// Notes that WeChat accepts the credential of `generation`, whatever it said before.
+    pub(super) fn accept(&mut self, generation: u64) {
+        self.rejected.take_if(|rejected| *rejected == generation);
     }
 
     /// Whether a credential that WeChat has rejected is gone, now that the one of `generation` is
@@ -222,14 +240,6 @@ fn sent_by(at: Timestamp, heard: Moment) -> Moment {
     Moment {
         wall: at.min(heard.wall),
         boot: heard.boot.saturating_sub(heard.wall.since(at)),
-    }
-}
-
-/// A time on the wall clock of someone who stood at `here`, on both clocks.
-fn seen_from(here: Moment, wall: Timestamp) -> Moment {
-    Moment {
-        wall,
-        boot: here.boot + wall.since(here.wall),
     }
 }
 

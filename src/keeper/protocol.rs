@@ -35,14 +35,17 @@ const REJECTED_A_DAY: u32 = 50;
 
 /// A ticket that pages complain about is asked for again, but not sooner than so long after the
 /// last time.
-const DOUBTED_INTERVAL: Duration = Duration::from_secs(60);
+pub(super) const DOUBTED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many earlier values a record remembers by their fingerprints.
-const FORMER: usize = 8;
+pub(super) const FORMER: usize = 8;
 
 /// A classic token that is dead before this age, though no fetch of ours took its life, died by
 /// the hand of another program.
 const YOUNG: Duration = Duration::from_secs(3_000);
+
+/// WeChat's own machines may not all know a token that is younger than this.
+const NEWBORN: Duration = Duration::from_secs(120);
 
 /// So many of them within a day are no accident.
 const DIED_YOUNG: usize = 2;
@@ -95,7 +98,10 @@ pub(super) fn plan(
         .as_ref()
         .map_or(latest, |credential| policy.due_at(appid, credential));
     let rejected = generation.is_some() && local.rejected == generation;
-    let strayed = policy.counts_strays() && record.strays > record.settled;
+    let lease = record.lease.as_ref();
+    let lease = lease.filter(|lease| local.unsent != Some(lease.attempt));
+    let left_open = lease.is_some_and(|lease| !is_live(lease, now.wall));
+    let strayed = policy.counts_strays() && (record.strays > record.settled || left_open);
 
     let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
         (Purpose::Rejection, REJECTED_INTERVAL)
@@ -107,7 +113,11 @@ pub(super) fn plan(
         (Purpose::Confirmation, MIN_INTERVAL)
     } else {
         let due_at = in_wall_time(due_at, latest, now);
-        return Plan::Wait(due_at.min(now.wall + serves_for));
+        let expires = now.wall + serves_for;
+        // What its holder fetched may never be stored.
+        let abandoned = lease.filter(|_| policy.counts_strays() && !left_open);
+        let look_at = abandoned.map_or(expires, |lease| lease.until);
+        return Plan::Wait(due_at.min(expires).min(look_at));
     };
     let mut not_before = now.wall;
     if let Some(credential) = &record.credential {
@@ -117,10 +127,7 @@ pub(super) fn plan(
             not_before = now.wall.max(in_wall_time(end, latest, now));
         }
     }
-    if let Some(lease) = &record.lease
-        && is_live(lease, now.wall)
-        && local.unsent != Some(lease.attempt)
-    {
+    if let Some(lease) = lease.filter(|_| !left_open) {
         not_before = not_before.max(lease.until.min(now.wall + LEASE_POLL));
     }
     if let Some(backoff) = local.backoff()
@@ -189,7 +196,7 @@ fn died_young(record: &Record, now: Timestamp) -> bool {
         .credential
         .as_ref()
         .map(|credential| now.since(credential.confirmed_at));
-    record.strays == record.settled && age.is_some_and(|age| age < YOUNG)
+    record.strays == record.settled && age.is_some_and(|age| (NEWBORN..YOUNG).contains(&age))
 }
 
 /// Whether another program fetches tokens with the same AppSecret.

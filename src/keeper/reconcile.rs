@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::local::Local;
 use super::policy::{LONGEST_LIFE, Policy, is_distrusted};
-use super::protocol::CLOCK_TOLERANCE;
+use super::protocol::{CLOCK_TOLERANCE, FORMER};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Credential;
 use crate::store::Record;
@@ -73,7 +73,16 @@ pub(super) fn reconcile(
                 }
             }
             // Theirs is what the others serve, and one of the two was fetched last.
-            Comparison::Split => strays = strays.or(Some(now.wall)),
+            Comparison::Split => {
+                let theirs = stored.credential.as_ref().map(|theirs| theirs.confirmed_at);
+                let mine_is_last = theirs < Some(mine.confirmed_at);
+                let sent_at = if mine_is_last {
+                    mine.confirmed_at
+                } else {
+                    now.wall
+                };
+                strays = strays.or_else(|| Some(sent_at.min(now.wall)));
+            }
             Comparison::MineIsNewer { generation } => {
                 next.credential = Some(Credential {
                     generation,
@@ -88,8 +97,14 @@ pub(super) fn reconcile(
                         next.lease = None;
                     }
                     // The store went back in time; what it forgot besides is not known.
-                    None => strays = strays.or(Some(now.wall)),
+                    None => {
+                        let theirs = stored.credential.as_ref().map(|theirs| theirs.confirmed_at);
+                        let last = theirs.filter(|theirs| *theirs > mine.confirmed_at);
+                        let sent_at = last.unwrap_or(now.wall).min(now.wall);
+                        strays = strays.or(Some(sent_at));
+                    }
                 }
+                remember(&mut next, stored, &local.record);
             }
         }
     }
@@ -114,6 +129,26 @@ pub(super) fn reconcile(
         record: next,
         counted,
     })
+}
+
+/// Carries over what `mine` knows of the past and `stored` has lost.
+fn remember(next: &mut Record, stored: &Record, mine: &Record) {
+    let replaced = stored.credential.as_ref().map(|c| c.value.fingerprint());
+    let kept = next.credential.as_ref().map(|c| c.value.fingerprint());
+    let mut former = mine.former.clone();
+    former.extend(replaced.into_iter().chain(stored.former.iter().copied()));
+    next.former.clear();
+    for fingerprint in former {
+        if Some(fingerprint) != kept && !next.former.contains(&fingerprint) {
+            next.former.push(fingerprint);
+        }
+    }
+    next.former.truncate(FORMER);
+    if mine.calls.day == stored.calls.day {
+        next.calls.total = stored.calls.total.max(mine.calls.total);
+        next.calls.confirming = stored.calls.confirming.max(mine.calls.confirming);
+        next.calls.rejected = stored.calls.rejected.max(mine.calls.rejected);
+    }
 }
 
 enum Comparison {

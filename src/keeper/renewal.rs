@@ -59,7 +59,7 @@ impl Renewal<'_> {
         let Some(token) = local.record.credential.as_ref() else {
             return;
         };
-        let (now, known) = (self.shared.clock.now(), self.kept.snapshot().check);
+        let (now, known) = (self.shared.clock.moment(), self.kept.snapshot().check);
         if token.generation != doubted || known.is_some_and(|check| check.stands(doubted, now)) {
             return;
         }
@@ -82,10 +82,12 @@ impl Renewal<'_> {
             key = %self.key, fingerprint = %token.value.fingerprint(), ?outcome,
             "a back end reported the token"
         );
-        if outcome == Outcome::Rejected {
-            local.reject(doubted);
+        match outcome {
+            Outcome::Valid => local.accept(doubted),
+            Outcome::Rejected => local.reject(doubted),
+            Outcome::Unreachable => {}
         }
-        let at = self.shared.clock.now();
+        let at = self.shared.clock.moment().boot;
         self.kept.publish(|snapshot| {
             snapshot.check = Some(Check {
                 generation: doubted,
@@ -177,8 +179,13 @@ impl Renewal<'_> {
             local.stands(seen);
             return Ok(Some(Base::Stored(seen.version)));
         };
-        let swapped = store.swap(&self.key, seen.version, &mended.record).await?;
-        Ok(swapped.map(|version| {
+        let swapped = store.swap(&self.key, seen.version, &mended.record).await;
+        let theirs = stored.credential.as_ref().map(|theirs| theirs.generation);
+        if swapped.is_err() && theirs > local.generation() {
+            // It cannot be written to, but what was read of it is good.
+            local.saw(stored, now);
+        }
+        Ok(swapped?.map(|version| {
             mended.written(local, now);
             Base::Stored(version)
         }))
@@ -232,6 +239,7 @@ impl Renewal<'_> {
         let sent = self.shared.clock.moment();
         match self.call(token.map(|token| &token.value)).await {
             Ok(issued) => {
+                local.token_worked = token.map(|token| token.generation);
                 self.commit(local, &lease, sent, &issued).await;
                 false
             }
@@ -281,12 +289,9 @@ impl Renewal<'_> {
             }
             Err(error) => {
                 self.report_store(&error);
-                match committed(&local.record) {
-                    Some(record) => local.hold(record, attempt, sent),
-                    None => {
-                        lost = true;
-                        local.owes(self.policy, sent);
-                    }
+                lost = false;
+                if let Some(record) = committed(&local.record) {
+                    local.hold(record, attempt, sent);
                 }
             }
         }
@@ -418,6 +423,7 @@ impl Renewal<'_> {
             }
             if let Err(broken) = snapshot.set(kind, served, trouble, now) {
                 tracing::error!(key = %self.key, "this is a bug in wxsign: {broken}");
+                local.keep_news();
             }
         });
     }

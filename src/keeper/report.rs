@@ -6,8 +6,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Keeper, Kept, Snapshot};
-use crate::clock::{Moment, Timestamp};
+use super::protocol::DOUBTED_INTERVAL;
+use super::{Keeper, Kept, Snapshot, millis};
+use crate::clock::Moment;
 use crate::credential::Fingerprint;
 
 /// How long WeChat's word that a token works is good for all reports of that token.
@@ -45,8 +46,8 @@ pub enum Reported {
 pub(super) struct Check {
     /// The token's generation.
     pub(super) generation: u64,
-    /// When WeChat was asked.
-    pub(super) at: Timestamp,
+    /// When WeChat was asked: on the clock that nobody sets.
+    pub(super) at: Duration,
     pub(super) outcome: Outcome,
 }
 
@@ -59,12 +60,12 @@ pub(super) enum Outcome {
 
 impl Check {
     /// Whether the answer still stands at `now`, so that WeChat need not be asked again.
-    pub(super) fn stands(&self, generation: u64, now: Timestamp) -> bool {
+    pub(super) fn stands(&self, generation: u64, now: Moment) -> bool {
         let stands_for = match self.outcome {
             Outcome::Valid | Outcome::Rejected => VALID_FOR,
             Outcome::Unreachable => UNREACHABLE_FOR,
         };
-        self.generation == generation && now.since(self.at) < stands_for
+        self.generation == generation && now.boot.saturating_sub(self.at) < stands_for
     }
 }
 
@@ -94,21 +95,17 @@ impl Keeper {
         self.nudge(kept);
         let waiting = async {
             loop {
-                if changes.changed().await.is_err() {
-                    return Reported::Unverified;
-                }
                 let (snapshot, now) = (kept.snapshot.load_full(), self.clock().moment());
                 let newer = snapshot.token(now).map(|token| token.credential.generation);
                 if newer.is_some_and(|generation| generation > known) {
                     return Reported::Renewed;
                 }
-                match snapshot.check.filter(|check| check.stands(known, now.wall)) {
-                    Some(check) if check.outcome == Outcome::Valid => return Reported::StillValid,
-                    Some(check) if check.outcome == Outcome::Unreachable => {
-                        return Reported::Unverified;
-                    }
-                    // Rejected: a newer one is being fetched.
-                    _ => {}
+                if let Some(settled) = settled_by(snapshot.check, known, now) {
+                    return settled;
+                }
+                // If it was rejected, a newer one is being fetched.
+                if changes.changed().await.is_err() {
+                    return Reported::Unverified;
                 }
             }
         };
@@ -118,10 +115,15 @@ impl Keeper {
     }
 
     /// Takes the report that a page's signature was refused: has the ticket asked for again, but
-    /// not more than once a minute.
+    /// not more than once a minute, however many pages complain.
     pub fn report_ticket(&self, kept: &Kept) {
         kept.doubted_ticket.store(true, Ordering::Release);
-        self.nudge(kept);
+        let now = millis(self.clock().moment().boot);
+        let due = |nudged: u64| (now >= nudged).then(|| now + millis(DOUBTED_INTERVAL));
+        let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
+        if kept.next_ticket_nudge.fetch_update(set, seen, due).is_ok() {
+            self.nudge(kept);
+        }
     }
 }
 
@@ -145,11 +147,17 @@ fn judge(snapshot: &Snapshot, fingerprint: Fingerprint, now: Moment) -> Judgemen
         });
     }
     let generation = token.credential.generation;
-    match snapshot
-        .check
-        .filter(|check| check.stands(generation, now.wall))
-    {
-        Some(check) if check.outcome == Outcome::Valid => Judgement::Settled(Reported::StillValid),
-        _ => Judgement::Open { generation },
+    match settled_by(snapshot.check, generation, now) {
+        Some(settled) => Judgement::Settled(settled),
+        None => Judgement::Open { generation },
+    }
+}
+
+/// What WeChat's last word about the token of `generation` says, while that stands.
+fn settled_by(check: Option<Check>, generation: u64, now: Moment) -> Option<Reported> {
+    match check.filter(|check| check.stands(generation, now))?.outcome {
+        Outcome::Valid => Some(Reported::StillValid),
+        Outcome::Unreachable => Some(Reported::Unverified),
+        Outcome::Rejected => None,
     }
 }

@@ -46,6 +46,9 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
         }
         let (ticket_wake, rejected) = ticket.renew(&mut memory.ticket, Some(&access)).await;
         wake = wake.min(ticket_wake);
+        if let Some(generation) = memory.ticket.token_worked.take() {
+            memory.token.accept(generation);
+        }
         if !rejected {
             break;
         }

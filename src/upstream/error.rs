@@ -81,6 +81,8 @@ impl UpstreamError {
             Failure::NotSent(_) => Class::Transient,
             Failure::Lost(_) => Class::Ambiguous,
             Failure::Status(429) => Class::Quota,
+            // A gateway that waited in vain had passed the request on.
+            Failure::Status(504) => Class::Ambiguous,
             Failure::Status(500..) => Class::Transient,
             Failure::Status(_) => Class::Ambiguous,
         }
