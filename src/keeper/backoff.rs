@@ -17,19 +17,44 @@ const CHINA_AHEAD_OF_UTC: Duration = Duration::from_secs(8 * HOUR);
 /// An unknown errcode that came so often in a row is something that a human must mend.
 const UNKNOWN_BEFORE_HOPELESS: u32 = 20;
 
+/// Who calls WeChat, and with what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller<'a> {
+    /// The AppSecret.
+    pub(super) secret: Fingerprint,
+    /// The machine, which may have an address of its own.
+    pub(super) host: &'a str,
+}
+
+/// Whether `caller` has a reason to wait, now that others have failed so.
+pub(super) fn concerns(backoff: &Backoff, caller: Caller<'_>) -> bool {
+    let elsewhere =
+        backoff.class == Class::Address && !backoff.hosts.iter().any(|host| host == caller.host);
+    backoff.secret == caller.secret && !elsewhere
+}
+
 /// The backoff after `error`, which came while `former` was in force; `chance` is in [0, 1).
 pub(super) fn after(
     former: Option<&Backoff>,
     error: &UpstreamError,
-    secret: Fingerprint,
+    caller: Caller<'_>,
     now: Timestamp,
     chance: f64,
 ) -> Backoff {
     let class = error.class();
     let errcode = error.errcode();
-    let tries = former
-        .filter(|former| former.class == class && former.secret == secret)
-        .map_or(1, |former| former.tries.saturating_add(1));
+    let former = former.filter(|former| former.class == class && former.secret == caller.secret);
+    let mut hosts = former.map_or_else(Vec::new, |former| former.hosts.clone());
+    let is_new = !hosts.iter().any(|host| host == caller.host);
+    if is_new {
+        hosts.push(caller.host.to_owned());
+    }
+    let tries = match former {
+        None => 1,
+        // Each address has its first try.
+        Some(former) if class == Class::Address && is_new => former.tries,
+        Some(former) => former.tries.saturating_add(1),
+    };
     let next_at = match (class, errcode) {
         (Class::Quota, Some(45009)) => next_midnight_in_china(now).min(now + seconds(HOUR)),
         // Who still answers so after ten minutes is not asked each minute all day.
@@ -45,7 +70,8 @@ pub(super) fn after(
         tries,
         failed_at: now,
         next_at,
-        secret,
+        secret: caller.secret,
+        hosts,
     }
 }
 
@@ -108,6 +134,13 @@ mod tests {
     use crate::credential::Secret;
     use crate::upstream::{Api, Failure};
 
+    const fn with(secret: Fingerprint) -> Caller<'static> {
+        Caller {
+            secret,
+            host: "host",
+        }
+    }
+
     fn refused(errcode: i64) -> UpstreamError {
         UpstreamError {
             api: Api::Token,
@@ -125,7 +158,7 @@ mod tests {
         let mut backoff = None;
         (0..count)
             .map(|_| {
-                let next = after(backoff.as_ref(), error, secret, now, chance);
+                let next = after(backoff.as_ref(), error, with(secret), now, chance);
                 let wait = next.next_at.since(now).as_secs_f64();
                 backoff = Some(next);
                 wait
@@ -196,12 +229,12 @@ mod tests {
         // 2026-11-21 23:30:10 in China.
         let now = Timestamp::from_secs(1_795_275_010);
         assert_eq!((now + CHINA_AHEAD_OF_UTC).as_secs() % 86_400, 84_610);
-        let daily = after(None, &refused(45009), secret, now, 0.5);
+        let daily = after(None, &refused(45009), with(secret), now, 0.5);
         assert_eq!(daily.next_at, Timestamp::from_secs(1_795_276_800));
         let at_noon = now.before(seconds(11 * HOUR));
-        let daily = after(None, &refused(45009), secret, at_noon, 0.5);
+        let daily = after(None, &refused(45009), with(secret), at_noon, 0.5);
         assert_eq!(daily.next_at, at_noon + seconds(HOUR));
-        let minute = after(None, &refused(45011), secret, now, 0.5);
+        let minute = after(None, &refused(45011), with(secret), now, 0.5);
         assert_eq!(minute.next_at, Timestamp::from_secs(1_795_275_060));
     }
 
@@ -218,7 +251,7 @@ mod tests {
                 while now.as_secs() < start + DAY as i64 {
                     calls += 1;
                     let secret = Secret::new("s").fingerprint();
-                    let next = after(backoff.as_ref(), &error, secret, now, chance);
+                    let next = after(backoff.as_ref(), &error, with(secret), now, chance);
                     now = next.next_at;
                     backoff = Some(next);
                 }
@@ -242,13 +275,40 @@ mod tests {
             Secret::new("old").fingerprint(),
             Secret::new("new").fingerprint(),
         );
-        let first = after(None, &refused(40125), old, now, 0.5);
-        let second = after(Some(&first), &refused(40125), old, now, 0.5);
+        let first = after(None, &refused(40125), with(old), now, 0.5);
+        let second = after(Some(&first), &refused(40125), with(old), now, 0.5);
         assert_eq!((first.tries, second.tries), (1, 2));
         assert_eq!(
-            after(Some(&second), &refused(40125), new, now, 0.5).tries,
+            after(Some(&second), &refused(40125), with(new), now, 0.5).tries,
             1
         );
-        assert_eq!(after(Some(&second), &refused(-1), old, now, 0.5).tries, 1);
+        assert_eq!(
+            after(Some(&second), &refused(-1), with(old), now, 0.5).tries,
+            1
+        );
+    }
+
+    #[test]
+    fn an_address_that_wechat_does_not_know_is_no_reason_for_others_to_wait() {
+        let now = Timestamp::from_secs(1_700_000_000);
+        let secret = Secret::new("secret").fingerprint();
+        let (one, other) = (
+            with(secret),
+            Caller {
+                secret,
+                host: "other",
+            },
+        );
+        let first = after(None, &refused(40164), one, now, 0.5);
+        assert!(concerns(&first, one) && !concerns(&first, other));
+        // It has the same trouble: now both wait, and no longer than one alone.
+        let second = after(Some(&first), &refused(40164), other, now, 0.5);
+        assert!(concerns(&second, one) && concerns(&second, other));
+        assert_eq!((second.tries, second.next_at), (1, first.next_at));
+        let third = after(Some(&second), &refused(40164), one, now, 0.5);
+        assert_eq!(third.next_at.since(now).as_secs(), 1800);
+        // Any other failure concerns all.
+        let wrong = after(None, &refused(40125), one, now, 0.5);
+        assert!(concerns(&wrong, other));
     }
 }

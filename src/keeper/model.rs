@@ -10,12 +10,13 @@ mod search;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::backoff::Caller;
 use super::local::Local;
 use super::policy::Policy;
 use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
-use crate::credential::{Credential, Fingerprint, Secret};
+use crate::credential::{Credential, Secret};
 use crate::store::{Attempt, Record};
 use crate::upstream::Issued;
 use search::digest;
@@ -231,7 +232,7 @@ impl World {
         self.went_back |= local.generation() < known;
         self.write(record);
         let local = &self.nodes[index].local;
-        if let Plan::Fetch(purpose) = protocol::plan(POLICY, &appid(), secret(), local, now) {
+        if let Plan::Fetch(purpose) = protocol::plan(POLICY, &appid(), caller(), local, now) {
             self.attempts += 1;
             let attempt = Attempt::number(self.attempts);
             let mut leased = protocol::take_lease(POLICY, local, purpose, attempt, "", now.wall);
@@ -326,7 +327,7 @@ impl World {
                 .filter(|node| node.doing == Doing::Nothing)
                 .all(|node| {
                     let now = self.now();
-                    let plan = protocol::plan(POLICY, &appid(), secret(), &node.local, now);
+                    let plan = protocol::plan(POLICY, &appid(), caller(), &node.local, now);
                     matches!(plan, Plan::Wait(until) if until.since(now.wall) > QUIET)
                 })
     }
@@ -361,6 +362,9 @@ fn appid() -> AppId {
     "wx0123456789abcdef".parse().unwrap()
 }
 
-fn secret() -> Fingerprint {
-    Secret::new("appsecret").fingerprint()
+fn caller() -> Caller<'static> {
+    Caller {
+        secret: Secret::new("appsecret").fingerprint(),
+        host: "host",
+    }
 }

@@ -8,12 +8,12 @@
 
 use std::time::Duration;
 
-use super::backoff;
+use super::backoff::{self, Caller};
 use super::local::Local;
 use super::policy::{MIN_INTERVAL, Policy};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
-use crate::credential::{Credential, Fingerprint, Phase};
+use crate::credential::{Credential, Phase};
 use crate::store::{Attempt, Calls, Lease, Record};
 use crate::upstream::{Issued, UpstreamError};
 
@@ -79,7 +79,7 @@ pub(super) enum Plan {
 pub(super) fn plan(
     policy: Policy,
     appid: &AppId,
-    secret: Fingerprint,
+    caller: Caller<'_>,
     local: &Local,
     now: Moment,
 ) -> Plan {
@@ -131,7 +131,7 @@ pub(super) fn plan(
         not_before = not_before.max(lease.until.min(now.wall + LEASE_POLL));
     }
     if let Some(backoff) = local.backoff()
-        && backoff.secret == secret
+        && backoff::concerns(backoff, caller)
         && local.pardoned != Some(backoff.next_at)
         && backoff.failed_at <= now.wall + CLOCK_TOLERANCE
     {
@@ -263,7 +263,7 @@ pub(super) fn fail(
     stored: &Record,
     attempt: Attempt,
     error: &UpstreamError,
-    secret: Fingerprint,
+    caller: Caller<'_>,
     now: Timestamp,
     chance: f64,
 ) -> Record {
@@ -277,7 +277,7 @@ pub(super) fn fail(
         next.backoff = Some(backoff::after(
             next.backoff.as_ref(),
             error,
-            secret,
+            caller,
             now,
             chance,
         ));

@@ -277,6 +277,7 @@ mod tests {
             failed_at,
             next_at: failed_at + Duration::from_secs(120),
             secret: Secret::new("secret").fingerprint(),
+            hosts: Vec::new(),
         });
         let mended = reconcile(Policy::Ticket, &store, &ahead, at(3700)).unwrap();
         assert_eq!(mended.record.backoff, store.backoff);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::backoff::Caller;
 use super::local::Local;
 use super::policy::{self, Policy};
 use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
@@ -127,8 +128,7 @@ impl Renewal<'_> {
             };
             self.publish(local);
             let now = self.shared.clock.moment();
-            let secret = self.kept.secret;
-            let plan = protocol::plan(self.policy, &self.key.appid, secret, local, now);
+            let plan = protocol::plan(self.policy, &self.key.appid, self.caller(), local, now);
             let purpose = match plan {
                 Plan::Fetch(purpose) if !self.stop.is_cancelled() => purpose,
                 Plan::Fetch(_) => return (now.wall + STORE_RETRY, false),
@@ -314,11 +314,11 @@ impl Renewal<'_> {
     /// Writes the failure down and says so.
     async fn fail(&self, local: &mut Local, lease: &Lease, sent: Moment, error: &UpstreamError) {
         let (now, sent_at) = (self.shared.clock.now(), sent.wall);
-        let secret = self.kept.secret;
+        let caller = self.caller();
         let chance = self.chance(now);
         let strayed = error.class() == Class::Ambiguous && self.policy.counts_strays();
         let failed = |stored: &Record| {
-            let next = protocol::fail(stored, lease.attempt, error, secret, now, chance);
+            let next = protocol::fail(stored, lease.attempt, error, caller, now, chance);
             if strayed {
                 protocol::count_stray(&next, lease.attempt, sent_at)
             } else {
@@ -339,7 +339,7 @@ impl Renewal<'_> {
             Err(store) => {
                 self.report_store(&store);
                 let attempt = lease.attempt;
-                let record = protocol::fail(&local.record, attempt, error, secret, now, chance);
+                let record = protocol::fail(&local.record, attempt, error, caller, now, chance);
                 local.failed_alone(record, sent);
                 if strayed {
                     local.owes(self.policy, sent);
@@ -443,6 +443,15 @@ impl Renewal<'_> {
                 let look = now.wall + self.policy.look_every();
                 until.min(look) + NODE_SPREAD.mul_f64(self.chance(now.wall))
             }
+        }
+    }
+
+    /// Who calls WeChat here. Processes on one host have one address.
+    fn caller(&self) -> Caller<'_> {
+        let node = &self.shared.node;
+        Caller {
+            secret: self.kept.secret,
+            host: node.split_once('/').map_or(node, |(host, _)| host),
         }
     }
 

@@ -143,6 +143,9 @@ pub struct Backoff {
     pub next_at: Timestamp,
     /// The AppSecret that failed: with another one there is no reason to wait.
     pub secret: Fingerprint,
+    /// The hosts that failed in a row: where the address is at fault, others need not wait.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// Calls to WeChat for one credential on one day, as WeChat counts days.
@@ -217,6 +220,7 @@ mod tests {
                     failed_at: at(seconds),
                     next_at: at(seconds) + Duration::from_secs(1),
                     secret: Secret::new("s").fingerprint(),
+                    hosts: vec!["host".to_owned()],
                 }),
                 ..Record::default()
             };

@@ -10,7 +10,7 @@ mod tickets;
 
 use super::super::reconcile::{DISTRUSTED_LIFE, reconcile};
 use super::*;
-use crate::credential::Secret;
+use crate::credential::{Fingerprint, Secret};
 use crate::upstream::{Api, Failure};
 
 const T0: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -26,6 +26,17 @@ fn at(seconds: u64) -> Moment {
 
 fn appid() -> AppId {
     "wx0123456789abcdef".parse().unwrap()
+}
+
+fn caller() -> Caller<'static> {
+    with(secret())
+}
+
+const fn with(secret: Fingerprint) -> Caller<'static> {
+    Caller {
+        secret,
+        host: "host",
+    }
 }
 
 fn secret() -> Fingerprint {
@@ -72,7 +83,7 @@ impl Node {
             }
             None => self.local.saw(store.clone(), now),
         }
-        plan(self.policy, &appid(), secret(), &self.local, now)
+        plan(self.policy, &appid(), caller(), &self.local, now)
     }
 
     /// Takes the lease; the plan must have been to fetch.
@@ -104,7 +115,7 @@ impl Node {
     /// WeChat refuses the AppSecret `tried` under `attempt`, and the store cannot be told.
     fn fails_unheard(&mut self, attempt: Attempt, now: Moment, tried: Fingerprint) {
         let (stored, error) = (&self.local.record, refused(40125));
-        let record = fail(stored, attempt, &error, tried, now.wall, 0.5);
+        let record = fail(stored, attempt, &error, with(tried), now.wall, 0.5);
         self.local.failed_alone(record, now);
     }
 

@@ -43,7 +43,7 @@ fn a_lease_or_a_backoff_from_another_clock_does_not_block() {
         &store,
         attempt,
         &refused(89506),
-        secret(),
+        caller(),
         at(100_000).wall,
         0.5,
     );

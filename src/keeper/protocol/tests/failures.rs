@@ -7,13 +7,13 @@ fn a_failure_is_remembered_over_a_restart_but_not_over_a_new_secret() {
     let mut store = Record::default();
     let mut node = Node::new(CLASSIC);
     let attempt = node.lease(&mut store, at(0));
-    store = fail(&store, attempt, &refused(40125), secret(), at(0).wall, 0.5);
+    store = fail(&store, attempt, &refused(40125), caller(), at(0).wall, 0.5);
     assert_eq!(store.lease, None);
 
     let mut restarted = Node::new(CLASSIC);
     assert_eq!(wait_of(restarted.look(&mut store, at(1)), at(1)), 9);
     let other = Secret::new("the right one").fingerprint();
-    let plan = plan(CLASSIC, &appid(), other, &restarted.local, at(1));
+    let plan = plan(CLASSIC, &appid(), with(other), &restarted.local, at(1));
     assert_eq!(plan, Plan::Fetch(Purpose::Renewal));
 }
 
@@ -26,7 +26,7 @@ fn a_failure_takes_nothing_away() {
         let now = at(6000);
         store.backoff = None;
         let attempt = node.lease(&mut store, now);
-        store = fail(&store, attempt, &refused(-1), secret(), now.wall, 0.5);
+        store = fail(&store, attempt, &refused(-1), caller(), now.wall, 0.5);
     }
     node.look(&mut store, at(7000));
     assert_eq!(node.value(), "one");
@@ -40,7 +40,7 @@ fn a_success_ends_what_failures_asked_for() {
     let mut store = Record::default();
     let mut node = Node::new(CLASSIC);
     let attempt = node.lease(&mut store, at(0));
-    store = fail(&store, attempt, &refused(-1), secret(), at(0).wall, 0.5);
+    store = fail(&store, attempt, &refused(-1), caller(), at(0).wall, 0.5);
     assert!(store.backoff.is_some());
     node.renew(&mut store, at(1), "one");
     assert_eq!(store.backoff, None);
@@ -52,7 +52,7 @@ fn a_failure_under_a_lost_lease_does_not_hold_up_who_took_it_over() {
     let (mut slow, mut quick) = (Node::new(CLASSIC), Node::new(CLASSIC));
     let late = slow.lease(&mut store, at(0));
     quick.lease(&mut store, at(31));
-    let failed = fail(&store, late, &refused(40125), secret(), at(32).wall, 0.5);
+    let failed = fail(&store, late, &refused(40125), caller(), at(32).wall, 0.5);
     assert_eq!(failed, store);
 }
 
@@ -65,7 +65,7 @@ fn a_failure_that_the_store_was_not_told_of_counts_all_the_same() {
     // The store is back and knows of nothing but the lease.
     assert_eq!(wait_of(node.look(&mut store, at(1)), at(1)), 9);
     let attempt = node.lease(&mut store, at(31));
-    store = fail(&store, attempt, &refused(40125), secret(), at(31).wall, 0.5);
+    store = fail(&store, attempt, &refused(40125), caller(), at(31).wall, 0.5);
     assert_eq!(store.backoff.unwrap().tries, 2);
 }
 
@@ -74,7 +74,7 @@ fn a_failure_that_the_store_was_not_told_of_outweighs_an_older_one_that_it_knows
     let mut store = Record::default();
     let mut node = Node::new(Policy::StableToken);
     let attempt = node.lease(&mut store, at(0));
-    store = fail(&store, attempt, &refused(40125), secret(), at(0).wall, 0.5);
+    store = fail(&store, attempt, &refused(40125), caller(), at(0).wall, 0.5);
     node.look(&mut store, at(10));
     let attempt = node.lease(&mut store, at(10));
     node.fails_unheard(attempt, at(10), secret());

@@ -118,7 +118,7 @@ fn what_was_fetched_while_the_store_was_away_ends_a_backoff_that_began_before() 
             let attempt = node.lease(&mut store, at(6950));
             let failed_at = at(failed_at).wall;
             let error = refused(40125);
-            store.backoff = Some(backoff::after(None, &error, secret(), failed_at, 0.5));
+            store.backoff = Some(backoff::after(None, &error, caller(), failed_at, 0.5));
             node.fetch_unheard(attempt, at(6960), value);
             node.look(&mut store, at(6970));
             assert_eq!(store.credential.unwrap().confirmed_at, at(6960).wall);
@@ -136,7 +136,7 @@ fn a_success_that_is_stored_already_ends_no_backoff_beside_it() {
     store.backoff = Some(backoff::after(
         None,
         &refused(40125),
-        secret(),
+        caller(),
         at(0).wall,
         0.5,
     ));

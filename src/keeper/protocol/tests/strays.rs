@@ -72,7 +72,7 @@ fn a_timeout_after_sending_is_a_stray_that_is_followed_up_at_once() {
         &store,
         attempt,
         &UpstreamError::timed_out(Api::Token),
-        secret(),
+        caller(),
         now.wall,
         0.5,
     );

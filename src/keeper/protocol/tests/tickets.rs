@@ -67,7 +67,7 @@ fn a_ticket_waits_no_longer_once_the_token_that_wechat_rejected_is_replaced() {
         let (mut node, mut store) = (Node::new(Policy::Ticket), Record::default());
         for time in (0..).step_by(60).take(6) {
             let attempt = node.lease(&mut store, at(time));
-            store = fail(&store, attempt, &error, secret(), at(time).wall, 0.5);
+            store = fail(&store, attempt, &error, caller(), at(time).wall, 0.5);
         }
         assert!(wait_of(node.look(&mut store, at(301)), at(301)) > 10);
         node.local.forget_rejection();
