@@ -51,7 +51,7 @@ const NEWBORN: Duration = Duration::from_secs(120);
 const DIED_YOUNG: usize = 2;
 
 /// Fetches a day that only make sure that no stray took the credential's life.
-const CONFIRMING_A_DAY: u32 = 10;
+pub(super) const CONFIRMING_A_DAY: u32 = 10;
 
 /// Why WeChat is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,6 @@
 //!
 //! All decisions are made in [`super::protocol`]; here they are carried out.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -10,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Caller;
 use super::local::Local;
 use super::policy::{self, Policy};
-use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
+use super::protocol::{self, CONFIRMING_A_DAY, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::reconcile::{Mended, reconcile};
-use super::report::{Check, Outcome};
 use super::snapshot::{Served, Trouble};
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
@@ -54,50 +52,6 @@ struct Lease {
 }
 
 impl Renewal<'_> {
-    /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
-    pub(super) async fn check_if_doubted(&self, local: &mut Local) {
-        let doubted = self.kept.doubted_token.swap(0, Ordering::AcqRel);
-        let Some(token) = local.record.credential.as_ref() else {
-            return;
-        };
-        let (now, known) = (self.shared.clock.moment(), self.kept.snapshot().check);
-        if token.generation != doubted || known.is_some_and(|check| check.stands(doubted, now)) {
-            return;
-        }
-        let asked = async {
-            let _permit = self.shared.pace.permit().await;
-            let upstream = &self.shared.upstream;
-            let asked = upstream.verify_token(&self.kept.account, &token.value);
-            tokio::time::timeout(CALL_TIMEOUT, asked).await
-        };
-        let answer = tokio::select! {
-            answer = asked => answer,
-            () = self.stop.cancelled() => return,
-        };
-        let outcome = match answer {
-            Ok(Ok(())) => Outcome::Valid,
-            Ok(Err(error)) if error.class() == Class::TokenRejected => Outcome::Rejected,
-            Ok(Err(_)) | Err(_) => Outcome::Unreachable,
-        };
-        tracing::info!(
-            key = %self.key, fingerprint = %token.value.fingerprint(), ?outcome,
-            "a back end reported the token"
-        );
-        match outcome {
-            Outcome::Valid => local.accept(doubted),
-            Outcome::Rejected => local.reject(doubted),
-            Outcome::Unreachable => {}
-        }
-        let at = self.shared.clock.moment().boot;
-        self.kept.publish(|snapshot| {
-            snapshot.check = Some(Check {
-                generation: doubted,
-                at,
-                outcome,
-            });
-        });
-    }
-
     /// Takes over what is stored, and publishes it.
     pub(super) async fn look(&self, local: &mut Local) {
         match self.read(local).await {
@@ -141,7 +95,7 @@ impl Renewal<'_> {
             };
             match self.take_lease(local, base, purpose).await {
                 Ok(Some(lease)) => {
-                    self.watch_quota(local);
+                    self.watch_calls(local, purpose);
                     if self.fetch(local, lease, token).await {
                         return (self.shared.clock.now() + STORE_RETRY, true);
                     }
@@ -156,13 +110,21 @@ impl Renewal<'_> {
         (self.shared.clock.now() + AFTER_CONFLICTS, false)
     }
 
-    /// Says once a day that something calls WeChat far too often.
-    fn watch_quota(&self, local: &Local) {
-        let (calls, quota) = (local.record.calls.total, self.policy.daily_quota());
-        if calls == quota / 10 {
+    /// Says once a day that WeChat is called far too often.
+    fn watch_calls(&self, local: &Local, purpose: Purpose) {
+        let (calls, quota) = (local.record.calls, self.policy.daily_quota());
+        if calls.total == quota / 10 {
             tracing::error!(
-                key = %self.key, calls, quota,
+                key = %self.key, calls = calls.total, quota,
                 "a tenth of WeChat's quota for the day is used up, where a hundredth should do"
+            );
+        }
+        if purpose == Purpose::Confirmation && calls.confirming == CONFIRMING_A_DAY {
+            tracing::error!(
+                key = %self.key,
+                "answers of WeChat or writes to the store got lost {CONFIRMING_A_DAY} times today: \
+                 from now on a token that may have been superseded is renewed only when it is no \
+                 longer served"
             );
         }
     }

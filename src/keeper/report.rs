@@ -6,10 +6,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::local::Local;
 use super::protocol::DOUBTED_INTERVAL;
+use super::renewal::Renewal;
 use super::{Keeper, Kept, Snapshot, millis};
 use crate::clock::Moment;
 use crate::credential::Fingerprint;
+use crate::upstream::{CALL_TIMEOUT, Class};
 
 /// How long WeChat's word that a token works is good for all reports of that token.
 pub(super) const VALID_FOR: Duration = Duration::from_secs(60);
@@ -124,6 +127,52 @@ impl Keeper {
         if kept.next_ticket_nudge.fetch_update(set, seen, due).is_ok() {
             self.nudge(kept);
         }
+    }
+}
+
+impl Renewal<'_> {
+    /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
+    pub(super) async fn check_if_doubted(&self, local: &mut Local) {
+        let doubted = self.kept.doubted_token.swap(0, Ordering::AcqRel);
+        let Some(token) = local.record.credential.as_ref() else {
+            return;
+        };
+        let (now, known) = (self.shared.clock.moment(), self.kept.snapshot().check);
+        if token.generation != doubted || known.is_some_and(|check| check.stands(doubted, now)) {
+            return;
+        }
+        let asked = async {
+            let _permit = self.shared.pace.permit().await;
+            let upstream = &self.shared.upstream;
+            let asked = upstream.verify_token(&self.kept.account, &token.value);
+            tokio::time::timeout(CALL_TIMEOUT, asked).await
+        };
+        let answer = tokio::select! {
+            answer = asked => answer,
+            () = self.stop.cancelled() => return,
+        };
+        let outcome = match answer {
+            Ok(Ok(())) => Outcome::Valid,
+            Ok(Err(error)) if error.class() == Class::TokenRejected => Outcome::Rejected,
+            Ok(Err(_)) | Err(_) => Outcome::Unreachable,
+        };
+        tracing::info!(
+            key = %self.key, fingerprint = %token.value.fingerprint(), ?outcome,
+            "a back end reported the token"
+        );
+        match outcome {
+            Outcome::Valid => local.accept(doubted),
+            Outcome::Rejected => local.reject(doubted),
+            Outcome::Unreachable => {}
+        }
+        let at = self.shared.clock.moment().boot;
+        self.kept.publish(|snapshot| {
+            snapshot.check = Some(Check {
+                generation: doubted,
+                at,
+                outcome,
+            });
+        });
     }
 }
 
