@@ -31,6 +31,9 @@ const IN_FLIGHT: Duration = Duration::from_secs(10);
 /// A ticket is asked for at least this often: 300 s, a tenth more, and the nodes' own spread.
 const TICKET_POLL: Duration = Duration::from_secs(335);
 
+/// So many fetches a day make sure that no stray took the token.
+const CONFIRMING_A_DAY: u32 = 10;
+
 /// How long a superseded token lives on.
 const OVERLAP: Duration = Duration::from_secs(300);
 
@@ -121,6 +124,14 @@ impl Judge {
             });
             let ticket = own.fold(ticket, Timestamp::max);
             account.well_by = ticket + RECOVERY;
+            let calls = world
+                .shared
+                .record(&world.key(number, Kind::AccessToken))
+                .calls;
+            if calls.confirming >= CONFIRMING_A_DAY {
+                // Then it is renewed when it is not served any more.
+                account.well_by = account.well_by + OVERLAP;
+            }
             if account.broken.is_some() {
                 // Nobody is told of it; the next look at the ticket shows it.
                 account.well_by = ticket + OVERLAP + TICKET_POLL + RECOVERY;
@@ -214,8 +225,9 @@ impl Judge {
                 calls.ticket - account.day.ticket,
             );
             account.day = calls;
-            // A quarter of the quota; of the stable token's only as much as of the other's.
-            if tokens > 500 || tickets > 2500 {
+            // Half of the quota, above a quarter of it only what is urgent; of the stable token's
+            // only as much as of the other's.
+            if tokens > 1000 || tickets > 5000 {
                 return Err(format!(
                     "account {number}: {tokens} token calls, {tickets} ticket calls a day"
                 ));

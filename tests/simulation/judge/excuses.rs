@@ -21,13 +21,13 @@ impl Judge {
     pub(crate) fn clock_is_set(&mut self, now: Timestamp, millis: i64, until: Timestamp) {
         // Far off, it takes what the others fetch for something from the future or from long
         // ago, and the others what it fetches: each time both fetch. Of two that are off both
-        // ways, each takes so whatever the other fetches, as soon as it sees it.
+        // ways, and of the others, each takes so whatever is fetched, as soon as it sees it.
         let is_far = |millis: i64| millis.unsigned_abs() > 300_000;
         let mut others = self.skewed.iter().filter(|(until, _)| *until > now);
         let apart = others.any(|(_, other)| is_far(*other) && *other == -millis);
-        let distance = if apart { 60 } else { 1200 };
+        let (distance, parties) = if apart { (60, 3) } else { (1200, 2) };
         let times = until.since(now).as_secs() / distance + 2;
-        self.clock_fetches += if is_far(millis) { 2 * times } else { 2 };
+        self.clock_fetches += if is_far(millis) { parties * times } else { 2 };
         self.skewed.push((until, millis));
     }
 
@@ -59,7 +59,7 @@ impl Judge {
         let value = &token.credential.value;
         let at = account.tokens.iter().position(|(_, known)| known == value);
         let minted = at.map_or(token.credential.first_seen, |at| account.tokens[at].0);
-        if account.broken.is_some_and(|broken| minted < broken) {
+        if account.broken.is_some_and(|broken| minted < broken + LOOK) {
             return Some("nobody is told that a token was stolen or revoked");
         }
         let alive = account.alive.iter().find(|(_, known)| known == value);
