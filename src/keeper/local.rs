@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::policy::{Policy, STRAYED_LIFE};
+use super::protocol::LEASE;
 use crate::clock::{Moment, Timestamp};
 use crate::store::{Attempt, Backoff, Record, Seen};
 use crate::upstream::Class;
@@ -19,6 +20,8 @@ pub(super) struct Local {
     is_news: bool,
     /// When the credential in `record` came here, on both clocks.
     anchor: Option<Moment>,
+    /// The lease in `record`, and when it was seen first, on the boot clock.
+    lease_seen: Option<(Attempt, Duration)>,
     /// What may have superseded the credential.
     warned: Option<Warning>,
     /// A stray of this node, and when it was sent, that the store does not count yet.
@@ -85,6 +88,16 @@ impl Local {
         })
     }
 
+    /// When the lease in `record` ends, unless nothing is sent under it: no later than one that is
+    /// taken when it is seen first, whatever time another clock gave it.
+    pub(super) fn lease_until(&self, now: Moment) -> Option<Timestamp> {
+        let lease = self.record.lease.as_ref();
+        let lease = lease.filter(|lease| self.unsent != Some(lease.attempt))?;
+        let (_, seen) = self.lease_seen?;
+        let longest = (seen + LEASE).saturating_sub(now.boot);
+        Some(lease.until.min(now.wall + longest))
+    }
+
     /// Takes `record` as what the store holds now.
     pub(super) fn saw(&mut self, record: Record, now: Moment) {
         if record.credential != self.record.credential || self.anchor.is_none() {
@@ -108,6 +121,11 @@ impl Local {
         self.record = record;
         self.stored_as = None;
         self.is_news = true;
+        let known = self.lease_seen.take();
+        self.lease_seen = self.record.lease.as_ref().map(|lease| {
+            let known = known.filter(|(attempt, _)| *attempt == lease.attempt);
+            known.unwrap_or((lease.attempt, now.boot))
+        });
         let known = self.warned.take();
         self.warned = self.record.superseded_since().map(|since| {
             let settled = self.record.settled;

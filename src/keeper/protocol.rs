@@ -98,9 +98,8 @@ pub(super) fn plan(
         .as_ref()
         .map_or(latest, |credential| policy.due_at(appid, credential));
     let rejected = generation.is_some() && local.rejected == generation;
-    let lease = record.lease.as_ref();
-    let lease = lease.filter(|lease| local.unsent != Some(lease.attempt));
-    let left_open = lease.is_some_and(|lease| !is_live(lease, now.wall));
+    let lease_until = local.lease_until(now);
+    let left_open = lease_until.is_some_and(|until| until <= now.wall);
     let strayed = policy.counts_strays() && (record.strays > record.settled || left_open);
 
     let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
@@ -115,8 +114,8 @@ pub(super) fn plan(
         let due_at = in_wall_time(due_at, latest, now);
         let expires = now.wall + serves_for;
         // What its holder fetched may never be stored.
-        let abandoned = lease.filter(|_| policy.counts_strays() && !left_open);
-        let look_at = abandoned.map_or(expires, |lease| lease.until);
+        let abandoned = lease_until.filter(|_| policy.counts_strays());
+        let look_at = abandoned.unwrap_or(expires);
         return Plan::Wait(due_at.min(expires).min(look_at));
     };
     let mut not_before = now.wall;
@@ -127,8 +126,8 @@ pub(super) fn plan(
             not_before = now.wall.max(in_wall_time(end, latest, now));
         }
     }
-    if let Some(lease) = lease.filter(|_| !left_open) {
-        not_before = not_before.max(lease.until.min(now.wall + LEASE_POLL));
+    if let Some(until) = lease_until {
+        not_before = not_before.max(until.min(now.wall + LEASE_POLL));
     }
     if let Some(backoff) = local.backoff()
         && backoff::concerns(backoff, caller)
@@ -290,11 +289,6 @@ pub(super) fn release(stored: &Record, attempt: Attempt) -> Record {
     let mut next = stored.clone();
     next.lease = next.lease.filter(|lease| lease.attempt != attempt);
     next
-}
-
-/// A lease that ends later than any lease can was written under another clock.
-fn is_live(lease: &Lease, now: Timestamp) -> bool {
-    lease.until > now && lease.until <= now + LEASE + CLOCK_TOLERANCE
 }
 
 /// A time on the clock of `latest`, on the wall clock.

@@ -30,12 +30,21 @@ fn a_record_from_another_clock_is_used_for_a_short_while_and_replaced() {
 }
 
 #[test]
-fn a_lease_or_a_backoff_from_another_clock_does_not_block() {
-    let mut store = Record::default();
-    Node::new(CLASSIC).lease(&mut store, at(100_000));
-    store.calls = Calls::default();
+fn a_lease_from_another_clock_ends_when_one_of_this_clock_would() {
+    for ahead in [20, 200, 3600] {
+        let mut store = Record::default();
+        Node::new(CLASSIC).lease(&mut store, at(ahead));
+        store.calls = Calls::default();
+        let mut node = Node::new(CLASSIC);
+        assert!(matches!(node.look(&mut store, at(0)), Plan::Wait(_)));
+        assert!(matches!(node.look(&mut store, at(29)), Plan::Wait(_)));
+        assert!(matches!(node.look(&mut store, at(30)), Plan::Fetch(_)));
+    }
+}
+
+#[test]
+fn a_backoff_from_another_clock_does_not_block() {
     let mut node = Node::new(CLASSIC);
-    assert!(matches!(node.look(&mut store, at(0)), Plan::Fetch(_)));
 
     let mut store = Record::default();
     let attempt = node.lease(&mut store, at(100_000));
