@@ -114,7 +114,7 @@ pub(super) fn plan(
         let due_at = in_wall_time(due_at, latest, now);
         let expires = now.wall + serves_for;
         // What its holder fetched may never be stored.
-        let abandoned = lease_until.filter(|_| policy.counts_strays());
+        let abandoned = lease_until.filter(|_| policy.counts_strays() && !left_open);
         let look_at = abandoned.unwrap_or(expires);
         return Plan::Wait(due_at.min(expires).min(look_at));
     };

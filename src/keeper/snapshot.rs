@@ -158,3 +158,77 @@ pub struct Unavailable {
     /// When it is worth asking again.
     pub retry_after: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Secret;
+
+    const NOW: Moment = Moment {
+        wall: Timestamp::from_secs(1_700_000_000),
+        boot: Duration::from_secs(1000),
+    };
+
+    fn served(generation: u64, seconds: u64) -> Served {
+        let life = Duration::from_secs(seconds);
+        let end = NOW.wall + life;
+        Served {
+            credential: Credential {
+                value: Secret::new(format!("value {generation}")),
+                generation,
+                first_seen: NOW.wall,
+                confirmed_at: NOW.wall,
+                expires_at: end,
+                claimed_until: end,
+            },
+            until: Moment {
+                wall: end,
+                boot: NOW.boot + life,
+            },
+            former: Vec::new(),
+        }
+    }
+
+    fn generation(snapshot: &Snapshot, now: Moment) -> Option<u64> {
+        snapshot
+            .token(now)
+            .map(|served| served.credential.generation)
+    }
+
+    fn later(seconds: u64) -> Moment {
+        let since = Duration::from_secs(seconds);
+        Moment {
+            wall: NOW.wall + since,
+            boot: NOW.boot + since,
+        }
+    }
+
+    #[test]
+    fn a_generation_that_goes_down_is_not_taken_while_the_newer_one_lives() {
+        let mut snapshot = Snapshot::default();
+        let kind = Kind::AccessToken;
+        assert_eq!(snapshot.set(kind, Some(served(5, 100)), None, NOW), Ok(()));
+        assert!(
+            snapshot
+                .set(kind, Some(served(4, 7000)), None, NOW)
+                .is_err()
+        );
+        assert_eq!(generation(&snapshot, NOW), Some(5));
+        let now = later(100);
+        assert_eq!(snapshot.set(kind, Some(served(4, 7000)), None, now), Ok(()));
+        assert_eq!(generation(&snapshot, now), Some(4));
+    }
+
+    #[test]
+    fn a_life_that_cannot_be_is_cut_to_ten_minutes() {
+        let mut snapshot = Snapshot::default();
+        let kind = Kind::AccessToken;
+        assert!(
+            snapshot
+                .set(kind, Some(served(1, 8000)), None, NOW)
+                .is_err()
+        );
+        assert_eq!(generation(&snapshot, later(599)), Some(1));
+        assert_eq!(generation(&snapshot, later(600)), None);
+    }
+}

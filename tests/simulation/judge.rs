@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use wxsign::account::TokenApi;
 use wxsign::clock::Timestamp;
-use wxsign::credential::{Kind, Secret};
+use wxsign::credential::{Credential, Kind, Secret};
 use wxsign::keeper::{Served, Snapshot};
 use wxsign::page_url::PageUrl;
 use wxsign::simulator::{Action, Preverify, TicketMode};
@@ -395,21 +395,24 @@ impl Judge {
         let simulator = &world.shared.simulator;
         let moment = node.clock.moment();
         let served = snapshot.ticket(moment).map(|ticket| &ticket.credential);
-        let served = served.map(|ticket| (ticket.value.clone(), ticket.first_seen));
-        let before = self.seen[place][number].ticket.clone();
-        let is_new = served != before;
-        let refused =
-            |ticket: &(Secret, _)| !simulator.ticket_is_accepted(appid, ticket.0.expose());
-        let refused = match (before, &served) {
-            (Some(before), _) if refused(&before) => Some((before, "20 seconds after it was made")),
-            (_, Some(served)) if is_new && refused(served) => Some((served.clone(), "at once")),
+        let before = self.seen[place][number].ticket.as_ref();
+        let value = |ticket: &Credential| (ticket.value.clone(), ticket.first_seen);
+        let is_new = served.map(|ticket| &ticket.value) != before.map(|(before, _)| before);
+        let is_refused = |ticket: &Secret| !simulator.ticket_is_accepted(appid, ticket.expose());
+        let refused = match (before, served) {
+            (Some(before), _) if is_refused(&before.0) => {
+                Some((before.clone(), "20 seconds after it was made"))
+            }
+            (_, Some(served)) if is_new && is_refused(&served.value) => {
+                Some((value(served), "at once"))
+            }
             _ => None,
         };
         if is_new && refused.is_none() && served.is_some() {
             verify(world, number, snapshot, node)?;
         }
         if is_new {
-            self.seen[place][number].ticket = served;
+            self.seen[place][number].ticket = served.map(value);
         }
         let Some((ticket, when)) = refused else {
             return Ok(true);

@@ -102,3 +102,16 @@ fn the_calls_of_one_day_are_not_counted_on_another() {
     let plan = Node::new(CLASSIC).look(&mut store, at(MIDNIGHT));
     assert_eq!(plan, Plan::Fetch(Purpose::Renewal));
 }
+
+#[test]
+fn a_lease_left_open_on_a_day_of_many_confirmations_is_left_until_the_token_ends() {
+    let mut store = Record::default();
+    Node::new(CLASSIC).renew(&mut store, at(0), "one");
+    Node::new(CLASSIC).lease(&mut store, at(5100));
+    store.calls.confirming = CONFIRMING_A_DAY;
+    store.credential.as_mut().unwrap().confirmed_at = at(5000).wall;
+    let mut node = Node::new(CLASSIC);
+    assert_eq!(wait_of(node.look(&mut store, at(5110)), at(5110)), 20);
+    // 280 s after the lease was taken, what it may have brought supersedes the token.
+    assert_eq!(wait_of(node.look(&mut store, at(5140)), at(5140)), 240);
+}
