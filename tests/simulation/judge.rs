@@ -37,7 +37,7 @@ const OVERLAP: Duration = Duration::from_secs(300);
 /// All nodes have what one of them has fetched by then, also if it was not due for them.
 const ADOPTION: Duration = Duration::from_secs(70);
 
-/// A node that was cut off or stood still has looked at the store again by then.
+/// A node that stood still has looked at the store again by then.
 const BACK: Duration = Duration::from_secs(30);
 
 /// The shortest time between two renewals of a classic token that has no trouble, on a clock that
