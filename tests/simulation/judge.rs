@@ -139,7 +139,7 @@ impl Judge {
             self.expect_recovery(world);
         }
         if world.nodes.iter().all(|node| node.machine.is_at_rest()) {
-            self.rested_until = now + LOOK;
+            self.rested_until = world.next_look;
             return Ok(());
         }
         for number in 0..ACCOUNTS {
@@ -344,7 +344,7 @@ impl Judge {
             .simulator
             .token_is_accepted(appid, value.expose())
         {
-            self.accounts[number].is_alive(value, now);
+            self.accounts[number].is_alive(value, world.next_look);
             return Ok(true);
         }
         let why = self.why_a_token_may_be_dead(world, number, node, token, now);
