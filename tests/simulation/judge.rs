@@ -40,7 +40,7 @@ const OVERLAP: Duration = Duration::from_secs(300);
 /// All nodes have what one of them has fetched by then, also if it was not due for them.
 const ADOPTION: Duration = Duration::from_secs(70);
 
-/// A node that was cut off or stood still has looked at the store again by then.
+/// A node that stood still has looked at the store again by then.
 const BACK: Duration = Duration::from_secs(30);
 
 /// The shortest time between two renewals of a classic token that has no trouble, on a clock that
@@ -150,7 +150,7 @@ impl Judge {
             self.expect_recovery(world);
         }
         if world.nodes.iter().all(|node| node.machine.is_at_rest()) {
-            self.rested_until = now + LOOK;
+            self.rested_until = world.next_look;
             return Ok(());
         }
         for number in 0..ACCOUNTS {
@@ -358,7 +358,7 @@ impl Judge {
             .simulator
             .token_is_accepted(appid, value.expose())
         {
-            self.accounts[number].is_alive(value, now);
+            self.accounts[number].is_alive(value, world.next_look);
             return Ok(true);
         }
         let why = self.why_a_token_may_be_dead(world, number, node, token, now);

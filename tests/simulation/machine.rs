@@ -4,6 +4,7 @@
 #[path = "line.rs"]
 mod line;
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ const BEYOND_THE_LEASE: Duration = Duration::from_secs(15);
 /// How long what nodes make of a store that forgot something is watched.
 const WATCH: Duration = Duration::from_secs(90);
 
+/// A node that has read a record has done by then what follows from it.
+const TO_ACT: Duration = Duration::from_secs(8);
+
 /// When a machine that was shut down starts again by itself.
 const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
@@ -43,8 +47,11 @@ struct State {
     dead_until: Option<Timestamp>,
     paused_until: Timestamp,
     store: StoreTrouble,
-    /// When its ways were last cut or it was last paused: since when and until when.
-    away: (Timestamp, Timestamp),
+    /// When it last stood still: since when and until when.
+    still: (Timestamp, Timestamp),
+    /// When the records were read whose bytes came here: the last of each that the node has had
+    /// the time to act on, and what came since.
+    read: HashMap<Key, VecDeque<Timestamp>>,
     /// Credentials that came and are not stored yet.
     in_hand: Vec<(Key, Secret)>,
     /// What was asked for after the lease was lost, and nobody was told yet.
@@ -58,7 +65,8 @@ impl Machine {
             dead_until: None,
             paused_until: Timestamp::default(),
             store: StoreTrouble::default(),
-            away: (shared.now(), shared.now()),
+            still: (shared.now(), shared.now()),
+            read: HashMap::new(),
             in_hand: Vec::new(),
             sent_late: Vec::new(),
         };
@@ -143,28 +151,41 @@ impl Machine {
         let mut state = self.state();
         state.paused_until = state.paused_until.max(now + length);
         let until = state.paused_until;
-        state.is_away(now, until);
+        // Two pauses with no time between them to look around are one.
+        if now > state.still.1 + Duration::from_secs(30) {
+            state.still.0 = now;
+        }
+        state.still.1 = until;
         drop(state);
         let millis = u64::try_from(length.as_millis()).unwrap();
         self.shared.note(Some(self.number), What::Pauses(millis));
     }
 
     pub(crate) fn set_store(&self, trouble: StoreTrouble) {
-        let now = self.shared.now();
-        let mut state = self.state();
-        state.still_away(now);
-        if trouble != StoreTrouble::default() {
-            state.is_away(now, now);
-        }
-        state.store = trouble;
+        self.state().store = trouble;
     }
 
-    /// Since when and until when it was last cut off or paused.
-    pub(crate) fn away(&self) -> (Timestamp, Timestamp) {
-        let now = self.shared.now();
+    /// Since when and until when it last stood still.
+    pub(crate) fn still(&self) -> (Timestamp, Timestamp) {
+        self.state().still
+    }
+
+    /// As of when the node knows a record and has had the time to act on that.
+    pub(crate) fn knows_as_of(&self, key: &Key) -> Option<Timestamp> {
+        let long_ago = self.shared.now().before(TO_ACT);
+        let state = self.state();
+        let mut read = state.read.get(key)?.iter().rev().copied();
+        read.find(|at| *at <= long_ago)
+    }
+
+    fn has_read(&self, key: &Key, at: Timestamp) {
+        let long_ago = self.shared.now().before(TO_ACT);
         let mut state = self.state();
-        state.still_away(now);
-        state.away
+        let read = state.read.entry(key.clone()).or_default();
+        while read.get(1).is_some_and(|next| *next <= long_ago) {
+            read.pop_front();
+        }
+        read.push_back(at);
     }
 
     pub(crate) fn dead_until(&self) -> Option<Timestamp> {
@@ -270,22 +291,6 @@ impl Machine {
     }
 }
 
-impl State {
-    fn still_away(&mut self, now: Timestamp) {
-        if self.store != StoreTrouble::default() {
-            self.away.1 = self.away.1.max(now);
-        }
-    }
-
-    fn is_away(&mut self, now: Timestamp, until: Timestamp) {
-        // Two times away with no time between to look around are one.
-        if now > self.away.1 + Duration::from_secs(30) {
-            self.away.0 = now;
-        }
-        self.away.1 = self.away.1.max(until);
-    }
-}
-
 /// Loses the last writes of a record.
 pub(crate) fn forget(shared: &Shared, key: &Key, writes: usize) {
     let lost = shared.state().disk.forget(key, writes);
@@ -341,9 +346,12 @@ impl Backend for Reach {
                 shared.note(Some(machine.number), What::Unreachable(key.clone()));
             }
             arrived?;
-            let stored = shared.state().disk.load(key);
+            let (stored, read_at) = (shared.state().disk.load(key), shared.now());
             machine.reach(Point::AfterLoad, key).await;
             errand.came_back = true;
+            if stored.is_some() {
+                machine.has_read(key, read_at);
+            }
             Ok(stored.map(|stored| shared.control.loaded(stored)))
         })
     }

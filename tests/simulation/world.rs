@@ -84,7 +84,7 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     /// What goes wrong now, until when.
     active: Vec<(Timestamp, Trouble)>,
-    next_look: Timestamp,
+    pub(crate) next_look: Timestamp,
     random: StdRng,
     report: Report,
 }

@@ -8,7 +8,8 @@ pub(super) const TICKET_PATH: &str = "/cgi-bin/ticket/getticket";
 pub(super) struct Account {
     /// The tokens as they became the newest, and when.
     pub(super) tokens: Vec<(Timestamp, Secret)>,
-    /// The tokens that nodes served last, and when WeChat accepted them last.
+    /// The tokens that nodes served last, and the first look after the last one at which WeChat
+    /// accepted them.
     pub(super) alive: Vec<(Timestamp, Secret)>,
     /// A stranger fetched a token, or WeChat ended all tokens, and this was not mended yet.
     pub(super) broken: Option<Timestamp>,
@@ -53,13 +54,13 @@ impl Account {
         deaths.filter(|at| !lives && at >= came).min()
     }
 
-    /// Notes that WeChat accepts a token now.
-    pub(super) fn is_alive(&mut self, token: &Secret, now: Timestamp) {
+    /// Notes that WeChat accepts a token now. If it is dead at the next look, it died before that.
+    pub(super) fn is_alive(&mut self, token: &Secret, next_look: Timestamp) {
         match self.alive.iter_mut().find(|(_, known)| known == token) {
-            Some((at, _)) => *at = now,
+            Some((at, _)) => *at = next_look,
             None => {
                 self.alive.truncate(31);
-                self.alive.insert(0, (now, token.clone()));
+                self.alive.insert(0, (next_look, token.clone()));
             }
         }
     }

@@ -63,17 +63,23 @@ impl Judge {
             return Some("nobody is told that a token was stolen or revoked");
         }
         let alive = account.alive.iter().find(|(_, known)| known == value);
-        let death = alive.map_or(minted, |(at, _)| *at + LOOK);
-        let tolerance = self.tolerance(now);
-        if !tolerance.is_zero() && now < death.max(self.rested_until) + tolerance {
+        let death = alive.map_or(minted, |(until, _)| *until);
+        // Without a clock that was set, nothing found dead was alive until a moment ago.
+        if now < death.max(self.rested_until) + self.tolerance(now) {
             return Some("a wall clock was wrong");
         }
-        let superseded = at.is_some_and(|at| at + 1 < account.tokens.len());
-        let (since, until) = node.machine.away();
-        if superseded && since < death && now < until + BACK {
-            return Some("the node could not see that another one renewed the token");
-        }
         let key = world.key(number, Kind::AccessToken);
+        let successor = at.and_then(|at| account.tokens.get(at + 1));
+        if let Some((renewed, _)) = successor {
+            let (since, until) = node.machine.still();
+            if since < death && now < until + BACK {
+                return Some("the node stood still when another one renewed the token");
+            }
+            let knows = node.machine.knows_as_of(&key);
+            if knows.is_none_or(|knows| knows < *renewed) {
+                return Some("the node could not see that another one renewed the token");
+            }
+        }
         let bill = world.shared.state().bill.get(&key).copied();
         if bill.is_some_and(|bill| minted < bill.unknown_at) {
             return Some("a node sent late and died before it could say so");
@@ -97,12 +103,12 @@ impl Judge {
         if now < looked + self.tolerance(now) {
             return Some("a wall clock was wrong");
         }
-        let (since, until) = node.machine.away();
+        let (since, until) = node.machine.still();
         if self.calm_since.is_none() || now < account.well_by {
             return Some("a ticket died without a word and could not be asked for");
         }
         (since < ended + TICKET_POLL && now < until + BACK)
-            .then_some("a ticket died without a word while the node was cut off")
+            .then_some("a ticket died without a word while the node stood still")
     }
 
     /// Each period costs one fetch; what happened to nodes, store and answers may cost more.
