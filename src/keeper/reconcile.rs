@@ -47,6 +47,17 @@ impl Mended {
             local.counted(sent_at);
         }
     }
+
+    /// Notes that it could not be written. What was `stored` by others is good all the same, and
+    /// may be all that is.
+    pub(super) fn not_written(&self, stored: Record, local: &mut Local, now: Moment) {
+        let value = |record: &Record| record.credential.as_ref().map(|c| c.value.clone());
+        let theirs = value(&stored);
+        if theirs == value(&self.record) && theirs != value(&local.record) {
+            local.saw(stored, now);
+            local.owed = self.counted;
+        }
+    }
 }
 
 /// Compares what the store holds with what this node knows. Returns what must be written first,
@@ -250,6 +261,23 @@ mod tests {
             }),
             ..Record::default()
         }
+    }
+
+    #[test]
+    fn a_newer_token_is_taken_from_a_store_that_cannot_be_written_to() {
+        let mut local = Local::default();
+        local.saw(issued(at(0).wall), at(0));
+        let mut store = issued(at(100).wall);
+        let theirs = store.credential.as_mut().unwrap();
+        theirs.value = Secret::new("theirs");
+        // Of one generation, two values: a stray is to be counted.
+        let policy = Policy::ClassicToken;
+        let mended = reconcile(policy, &store, &local, at(160)).unwrap();
+        mended.not_written(store.clone(), &mut local, at(160));
+        assert_eq!(local.record.credential, store.credential);
+        // It is still counted when that can be written.
+        let mended = reconcile(policy, &store, &local, at(200)).unwrap();
+        assert_eq!(mended.record.strays, 1);
     }
 
     #[test]

@@ -141,16 +141,16 @@ impl Renewal<'_> {
             local.stands(seen);
             return Ok(Some(Base::Stored(seen.version)));
         };
-        let swapped = store.swap(&self.key, seen.version, &mended.record).await;
-        let theirs = stored.credential.as_ref().map(|theirs| theirs.generation);
-        if swapped.is_err() && theirs > local.generation() {
-            // It cannot be written to, but what was read of it is good.
-            local.saw(stored, now);
+        match store.swap(&self.key, seen.version, &mended.record).await {
+            Ok(swapped) => Ok(swapped.map(|version| {
+                mended.written(local, now);
+                Base::Stored(version)
+            })),
+            Err(error) => {
+                mended.not_written(stored, local, now);
+                Err(error)
+            }
         }
-        Ok(swapped?.map(|version| {
-            mended.written(local, now);
-            Base::Stored(version)
-        }))
     }
 
     /// Takes the lease; `None` if another node was faster or too little of it remains.
