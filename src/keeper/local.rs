@@ -305,4 +305,26 @@ mod tests {
         let until = local.served_until(Policy::ClassicToken).unwrap();
         assert_eq!(until, at(1780, 1780));
     }
+
+    #[test]
+    fn no_clock_makes_a_token_live_longer_than_it_lives_at_all() {
+        let issued_at = at(3600, 0).wall;
+        let end = issued_at + 2 * HOUR;
+        let record = Record {
+            credential: Some(Credential {
+                value: Secret::new("token"),
+                generation: 1,
+                first_seen: issued_at,
+                confirmed_at: issued_at,
+                expires_at: end,
+                claimed_until: end,
+            }),
+            ..Record::default()
+        };
+        let mut local = Local::default();
+        // The wall clock was set back by an hour while the request was on its way.
+        local.saw(record, at(0, 0));
+        let until = local.served_until(Policy::ClassicToken).unwrap();
+        assert_eq!(until.boot, Duration::from_secs(7195));
+    }
 }

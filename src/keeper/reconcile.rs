@@ -281,6 +281,24 @@ mod tests {
     }
 
     #[test]
+    fn a_stray_that_is_found_out_late_is_dated_by_the_fetch_that_made_it() {
+        let mut mine = issued(at(0).wall);
+        mine.credential.as_mut().unwrap().generation = 57;
+        let mut local = Local::default();
+        local.saw(mine, at(0));
+        // The store was emptied, and somebody began anew in it.
+        let mut store = issued(at(100).wall);
+        store.credential.as_mut().unwrap().value = Secret::new("theirs");
+        let mended = reconcile(Policy::ClassicToken, &store, &local, at(160)).unwrap();
+        assert_eq!(mended.record.strayed_at, Some(at(100).wall));
+        // Mine was fetched after theirs, under one generation with it.
+        let mut local = Local::default();
+        local.saw(issued(at(130).wall), at(130));
+        let mended = reconcile(Policy::ClassicToken, &store, &local, at(160)).unwrap();
+        assert_eq!(mended.record.strayed_at, Some(at(130).wall));
+    }
+
+    #[test]
     fn what_a_clock_that_was_ahead_said_is_not_believed_when_its_time_has_come() {
         let mut right = Local::default();
         right.saw(issued(at(0).wall), at(0));

@@ -124,3 +124,26 @@ impl fmt::Display for UpstreamError {
 }
 
 impl std::error::Error for UpstreamError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_http_status_means_depends_on_whether_wechat_may_have_done_it() {
+        let class = |status| {
+            let failure = Failure::Status(status);
+            UpstreamError {
+                api: Api::Token,
+                failure,
+            }
+            .class()
+        };
+        assert_eq!(class(429), Class::Quota);
+        assert_eq!(class(504), Class::Ambiguous);
+        assert_eq!(class(404), Class::Ambiguous);
+        for status in [500, 502, 503] {
+            assert_eq!(class(status), Class::Transient, "{status}");
+        }
+    }
+}

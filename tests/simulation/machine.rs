@@ -399,7 +399,7 @@ impl Backend for Reach {
                 Err(_) => "fails",
             };
             shared.note(Some(machine.number), What::Swapped(key.clone(), word));
-            if std::env::var("WXSIGN_SIM_SEED").is_ok() {
+            if shared.explains {
                 shared.explain(&stored.bytes);
             }
             machine.reach(Point::AfterSwap, key).await;

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) simulator: Simulator,
     /// What is broken on purpose, to see whether it is noticed.
     pub(crate) control: Control,
+    /// One seed was asked for: its trace shows what was written.
+    pub(crate) explains: bool,
     state: Mutex<State>,
 }
 
@@ -95,6 +97,7 @@ impl Shared {
             clock,
             simulator,
             control,
+            explains: std::env::var("WXSIGN_SIM_SEED").is_ok(),
             state: Mutex::new(state),
         }
     }
