@@ -396,7 +396,8 @@ impl Judge {
         let moment = node.clock.moment();
         let served = snapshot.ticket(moment).map(|ticket| &ticket.credential);
         let before = self.seen[place][number].ticket.as_ref();
-        let value = |ticket: &Credential| (ticket.value.clone(), ticket.first_seen);
+        // Not the node's own word for when it came: its clock may be wrong.
+        let value = |ticket: &Credential| (ticket.value.clone(), now.before(LOOK));
         let is_new = served.map(|ticket| &ticket.value) != before.map(|(before, _)| before);
         let is_refused = |ticket: &Secret| !simulator.ticket_is_accepted(appid, ticket.expose());
         let refused = match (before, served) {

@@ -178,6 +178,11 @@ impl Machine {
         read.find(|at| *at <= long_ago)
     }
 
+    /// Whether it asked for a credential after it lost the lease and could not say so yet.
+    pub(crate) fn owes_word(&self, key: &Key) -> bool {
+        self.state().sent_late.contains(key)
+    }
+
     fn has_read(&self, key: &Key, at: Timestamp) {
         let long_ago = self.shared.now().before(TO_ACT);
         let mut state = self.state();
@@ -274,8 +279,10 @@ impl Machine {
     /// Watches what becomes of a credential that came.
     fn stores(&self, key: &Key, bytes: Option<&[u8]>) {
         let mut state = self.state();
-        if bytes.is_some() {
+        if bytes.is_some() && state.sent_late.contains(key) {
             state.sent_late.retain(|of| of != key);
+            let now = self.shared.now();
+            self.shared.bill(key, |bill| bill.told_at = now);
         }
         let Some(held) = state.in_hand.iter().position(|(of, _)| of == key) else {
             return;

@@ -67,6 +67,8 @@ pub(crate) struct Bill {
     pub(crate) unknown: u64,
     /// By when the last of them was answered.
     pub(crate) unknown_at: Timestamp,
+    /// When the store last heard of a fetch under a lease that was lost.
+    pub(crate) told_at: Timestamp,
 }
 
 impl Bill {

@@ -84,6 +84,14 @@ impl Judge {
         if bill.is_some_and(|bill| minted < bill.unknown_at) {
             return Some("a node sent late and died before it could say so");
         }
+        let others = || world.nodes.iter().map(|other| &other.machine);
+        if others().any(|other| other.life != node.machine.life && other.owes_word(&key)) {
+            return Some("a node sent late and could not say so yet");
+        }
+        let knows = node.machine.knows_as_of(&key);
+        if bill.is_some_and(|bill| minted < bill.told_at && knows < Some(bill.told_at)) {
+            return Some("a node sent late and this one could not hear of it yet");
+        }
         None
     }
 
