@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Config, Limits, StoreUrl};
+use crate::config::{Client, Config, Limits, StoreUrl};
 use crate::keeper::{Keeper, Queue};
 use crate::simulator::Simulator;
 use crate::store::{Sqlite, Store};
@@ -18,6 +18,8 @@ use crate::upstream::WeChat;
 pub struct App {
     /// The credentials.
     pub keeper: Keeper,
+    /// The back ends that may ask for them.
+    pub clients: Vec<Client>,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -49,6 +51,7 @@ impl App {
             Keeper::new(Clock::system(), store, upstream, node(), config.accounts);
         let app = Self {
             keeper,
+            clients: config.clients,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,

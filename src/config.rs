@@ -17,7 +17,7 @@
 //! | `WXSIGN_PAGE_HOSTS` | `page_hosts`, with commas between |
 //! | `WXSIGN_TOKEN_API` | `token_api` |
 //! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
-//! | `WXSIGN_LISTEN`, `WXSIGN_STORE`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
+//! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_STORE`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
 //! | `WXSIGN_CONFIG` | the file; without it `wxsign.toml`, if there is one |
 
 mod accounts;
@@ -58,6 +58,9 @@ pub const DEFAULT_UPSTREAM: &str = "https://api.weixin.qq.com";
 pub struct Config {
     /// `listen`: the address of the server; port 0 takes any free one. Default 127.0.0.1:8080.
     pub listen: SocketAddr,
+    /// `admin_listen`: where back ends and operators are served; pages then find nothing but
+    /// theirs at `listen`. Default: all of it is at `listen`.
+    pub admin_listen: Option<SocketAddr>,
     /// `store`: where credentials are kept. Default `sqlite:wxsign.db`.
     pub store: StoreUrl,
     /// `upstream`: the base URL of WeChat's API, without a slash at its end. Default
@@ -127,6 +130,7 @@ impl Config {
     pub fn with_accounts(accounts: Vec<Account>) -> Self {
         Self {
             listen: DEFAULT_LISTEN,
+            admin_listen: None,
             store: StoreUrl::default(),
             upstream: DEFAULT_UPSTREAM.to_owned(),
             trusted_proxies: Vec::new(),
@@ -194,6 +198,8 @@ pub fn logging(env: &BTreeMap<String, String>) -> Result<(String, LogFormat), Fa
 
 fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
     let listen = top.value("listen", DEFAULT_LISTEN, parse_listen, report);
+    let parse_admin = |text: &str| parse_listen(text).map(Some);
+    let admin_listen = top.value("admin_listen", None, parse_admin, report);
     let store = top.value("store", StoreUrl::default(), StoreUrl::parse, report);
     let upstream = top.value(
         "upstream",
@@ -215,6 +221,7 @@ fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
     top.close(report);
     Config {
         listen,
+        admin_listen,
         store,
         upstream,
         trusted_proxies,

@@ -34,11 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment};
-use crate::credential::Fingerprint;
+use crate::credential::{Fingerprint, Kind};
 use crate::page_hosts::PageHosts;
 use crate::store::Store;
 use crate::upstream::Upstream;
-pub use report::Reported;
+pub use report::{Check, Outcome, Reported};
 pub use snapshot::{Served, Snapshot, Trouble, Unavailable};
 
 use local::Local;
@@ -121,40 +121,54 @@ impl Keeper {
         }
     }
 
-    /// A snapshot that can sign, and the moment at which it can: at once, or once the first renewal has brought a ticket.
+    /// A snapshot that holds a credential of `kind`, and the moment at which it is good: at once,
+    /// or once the first renewal has brought one.
     ///
     /// It waits only where waiting may help, which is while the first step runs. The fetch itself
     /// goes on whether anybody waits for it or not.
     ///
     /// # Errors
-    /// There is no ticket, and what stands in the way.
-    pub async fn signable(
+    /// There is none, and what stands in the way.
+    pub async fn available(
+        &self,
+        kept: &Kept,
+        kind: Kind,
+        patience: Duration,
+    ) -> Result<(Arc<Snapshot>, Moment), Unavailable> {
+        let found = self.watch(kept, patience, |snapshot, now| {
+            if snapshot.served(kind, now).is_some() {
+                return Some(Ok((Arc::clone(snapshot), now)));
+            }
+            // After the first step the queue knows when the next one makes sense.
+            snapshot.tried.then(|| Err(self.unavailable(snapshot)))
+        });
+        let found = found.await;
+        found.unwrap_or_else(|| Err(self.unavailable(&kept.snapshot())))
+    }
+
+    /// Waits up to `patience` until `look` finds something in what readers see of the account.
+    pub async fn watch<T>(
         &self,
         kept: &Kept,
         patience: Duration,
-    ) -> Result<(Arc<Snapshot>, Moment), Unavailable> {
+        mut look: impl FnMut(&Arc<Snapshot>, Moment) -> Option<T>,
+    ) -> Option<T> {
         let mut changes = kept.changed.subscribe();
-        let waiting = async {
+        let watching = async {
             loop {
                 let snapshot = kept.snapshot.load_full();
-                let now = self.shared.clock.moment();
-                if snapshot.signer(now).is_some() {
-                    return Ok((snapshot, now));
+                if let Some(found) = look(&snapshot, self.shared.clock.moment()) {
+                    return Some(found);
                 }
-                // After the first step the queue knows when the next one makes sense.
-                if snapshot.tried || changes.changed().await.is_err() {
-                    return Err(snapshot);
-                }
+                changes.changed().await.ok()?;
             }
         };
-        match tokio::time::timeout(patience, waiting).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(snapshot)) => Err(self.unavailable(&snapshot)),
-            Err(_) => Err(self.unavailable(&kept.snapshot())),
-        }
+        let found = tokio::time::timeout(patience, watching).await;
+        found.ok().flatten()
     }
 
-    fn unavailable(&self, snapshot: &Snapshot) -> Unavailable {
+    /// What stands in the way of a credential that `snapshot` does not hold.
+    pub fn unavailable(&self, snapshot: &Snapshot) -> Unavailable {
         let now = self.shared.clock.now();
         let trouble = snapshot.trouble().cloned();
         let wait = trouble
@@ -248,6 +262,8 @@ pub struct Kept {
     memory: Mutex<Memory>,
     /// The generation of the token that back ends doubt, 0 for none: set by them, taken by a step.
     doubted_token: AtomicU64,
+    /// Someone wants to know how the token fares now: set by readers, taken by a step.
+    wants_check: AtomicBool,
     /// Pages doubt the ticket: set by them, taken by a step.
     doubted_ticket: AtomicBool,
     /// Pages that complain cause no step before this: milliseconds on the boot clock.
@@ -271,6 +287,7 @@ impl Kept {
             changed: watch::Sender::new(()),
             memory: Mutex::default(),
             doubted_token: AtomicU64::new(0),
+            wants_check: AtomicBool::new(false),
             doubted_ticket: AtomicBool::new(false),
             next_ticket_nudge: AtomicU64::new(0),
             nudged: AtomicBool::new(false),

@@ -1,14 +1,18 @@
 //! The HTTP server: the front door that every request passes, and the loop that accepts
 //! connections.
 //!
-//! The front door gives each request its id, answers signatures at once where it can
+//! Pages, back ends and operators are served at one address, or back ends and operators at one of
+//! their own ([`Listeners`]). The front door gives each request its id, answers signatures at once where it can
 //! (`jsapi::sign_now`), hands everything else to the router, and writes out problems and CORS
 //! headers on the way back.
 
+mod auth;
+mod backend;
 mod batched;
 mod client_address;
 mod connections;
 mod cors;
+mod dropin;
 mod health;
 mod jsapi;
 mod limits;
@@ -16,10 +20,12 @@ mod pages;
 mod problem;
 mod request_id;
 mod router;
+mod status;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -33,9 +39,11 @@ use tower::ServiceExt;
 
 pub use connections::serve;
 
+use crate::account::AppId;
 use crate::app::App;
 use crate::keeper::Queue;
 use crate::shutdown::Shutdown;
+use auth::Clients;
 use limits::Limit;
 use problem::Problem;
 use request_id::RequestId;
@@ -43,11 +51,46 @@ use request_id::RequestId;
 /// How long a fetch that runs may take to end and be stored, once the connections are gone.
 const LAST_FETCH: Duration = Duration::from_secs(10);
 
-/// Serves `listener` and renews credentials until `shutdown`, then ends in good order: no request
-/// is broken off, and a fetch that runs is stored.
-pub async fn run(listener: TcpListener, app: Arc<App>, queue: Queue, shutdown: Shutdown) {
+/// Where the server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For pages, and for everyone if there is no other.
+    pub pages: TcpListener,
+    /// For back ends and operators alone.
+    pub admin: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(pages: TcpListener) -> Self {
+        Self { pages, admin: None }
+    }
+}
+
+/// Whom an address is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Audience {
+    Everyone,
+    Pages,
+    BackEnds,
+}
+
+/// Serves and renews credentials until `shutdown`, then ends in good order: no request is broken
+/// off, and a fetch that runs is stored.
+pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, shutdown: Shutdown) {
+    let Listeners { pages, admin } = listeners.into();
     let renewing = tokio::spawn(queue.run(shutdown.draining));
-    serve(listener, Front::new(app), shutdown.closing).await;
+    let gate = Arc::new(Gate::new(app));
+    let closing = shutdown.closing;
+    match admin {
+        None => serve(pages, Front::new(gate, Audience::Everyone), closing).await,
+        Some(admin) => {
+            let back_ends = Front::new(Arc::clone(&gate), Audience::BackEnds);
+            tokio::join!(
+                serve(pages, Front::new(gate, Audience::Pages), closing.clone()),
+                serve(admin, back_ends, closing),
+            );
+        }
+    }
     match tokio::time::timeout(LAST_FETCH, renewing).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) => tracing::error!("the keeper ended in a panic"),
@@ -61,19 +104,36 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 /// What handlers share.
 struct Gate {
     app: Arc<App>,
+    clients: Clients,
+    /// The generation of the token that each client has from WeChat's own paths.
+    handed: Mutex<HashMap<(String, AppId), u64>>,
     per_address: Option<Limit>,
     per_account: Option<Limit>,
     /// The log has told of a proxy that is not trusted.
     told_of_proxy: AtomicBool,
 }
 
+impl Gate {
+    fn new(app: Arc<App>) -> Self {
+        Self {
+            clients: Clients::new(app.clients.clone()),
+            handed: Mutex::default(),
+            per_address: Limit::per_second(app.limits.signatures_per_address),
+            per_account: Limit::per_second(app.limits.signatures_per_account),
+            told_of_proxy: AtomicBool::new(false),
+            app,
+        }
+    }
+}
+
 /// The address at the other end of a connection.
 #[derive(Clone, Copy)]
 struct Peer(IpAddr);
 
-/// The front door.
-pub struct Front {
+/// The front door of one address.
+struct Front {
     gate: Arc<Gate>,
+    audience: Audience,
     router: Router,
 }
 
@@ -81,17 +141,11 @@ pub struct Front {
 type AnswerBody = Either<Full<Bytes>, Body>;
 
 impl Front {
-    /// The front door of `app`.
-    pub fn new(app: Arc<App>) -> Self {
-        let gate = Arc::new(Gate {
-            per_address: Limit::per_second(app.limits.signatures_per_address),
-            per_account: Limit::per_second(app.limits.signatures_per_account),
-            told_of_proxy: AtomicBool::new(false),
-            app,
-        });
+    fn new(gate: Arc<Gate>, audience: Audience) -> Self {
         Self {
-            router: router::router(Arc::clone(&gate)),
+            router: router::router(Arc::clone(&gate), audience),
             gate,
+            audience,
         }
     }
 
@@ -128,17 +182,12 @@ impl Front {
     ) -> Option<Response<Vec<u8>>> {
         // The connection leaves the body out where the answer is to a HEAD.
         let asks = matches!(*request.method(), Method::GET | Method::HEAD);
-        if request.uri().path() != "/jsapi/signature" || !asks {
+        let for_pages = self.audience != Audience::BackEnds;
+        if request.uri().path() != "/jsapi/signature" || !asks || !for_pages {
             return None;
         }
         let query = request.uri().query().unwrap_or_default();
         let answer = jsapi::sign_now(&self.gate, query, request.headers(), peer)?;
         Some(answer.unwrap_or_else(|problem| problem.render(id)))
-    }
-}
-
-impl std::fmt::Debug for Front {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Front(…)")
     }
 }

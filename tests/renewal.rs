@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wxsign::account::{Account, TokenApi};
 use wxsign::clock::Clock;
+use wxsign::credential::Kind;
 use wxsign::keeper::Keeper;
 use wxsign::simulator::{Action, Fault, FaultRule, Simulator, TicketMode};
 use wxsign::store::Store;
@@ -159,7 +160,7 @@ async fn while_wechat_is_down_pages_are_signed_to_the_end_of_the_ticket_and_agai
     let account = kept(world.keeper());
     let unavailable = world
         .keeper()
-        .signable(&account, Duration::from_secs(8))
+        .available(&account, Kind::JsapiTicket, Duration::from_secs(8))
         .await
         .unwrap_err();
     assert_eq!(unavailable.trouble.unwrap().class, Class::Transient);

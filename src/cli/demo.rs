@@ -6,7 +6,7 @@ use super::{Failure, answer, listen};
 use crate::account::{Account, AppId, TokenApi};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, StoreUrl};
+use crate::config::{Accounts, Client, Config, KeyHash, Scope, StoreUrl};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
 use crate::server;
@@ -49,6 +49,8 @@ async fn demo(
     let simulator = simulator(&account, &hosts);
 
     let mut config = Config::with_accounts(vec![account]);
+    let key = super::key::new_key();
+    config.clients = vec![client(&key)];
     config.store = StoreUrl::Memory;
     config.upstream = format!("http://{wechat_address}");
     let draining = shutdown.draining.clone();
@@ -58,6 +60,7 @@ async fn demo(
     answer(&welcome(
         SocketAddr::new(hosts[0], address.port()),
         wechat_address,
+        &key,
     ))?;
     // The simulated WeChat stays until the server, which may be in the middle of a call, is gone.
     let served = CancellationToken::new();
@@ -109,6 +112,17 @@ fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {
     })
 }
 
+/// A back end that may do everything.
+fn client(key: &str) -> Client {
+    Client {
+        name: "demo".to_owned(),
+        key_sha256: vec![KeyHash::of(key)],
+        not_after: None,
+        accounts: Accounts::All,
+        scopes: Scope::ALL.into(),
+    }
+}
+
 fn simulator(account: &Account, hosts: &[IpAddr]) -> Simulator {
     let simulator = Simulator::new(Clock::system(), rand::random());
     let mut app = simulator::App::new(account.appid.clone(), account.secret.clone());
@@ -129,7 +143,7 @@ fn appid() -> AppId {
     APPID.parse().expect("the constant is an AppID")
 }
 
-fn welcome(address: SocketAddr, wechat: SocketAddr) -> String {
+fn welcome(address: SocketAddr, wechat: SocketAddr, key: &str) -> String {
     let (bold, plain) = ("\x1b[1m", "\x1b[0m");
     format!(
         "\
@@ -137,6 +151,7 @@ fn welcome(address: SocketAddr, wechat: SocketAddr) -> String {
 
   {bold}Demo page{plain}   http://{address}/demo
   {bold}A signature{plain} curl -sG http://{address}/jsapi/signature --data-urlencode url=http://{address}/demo
+  {bold}The token{plain}   curl -s http://{address}/v1/accounts/{APPID}/access-token -H 'Authorization: Bearer {key}'
   {bold}Its ticket{plain}  curl -s 'http://{address}/simulator/control/tickets?appid={APPID}'
 
 The simulated WeChat listens on http://{wechat}. Ctrl-C ends both.

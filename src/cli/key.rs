@@ -49,7 +49,7 @@ pub(super) fn run(args: KeyArgs) -> Result<(), Failure> {
 }
 
 /// `wxk_`, 8 characters that may be shown, and 32 (190 random bits) that may not.
-fn new_key() -> String {
+pub(super) fn new_key() -> String {
     let mut random = rand::rng();
     let id = Alphanumeric.sample_string(&mut random, 8);
     let secret = Alphanumeric.sample_string(&mut random, 32);

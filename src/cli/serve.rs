@@ -1,7 +1,7 @@
 use super::{ConfigFlags, Failure, answer};
 use crate::app::App;
 use crate::config::Config;
-use crate::server;
+use crate::server::{self, Listeners};
 use crate::shutdown;
 use crate::telemetry;
 
@@ -22,19 +22,29 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let listener = super::listen::bind(loaded.config.listen)?;
-    super::block_on(serve(listener, loaded.config))
+    let pages = super::listen::bind(loaded.config.listen)?;
+    let admin = loaded.config.admin_listen.map(super::listen::bind);
+    super::block_on(serve(pages, admin.transpose()?, loaded.config))
 }
 
-async fn serve(listener: std::net::TcpListener, config: Config) -> Result<(), Failure> {
-    let (listener, address) = super::adopt(listener)?;
+async fn serve(
+    pages: std::net::TcpListener,
+    admin: Option<std::net::TcpListener>,
+    config: Config,
+) -> Result<(), Failure> {
+    let (pages, address) = super::adopt(pages)?;
+    let (admin, admin_address) = admin.map(super::adopt).transpose()?.unzip();
     let shutdown = super::shutdown(shutdown::GRACE)?;
     let accounts = config.accounts.len();
     let (app, queue) = App::build(config, None, shutdown.draining.clone())
         .map_err(|error| Failure::Other(error.to_string()))?;
-    answer(&format!("listening on http://{address}\n"))?;
+    let mut said = format!("listening on http://{address}\n");
+    if let Some(address) = admin_address {
+        said += &format!("for back ends and operators on http://{address}\n");
+    }
+    answer(&said)?;
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
-    server::run(listener, app, queue, shutdown).await;
+    server::run(Listeners { pages, admin }, app, queue, shutdown).await;
     tracing::info!("stopped");
     Ok(())
 }

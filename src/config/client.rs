@@ -5,11 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
 
 use super::nearest::nearest;
 use super::report::{Found, Report, mask};
 use super::section::{Layers, Section, Variables};
 use crate::account::{Account, AppId};
+use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 
 const HEADING: &str = "[[client]] ";
@@ -21,13 +23,19 @@ const FROM_ENV: &str = "WXSIGN_CLIENT_KEY";
 /// long.
 const MIN_KEY_CHARS: usize = 32;
 
+/// The new key and the old one.
+const MAX_KEYS: usize = 2;
+
 /// A back end: what it shows to be let in, and what it may do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Client {
     /// `name`: how logs and metrics call it.
     pub name: String,
-    /// `key_sha256`: the hash of its key; `wxsign key new` makes both.
-    pub key_sha256: KeyHash,
+    /// `key_sha256`: the hash of its key, or of two while one takes the place of the other;
+    /// `wxsign key new` makes both.
+    pub key_sha256: Vec<KeyHash>,
+    /// `not_after`: its keys are refused from then on. Default never.
+    pub not_after: Option<Timestamp>,
     /// `accounts`: those that it may ask about; `["*"]` stands for all.
     pub accounts: Accounts,
     /// `scopes`: what it may do.
@@ -142,6 +150,12 @@ impl KeyHash {
     }
 }
 
+impl ConstantTimeEq for KeyHash {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
 impl FromStr for KeyHash {
     type Err = InvalidKeyHash;
 
@@ -209,7 +223,7 @@ pub(super) fn read(
         for other in &clients {
             let same = if other.name == client.name {
                 "the name"
-            } else if other.key_sha256 == client.key_sha256 {
+            } else if (other.key_sha256.iter()).any(|key| client.key_sha256.contains(key)) {
                 "the key"
             } else {
                 continue;
@@ -238,30 +252,70 @@ fn read_one(
         section.path = format!("client.{}.", name.value);
         report.setting(section.key_path("name"), &name.value, &name.source);
     }
-    let key_sha256 = required(section, "key_sha256", report).and_then(|found| {
-        match found.value.parse::<KeyHash>() {
-            Ok(hash) => {
-                let shown = mask(hash.fingerprint());
-                report.setting(section.key_path("key_sha256"), shown, &found.source);
-                Some(hash)
-            }
-            Err(why) => {
-                report.fault(
-                    &found.source,
-                    format!("{} {why}", section.name("key_sha256")),
-                );
-                None
-            }
-        }
-    });
+    let key_sha256 = read_keys(section, report);
+    let not_after = read_not_after(section, report);
     let accounts = read_accounts(section, known, report);
     let scopes = read_scopes(section, report);
     Some(Client {
         name: name?.value,
-        key_sha256: key_sha256?,
+        key_sha256,
+        not_after,
         accounts,
         scopes,
     })
+}
+
+fn read_keys(section: &mut Section<'_>, report: &mut Report) -> Vec<KeyHash> {
+    let name = section.name("key_sha256");
+    let faults = report.fault_count();
+    let found = section.one_or_list("key_sha256", report);
+    if found.is_empty() && report.fault_count() == faults {
+        report.fault(&section.place, missing(&name));
+    }
+    let mut keys = Vec::new();
+    for key in &found {
+        match key.value.parse::<KeyHash>() {
+            Ok(hash) if keys.contains(&hash) => {
+                report.fault(&key.source, format!("{name} lists a key twice: remove one"));
+            }
+            Ok(hash) => keys.push(hash),
+            Err(why) => report.fault(&key.source, format!("{name} {why}")),
+        }
+    }
+    if let (Some(third), true) = (found.get(2), keys.len() > MAX_KEYS) {
+        let text =
+            format!("{name} lists more than two keys: the new one and the old one are enough");
+        report.fault(&third.source, text);
+    }
+    if let Some(first) = found.first() {
+        let shown: Vec<_> = keys.iter().map(|hash| mask(hash.fingerprint())).collect();
+        report.setting(section.key_path("key_sha256"), shown, &first.source);
+    }
+    keys
+}
+
+fn read_not_after(section: &mut Section<'_>, report: &mut Report) -> Option<Timestamp> {
+    let found = section.text("not_after", report)?;
+    match found.value.parse::<jiff::Timestamp>() {
+        Ok(at) => {
+            report.setting(section.key_path("not_after"), &found.value, &found.source);
+            Some(Timestamp::from_millis(at.as_millisecond()))
+        }
+        Err(_) => {
+            let text = format!(
+                "{} must be a time with its zone in quotes, as \"2027-12-31T23:59:59+08:00\", not \
+                 {:?}",
+                section.name("not_after"),
+                found.value
+            );
+            report.fault(&found.source, text);
+            None
+        }
+    }
+}
+
+fn missing(name: &str) -> String {
+    format!("{name} is missing; \"wxsign key new NAME\" prints a whole [[client]]")
 }
 
 fn required(
@@ -272,11 +326,7 @@ fn required(
     let faults = report.fault_count();
     let found = section.text(key, report);
     if found.is_none() && report.fault_count() == faults {
-        let text = format!(
-            "{} is missing; \"wxsign key new NAME\" prints a whole [[client]]",
-            section.name(key)
-        );
-        report.fault(&section.place, text);
+        report.fault(&section.place, missing(&section.name(key)));
     }
     found
 }
@@ -362,7 +412,8 @@ fn read_from_env(top: &Section<'_>, env: &Variables, report: &mut Report) -> Opt
     }
     Some(Client {
         name: FROM_ENV.to_owned(),
-        key_sha256: KeyHash::of(key.value.expose()),
+        key_sha256: vec![KeyHash::of(key.value.expose())],
+        not_after: None,
         accounts: Accounts::All,
         scopes: Scope::USUAL.into(),
     })

@@ -18,7 +18,8 @@ use super::report::{Found, Report, Source};
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 13] = [
+pub(super) const VARIABLES: [&str; 14] = [
+    "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
     "CLIENT_KEY_FILE",
@@ -36,7 +37,8 @@ pub(super) const VARIABLES: [&str; 13] = [
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most
 /// frequent surprise.
-const TOP_KEYS: [&str; 6] = [
+const TOP_KEYS: [&str; 7] = [
+    "admin_listen",
     "listen",
     "log",
     "log_format",
@@ -251,6 +253,20 @@ impl<'a> Section<'a> {
         let texts: Vec<_> = list.value.iter().map(|item| &item.value).collect();
         report.setting(self.key_path(key), texts, &list.source);
         Some(list)
+    }
+
+    /// The texts of a list in the file, or a text alone.
+    pub(super) fn one_or_list(
+        &mut self,
+        key: &'static str,
+        report: &mut Report,
+    ) -> Vec<Found<String>> {
+        let table = self.layers.table;
+        if table.is_some_and(|table| table.get(key).is_some_and(|value| value.get_ref().is_str())) {
+            return self.text_in_file(key, report).into_iter().collect();
+        }
+        let list = self.list_in_file(key, report);
+        list.map(|list| list.value).unwrap_or_default()
     }
 
     fn list_in_file(

@@ -139,7 +139,7 @@ fn one_account_needs_no_file() {
         ["*.shop.example.com", "h5.example.com"]
     );
     let client = &config.clients[0];
-    assert_eq!(client.key_sha256, KeyHash::of(CANARY));
+    assert_eq!(client.key_sha256, [KeyHash::of(CANARY)]);
     assert!(client.accounts.allow(&account.appid));
     assert_eq!(client.scopes, Scope::USUAL.into());
     assert_eq!(config.listen, DEFAULT_LISTEN);

@@ -17,6 +17,9 @@ use crate::upstream::{CALL_TIMEOUT, Class};
 /// How long WeChat's word that a token works is good for all reports of that token.
 pub(super) const VALID_FOR: Duration = Duration::from_secs(60);
 
+/// Who asks how a token fares gets an answer that is at most so old.
+const CHECKED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long it counts that WeChat could not be asked.
 const UNREACHABLE_FOR: Duration = Duration::from_secs(5);
 
@@ -46,29 +49,39 @@ pub enum Reported {
 
 /// What WeChat said when it was asked about a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Check {
+pub struct Check {
     /// The token's generation.
-    pub(super) generation: u64,
+    pub generation: u64,
     /// When WeChat was asked: on the clock that nobody sets.
     pub(super) at: Duration,
-    pub(super) outcome: Outcome,
+    /// What it said.
+    pub outcome: Outcome,
 }
 
+/// How WeChat takes a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
+pub enum Outcome {
+    /// It accepts it.
     Valid,
+    /// It rejects it; a new one is fetched by itself.
     Rejected,
+    /// It could not be asked.
     Unreachable,
 }
 
 impl Check {
+    /// How long ago WeChat was asked.
+    pub fn age(&self, now: Moment) -> Duration {
+        now.boot.saturating_sub(self.at)
+    }
+
     /// Whether the answer still stands at `now`, so that WeChat need not be asked again.
     pub(super) fn stands(&self, generation: u64, now: Moment) -> bool {
         let stands_for = match self.outcome {
             Outcome::Valid | Outcome::Rejected => VALID_FOR,
             Outcome::Unreachable => UNREACHABLE_FOR,
         };
-        self.generation == generation && now.boot.saturating_sub(self.at) < stands_for
+        self.generation == generation && self.age(now) < stands_for
     }
 }
 
@@ -86,7 +99,6 @@ impl Keeper {
         if !ABOUT_THE_TOKEN.contains(&errcode) {
             return Reported::OtherErrcode;
         }
-        let mut changes = kept.changed.subscribe();
         let known = {
             let (snapshot, now) = (kept.snapshot(), self.clock().moment());
             match judge(&snapshot, fingerprint, now) {
@@ -96,25 +108,41 @@ impl Keeper {
         };
         kept.doubted_token.store(known, Ordering::Release);
         self.nudge(kept);
-        let waiting = async {
-            loop {
-                let (snapshot, now) = (kept.snapshot.load_full(), self.clock().moment());
-                let newer = snapshot.token(now).map(|token| token.credential.generation);
-                if newer.is_some_and(|generation| generation > known) {
-                    return Reported::Renewed;
-                }
-                if let Some(settled) = settled_by(snapshot.check, known, now) {
-                    return settled;
-                }
-                // If it was rejected, a newer one is being fetched.
-                if changes.changed().await.is_err() {
-                    return Reported::Unverified;
-                }
+        let judged = self.watch(kept, patience, |snapshot, now| {
+            let newer = snapshot.token(now).map(|token| token.credential.generation);
+            if newer.is_some_and(|generation| generation > known) {
+                return Some(Reported::Renewed);
             }
-        };
-        tokio::time::timeout(patience, waiting)
-            .await
-            .unwrap_or(Reported::Unverified)
+            // If it was rejected, a newer one is being fetched.
+            settled_by(snapshot.check, known, now)
+        });
+        judged.await.unwrap_or(Reported::Unverified)
+    }
+
+    /// Asks WeChat how it takes the account's token, once for all who ask within 10 seconds, and
+    /// waits up to `patience` for its word; `None` if there is no token, or no word in time.
+    pub async fn check_token(&self, kept: &Kept, patience: Duration) -> Option<Check> {
+        let started = self.clock().moment();
+        let known = kept.snapshot().token(started)?.credential.generation;
+        kept.wants_check.store(true, Ordering::Release);
+        kept.doubted_token.store(known, Ordering::Release);
+        self.nudge(kept);
+        let asked = self.watch(kept, patience, |snapshot, now| {
+            let newest = snapshot.token(now).map(|token| token.credential.generation);
+            if let Some(generation) = newest.filter(|newest| *newest > known) {
+                // It has just come from WeChat.
+                let (at, outcome) = (now.boot, Outcome::Valid);
+                return Some(Check {
+                    generation,
+                    at,
+                    outcome,
+                });
+            }
+            let check = snapshot.check.filter(|check| check.generation >= known)?;
+            let is_new = check.age(now) < CHECKED_WITHIN + now.boot.saturating_sub(started.boot);
+            is_new.then_some(check)
+        });
+        asked.await
     }
 
     /// Takes the report that a page's signature was refused: has the ticket asked for again, but
@@ -134,11 +162,15 @@ impl Renewal<'_> {
     /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
     pub(super) async fn check_if_doubted(&self, local: &mut Local) {
         let doubted = self.kept.doubted_token.swap(0, Ordering::AcqRel);
+        let wants_check = self.kept.wants_check.swap(false, Ordering::AcqRel);
         let Some(token) = local.record.credential.as_ref() else {
             return;
         };
         let (now, known) = (self.shared.clock.moment(), self.kept.snapshot().check);
-        if token.generation != doubted || known.is_some_and(|check| check.stands(doubted, now)) {
+        let stands = known.is_some_and(|check| {
+            check.stands(doubted, now) && (!wants_check || check.age(now) < CHECKED_WITHIN)
+        });
+        if token.generation != doubted || stands {
             return;
         }
         let asked = async {

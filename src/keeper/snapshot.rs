@@ -63,6 +63,14 @@ impl Snapshot {
         Served::at(self.ticket.as_ref(), now)
     }
 
+    /// The credential of `kind`, while it is good.
+    pub fn served(&self, kind: Kind, now: Moment) -> Option<&Served> {
+        match kind {
+            Kind::AccessToken => self.token(now),
+            Kind::JsapiTicket => self.ticket(now),
+        }
+    }
+
     /// Whether another program fetches tokens with the account's AppSecret: at least two tokens
     /// of one day were dead long before their end. The cure is the stable token API, or a new
     /// AppSecret.

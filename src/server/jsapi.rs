@@ -22,6 +22,7 @@ use super::limits::client_key;
 use super::problem::{Code, Problem};
 use super::{Gate, Peer};
 use crate::clock::Timestamp;
+use crate::credential::Kind;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
 use crate::signer::{Decimal, Nonce, Signer};
@@ -67,7 +68,7 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response<Body>, Problem> {
-    let body = body.map_err(unreadable)?;
+    let body = body.map_err(Problem::unreadable)?;
     let ask = Ask::from_json(&body)?;
     admit(&gate, &gate.app.keeper.accounts(), &ask, &headers, peer.0)?;
     sign_when_possible(&gate, &ask).await
@@ -81,7 +82,7 @@ pub(super) async fn report(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
-    let body = body.map_err(unreadable)?;
+    let body = body.map_err(Problem::unreadable)?;
     let ask = Ask::from_json(&body)?;
     let accounts = gate.app.keeper.accounts();
     let (kept, url) = admit(&gate, &accounts, &ask, &headers, peer.0)?;
@@ -99,25 +100,12 @@ pub(super) async fn report(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn unreadable(rejection: BytesRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            Code::BodyTooLarge,
-            format!(
-                "it may have {} bytes: send the url and the appid alone",
-                super::MAX_BODY_BYTES
-            ),
-        ),
-        _ => Problem::new(Code::InvalidBody, "it broke off: send it again"),
-    }
-}
-
 async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
     let keeper = &gate.app.keeper;
     let kept = Arc::clone(ask.account(&keeper.accounts())?);
     let url = ask.page(&kept)?;
     let (snapshot, now) = keeper
-        .signable(&kept, PATIENCE)
+        .available(&kept, Kind::JsapiTicket, PATIENCE)
         .await
         .map_err(Problem::unavailable)?;
     let signer = snapshot

@@ -115,7 +115,7 @@ pub(super) async fn asset(
 }
 
 /// Whether a list of entity tags holds `etag`; a proxy that compresses makes it a weak one.
-fn knows(list: &HeaderValue, etag: &str) -> bool {
+pub(super) fn knows(list: &HeaderValue, etag: &str) -> bool {
     let tags = list.to_str().unwrap_or_default().split(',');
     tags.map(|tag| tag.trim().trim_start_matches("W/"))
         .any(|tag| tag == etag || tag == "*")

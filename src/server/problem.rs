@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::extract::rejection::BytesRejection;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
+use super::MAX_BODY_BYTES;
 use super::request_id::RequestId;
 use crate::keeper::Unavailable;
 use crate::page_url::PageUrl;
@@ -30,14 +32,24 @@ pub(super) struct Problem {
 pub(super) enum Code {
     MissingUrl,
     InvalidUrl,
+    InvalidQuery,
     InvalidBody,
+    KeyInQuery,
+    KeyRequired,
+    KeyRefused,
+    ScopeMissing,
+    AccountNotAllowed,
     HostNotAllowed,
     UnknownAccount,
     NotFound,
     MethodNotAllowed,
     BodyTooLarge,
+    StillValid,
+    UnknownToken,
+    NotAboutTheToken,
     RateLimited,
     InternalError,
+    UpstreamUnreachable,
     CredentialUnavailable,
     TimedOut,
 }
@@ -45,12 +57,22 @@ pub(super) enum Code {
 impl Code {
     const fn status(self) -> StatusCode {
         match self {
-            Self::MissingUrl | Self::InvalidUrl | Self::InvalidBody => StatusCode::BAD_REQUEST,
-            Self::HostNotAllowed => StatusCode::FORBIDDEN,
+            Self::MissingUrl
+            | Self::InvalidUrl
+            | Self::InvalidQuery
+            | Self::InvalidBody
+            | Self::KeyInQuery => StatusCode::BAD_REQUEST,
+            Self::KeyRequired | Self::KeyRefused => StatusCode::UNAUTHORIZED,
+            Self::ScopeMissing | Self::AccountNotAllowed | Self::HostNotAllowed => {
+                StatusCode::FORBIDDEN
+            }
             Self::UnknownAccount | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::StillValid | Self::UnknownToken => StatusCode::CONFLICT,
+            Self::NotAboutTheToken => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CredentialUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
@@ -61,15 +83,25 @@ impl Code {
         match self {
             Self::MissingUrl => "The url of the page is missing",
             Self::InvalidUrl => "The url of the page is not one that a browser reports",
+            Self::InvalidQuery => "The query of the request cannot be read",
             Self::InvalidBody => "The body of the request cannot be read",
+            Self::KeyInQuery => "A client key stands in the address",
+            Self::KeyRequired => "A client key is needed",
+            Self::KeyRefused => "The client key is not accepted",
+            Self::ScopeMissing => "The client key lacks a scope",
+            Self::AccountNotAllowed => "The client key is not for this account",
             Self::HostNotAllowed => "Pages of this host are not signed for",
             Self::UnknownAccount => "The account is not known here",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "This method is not for this path",
             Self::BodyTooLarge => "The body of the request is too large",
+            Self::StillValid => "The token is still valid",
+            Self::UnknownToken => "The token is not known here",
+            Self::NotAboutTheToken => "The errcode says nothing about the token",
             Self::RateLimited => "Too many requests",
             Self::InternalError => "Something went wrong in the server",
-            Self::CredentialUnavailable => "There is no jsapi_ticket to sign with",
+            Self::UpstreamUnreachable => "WeChat cannot be reached",
+            Self::CredentialUnavailable => "There is no credential to serve",
             Self::TimedOut => "The request took too long",
         }
     }
@@ -101,16 +133,30 @@ impl Problem {
 
     /// The caller asks for more than its share.
     pub(super) fn rate_limited(wait: Duration) -> Self {
-        let mut problem = Self::new(
-            Code::RateLimited,
-            "a page needs one signature for each address it shows; ask again after the time in \
-             Retry-After",
-        );
+        let detail = "a page needs one signature for each address it shows; ask again after the \
+                      time in Retry-After";
+        Self::too_many(detail, wait)
+    }
+
+    /// The caller has to wait.
+    pub(super) fn too_many(detail: &str, wait: Duration) -> Self {
+        let mut problem = Self::new(Code::RateLimited, detail);
         problem.retry_after = Some(wait);
         problem
     }
 
-    /// There is no ticket.
+    /// The body of the request did not come whole.
+    pub(super) fn unreadable(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                Code::BodyTooLarge,
+                format!("it may have {MAX_BODY_BYTES} bytes: send what this path asks for alone"),
+            ),
+            _ => Self::new(Code::InvalidBody, "it broke off: send it again"),
+        }
+    }
+
+    /// There is no credential of the account.
     pub(super) fn unavailable(unavailable: Unavailable) -> Self {
         let mut detail = match &unavailable.trouble {
             Some(trouble) => format!("the last try to fetch one failed: {}", trouble.what),
@@ -155,6 +201,9 @@ impl Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);

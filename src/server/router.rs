@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::{Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -15,16 +15,48 @@ use tower_http::trace::TraceLayer;
 
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
-use super::{Gate, MAX_BODY_BYTES, cors, health, jsapi, pages};
+use super::{Audience, Gate, MAX_BODY_BYTES, backend, cors, dropin, health, jsapi, pages, status};
 use crate::simulator;
 
 /// No handler takes longer; those that wait for a ticket give up well before.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn router(gate: Arc<Gate>) -> Router {
-    let simulator = gate.app.simulator.clone();
+/// Nor do those that wait for something newer, as long as they were told to.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(75);
+
+pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     let mut router = Router::new()
-        // Pages and their developers
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz));
+    if audience != Audience::BackEnds {
+        router = router.merge(for_pages(&gate));
+    }
+    if audience != Audience::Pages {
+        router = router.merge(for_back_ends());
+    }
+    let quick = router.layer(timeout(HANDLER_TIMEOUT));
+    let mut router = quick
+        .merge(for_those_who_wait(audience).layer(timeout(LONG_POLL_TIMEOUT)))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(pages::nothing_here)
+        .with_state(Arc::clone(&gate));
+    if let Some(simulator) = &gate.app.simulator {
+        router = router.merge(simulator::control_router(simulator.clone()));
+    }
+    // From the inside out: a request passes the last one first.
+    router
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_failure(()),
+        )
+}
+
+/// Pages and their developers.
+fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
+    let mut router = Router::new()
         .route(
             "/jsapi/signature",
             get(jsapi::get).post(jsapi::post).options(cors::preflight),
@@ -35,33 +67,54 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         )
         .route("/", get(pages::root))
         .route("/demo", get(pages::demo))
-        .route("/static/{name}", get(pages::asset))
-        // Operators
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(pages::nothing_here);
+        .route("/static/{name}", get(pages::asset));
     for (name, content) in &gate.app.verify_files {
         let content = content.clone();
         router = router.route(&format!("/{name}"), get(|| async { content }));
     }
-    let mut router = router.with_state(gate);
-    if let Some(simulator) = simulator {
-        router = router.merge(simulator::control_router(simulator));
-    }
-    // From the inside out: a request passes the last one first.
     router
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            HANDLER_TIMEOUT,
-        ))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(span)
-                .on_failure(()),
+}
+
+/// Back ends: our own API, and WeChat's paths for SDKs.
+fn for_back_ends() -> Router<Arc<Gate>> {
+    Router::new()
+        .route("/v1/accounts", get(status::list))
+        .route("/v1/accounts/{appid}", get(status::one))
+        .route(
+            "/v1/accounts/{appid}/access-token/report",
+            post(backend::report),
         )
+        .route(
+            "/v1/accounts/{appid}/access-token/check",
+            post(backend::check),
+        )
+        .route("/v1/clients", get(status::clients))
+        .route("/cgi-bin/token", get(dropin::token).post(dropin::token))
+        .route("/cgi-bin/stable_token", any(dropin::stable_token))
+        .route(
+            "/cgi-bin/ticket/getticket",
+            get(dropin::getticket).post(dropin::getticket),
+        )
+}
+
+/// Back ends that may wait for the next credential.
+fn for_those_who_wait(audience: Audience) -> Router<Arc<Gate>> {
+    if audience == Audience::Pages {
+        return Router::new();
+    }
+    Router::new()
+        .route(
+            "/v1/accounts/{appid}/access-token",
+            get(backend::access_token),
+        )
+        .route(
+            "/v1/accounts/{appid}/jsapi-ticket",
+            get(backend::jsapi_ticket),
+        )
+}
+
+fn timeout(limit: Duration) -> TimeoutLayer {
+    TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limit)
 }
 
 /// Names the request in its log lines: by path alone, since a query can hold what must not be

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use wxsign::account::TokenApi;
+use wxsign::credential::Kind;
 use wxsign::simulator::{Fault, FaultRule};
 
 use super::world::{World, kept};
@@ -136,8 +137,11 @@ async fn requests_that_find_no_ticket_do_not_drive_the_store() {
     let before = world.store.loads.load(Relaxed);
     for _ in 0..1000 {
         let keeper = world.keeper();
-        let signable = keeper.signable(&kept(keeper), Duration::from_secs(8)).await;
-        assert!(signable.is_err());
+        let patience = Duration::from_secs(8);
+        let found = keeper
+            .available(&kept(keeper), Kind::JsapiTicket, patience)
+            .await;
+        assert!(found.is_err());
         tokio::task::yield_now().await;
     }
     assert_eq!(world.store.loads.load(Relaxed), before);

@@ -304,7 +304,7 @@ impl Drop for Wxsign {
 }
 
 pub(crate) fn signature_target() -> String {
-    let encoded: String = url::form_urlencoded::byte_serialize(PAGE.as_bytes()).collect();
+    let encoded: String = form_urlencoded::byte_serialize(PAGE.as_bytes()).collect();
     format!("/jsapi/signature?url={encoded}")
 }
 

@@ -1,0 +1,396 @@
+//! `/v1`: the credentials and the state of the accounts, for back ends.
+//!
+//! A back end reads the token when it needs it, keeps it for `cache_seconds`, and reports it when
+//! WeChat refuses it. It never orders a renewal: see [`crate::keeper::Keeper::report_token`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::pages::knows;
+use super::problem::{Code, Problem};
+use super::{Gate, Peer};
+use crate::clock::Moment;
+use crate::config::Scope;
+use crate::credential::{Credential, Fingerprint, Kind, Secret, serialize_exposed};
+use crate::keeper::{Kept, Outcome, Reported, Served};
+
+/// How long a request waits for the first credential of an account.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long a report waits for WeChat's word and, if need be, for a new token.
+const REPORT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest `wait`.
+const MAX_WAIT: u64 = 60;
+
+/// How long a back end may go on with what it read, without asking again. WeChat's old token
+/// lives five minutes beside the new one
+/// (<https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html>).
+const CACHE_SECONDS: u64 = 60;
+
+/// A credential, as it is read.
+#[derive(Serialize)]
+pub(super) struct Reading<'a> {
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    access_token: Option<&'a Secret>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    jsapi_ticket: Option<&'a Secret>,
+    /// Seconds of life that are left.
+    expires_in: u64,
+    /// The end of its life, in seconds since the Unix epoch.
+    expires_at: i64,
+    /// Grows by one with each new value.
+    generation: u64,
+    /// The first 8 bytes of the value's SHA-256, in hexadecimal digits.
+    fingerprint: Fingerprint,
+    /// Read it again after so many seconds.
+    cache_seconds: u64,
+}
+
+fn exposed<S: serde::Serializer>(secret: &Option<&Secret>, to: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => serialize_exposed(secret, to),
+        None => to.serialize_none(),
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn new(kind: Kind, served: &'a Served, now: Moment) -> Self {
+        let credential = &served.credential;
+        let left = seconds_left(served, now);
+        let value = |of| (kind == of).then_some(&credential.value);
+        Self {
+            access_token: value(Kind::AccessToken),
+            jsapi_ticket: value(Kind::JsapiTicket),
+            expires_in: left,
+            expires_at: now.wall.as_secs().saturating_add_unsigned(left),
+            generation: credential.generation,
+            fingerprint: credential.value.fingerprint(),
+            cache_seconds: left.min(CACHE_SECONDS),
+        }
+    }
+
+    fn without_value(self) -> Self {
+        Self {
+            access_token: None,
+            jsapi_ticket: None,
+            ..self
+        }
+    }
+}
+
+/// How many seconds a credential may still be used, by the clock that says less.
+pub(super) fn seconds_left(served: &Served, now: Moment) -> u64 {
+    let wall = served.until.wall.since(now.wall);
+    let boot = served.until.boot.saturating_sub(now.boot);
+    wall.min(boot).as_secs()
+}
+
+/// `GET …/access-token`
+pub(super) async fn access_token(
+    state: State<Arc<Gate>>,
+    peer: Extension<Peer>,
+    appid: Path<String>,
+    query: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    read(Kind::AccessToken, state, peer, appid, query, headers).await
+}
+
+/// `GET …/jsapi-ticket`
+pub(super) async fn jsapi_ticket(
+    state: State<Arc<Gate>>,
+    peer: Extension<Peer>,
+    appid: Path<String>,
+    query: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    read(Kind::JsapiTicket, state, peer, appid, query, headers).await
+}
+
+async fn read(
+    kind: Kind,
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    Path(appid): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let scope = match kind {
+        Kind::AccessToken => Scope::Token,
+        Kind::JsapiTicket => Scope::Ticket,
+    };
+    let (caller, kept) = gate.admit(&headers, query.as_deref(), peer.0, scope, &appid)?;
+    let wait = Wait::from_query(query.as_deref().unwrap_or_default())?;
+    let (keeper, did) = (&gate.app.keeper, format!("read the {kind}"));
+    let (mut snapshot, mut now) = match keeper.available(&kept, kind, PATIENCE).await {
+        Ok(found) => found,
+        Err(unavailable) => {
+            caller.audit(&kept.account.appid, &did, None, "unavailable");
+            return Err(Problem::unavailable(unavailable));
+        }
+    };
+    if let Some(wait) = wait {
+        let newer = keeper.watch(&kept, wait.patience, |snapshot, now| {
+            let served = snapshot.served(kind, now)?;
+            let is_newer = served.credential.generation > wait.generation;
+            is_newer.then(|| (Arc::clone(snapshot), now))
+        });
+        tokio::select! {
+            found = newer => match found {
+                Some(found) => (snapshot, now) = found,
+                None => (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment()),
+            },
+            // Who waits is let go, so that the server can end in time.
+            () = gate.app.draining.cancelled() => {}
+        }
+    }
+    let served = snapshot
+        .served(kind, now)
+        .ok_or_else(|| gate.nothing_to_serve(&kept))?;
+    caller.audit(&kept.account.appid, &did, Some(&served.credential), "ok");
+    let etag = etag(&served.credential);
+    let caching = [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-store")];
+    if headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|known| knows(known, &etag))
+    {
+        return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
+    }
+    Ok((caching, Json(Reading::new(kind, served, now))).into_response())
+}
+
+fn etag(credential: &Credential) -> String {
+    let (generation, fingerprint) = (credential.generation, credential.value.fingerprint());
+    format!("\"{generation}-{fingerprint}\"")
+}
+
+/// A long poll: `?wait=30&generation=7` is answered once there is a newer generation than 7, or
+/// after 30 seconds with what there is.
+#[derive(Debug, PartialEq, Eq)]
+struct Wait {
+    patience: Duration,
+    generation: u64,
+}
+
+impl Wait {
+    fn from_query(query: &str) -> Result<Option<Self>, Problem> {
+        let (mut wait, mut generation) = (None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let slot = match name {
+                "wait" => &mut wait,
+                "generation" => &mut generation,
+                _ => continue,
+            };
+            let number = (value.parse::<u64>()).map_err(|_| {
+                let detail = format!("{name} must be a whole number from 0 up");
+                Problem::new(Code::InvalidQuery, detail)
+            })?;
+            if slot.replace(number).is_some() {
+                let detail = format!("{name} is given twice: give it once");
+                return Err(Problem::new(Code::InvalidQuery, detail));
+            }
+        }
+        match (wait, generation) {
+            (None, None) => Ok(None),
+            (Some(wait @ 0..=MAX_WAIT), Some(generation)) => Ok(Some(Self {
+                patience: Duration::from_secs(wait),
+                generation,
+            })),
+            (Some(_), Some(_)) => Err(Problem::new(
+                Code::InvalidQuery,
+                format!("wait may be at most {MAX_WAIT} seconds"),
+            )),
+            _ => Err(Problem::new(
+                Code::InvalidQuery,
+                "wait and generation go together: ?wait=30&generation=7 waits up to 30 seconds \
+                 for a newer generation than 7",
+            )),
+        }
+    }
+}
+
+/// What a back end reports: the token, or its fingerprint, and what WeChat said to it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Report {
+    access_token: Option<Secret>,
+    fingerprint: Option<Fingerprint>,
+    errcode: i64,
+}
+
+impl Report {
+    fn parse(body: &[u8]) -> Result<(Fingerprint, i64), Problem> {
+        let invalid = |what: String| {
+            let example = r#"{"fingerprint": "ba7816bf8f01cfea", "errcode": 40001}"#;
+            let detail = format!("{what}; send {example}, or access_token for the fingerprint");
+            Problem::new(Code::InvalidBody, detail)
+        };
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(invalid("it is not a JSON object".to_owned()));
+        }
+        // The error's own text could repeat the token.
+        let report: Self = serde_json::from_slice(body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            invalid(format!("it cannot be read at line {line}, column {column}"))
+        })?;
+        let fingerprint = match (report.fingerprint, report.access_token) {
+            (Some(fingerprint), None) => fingerprint,
+            (None, Some(token)) => token.fingerprint(),
+            _ => return Err(invalid("it must name one token".to_owned())),
+        };
+        Ok((fingerprint, report.errcode))
+    }
+}
+
+/// What came of a report, and the token that holds now.
+#[derive(Serialize)]
+struct Answered<'a> {
+    result: &'static str,
+    #[serde(flatten)]
+    token: Reading<'a>,
+}
+
+/// `POST …/access-token/report`: WeChat refused a token. It is asked about that token once for
+/// all who report it, and only if it is really dead is there a new one.
+pub(super) async fn report(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    Path(appid): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let scope = Scope::Report;
+    let (caller, kept) = gate.admit(&headers, query.as_deref(), peer.0, scope, &appid)?;
+    let body = body.map_err(Problem::unreadable)?;
+    let (fingerprint, errcode) = Report::parse(&body)?;
+    let keeper = &gate.app.keeper;
+    let reported = keeper
+        .report_token(&kept, fingerprint, errcode, REPORT_PATIENCE)
+        .await;
+    let result = result_of(reported);
+    let (snapshot, now) = (kept.snapshot(), keeper.clock().moment());
+    let token = snapshot.token(now);
+    let credential = token.map(|token| &token.credential);
+    caller.audit(
+        &kept.account.appid,
+        "report the access_token",
+        credential,
+        result,
+    );
+    let status = match reported {
+        Reported::Outdated | Reported::Renewed => StatusCode::OK,
+        Reported::Unverified => StatusCode::ACCEPTED,
+        Reported::NoToken => return Err(gate.nothing_to_serve(&kept)),
+        Reported::StillValid => {
+            return Err(Problem::new(
+                Code::StillValid,
+                "WeChat was asked and accepts this token: what failed is the call itself; look at \
+                 its errmsg, and whether it was sent with this token and to this account's API",
+            ));
+        }
+        Reported::UnknownToken => {
+            return Err(Problem::new(
+                Code::UnknownToken,
+                "this token was not given out here lately: read the current one, and see to it \
+                 that no other program fetches tokens with this AppSecret",
+            ));
+        }
+        Reported::OtherErrcode => {
+            return Err(Problem::new(
+                Code::NotAboutTheToken,
+                "only the errcodes 40001, 40014 and 42001 say that a token is dead: another \
+                 token would not help",
+            ));
+        }
+    };
+    let token = token.ok_or_else(|| gate.nothing_to_serve(&kept))?;
+    let token = Reading::new(Kind::AccessToken, token, now);
+    let token = if caller.may(Scope::Token) {
+        token
+    } else {
+        token.without_value()
+    };
+    let answer = Json(Answered { result, token });
+    Ok((status, [(CACHE_CONTROL, "no-store")], answer).into_response())
+}
+
+const fn result_of(reported: Reported) -> &'static str {
+    match reported {
+        Reported::Outdated => "outdated",
+        Reported::StillValid => "still_valid",
+        Reported::Renewed => "renewed",
+        Reported::Unverified => "unverified",
+        Reported::UnknownToken => "unknown_token",
+        Reported::OtherErrcode => "not_about_the_token",
+        Reported::NoToken => "no_token",
+    }
+}
+
+/// How WeChat takes the token.
+#[derive(Serialize)]
+struct Checked {
+    /// Whether it accepts it.
+    valid: bool,
+    generation: u64,
+    /// How many seconds ago it was asked.
+    checked_ago: u64,
+}
+
+/// `POST …/access-token/check`: asks WeChat whether the token works, once for all who want to know
+/// within ten seconds.
+pub(super) async fn check(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    Path(appid): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let scope = Scope::Status;
+    let (caller, kept) = gate.admit(&headers, query.as_deref(), peer.0, scope, &appid)?;
+    let keeper = &gate.app.keeper;
+    if kept.snapshot().token(keeper.clock().moment()).is_none() {
+        return Err(gate.nothing_to_serve(&kept));
+    }
+    let check = keeper.check_token(&kept, REPORT_PATIENCE).await;
+    let check = check.filter(|check| check.outcome != Outcome::Unreachable);
+    let Some(check) = check else {
+        caller.audit(
+            &kept.account.appid,
+            "check the access_token",
+            None,
+            "unreachable",
+        );
+        return Err(Problem::new(
+            Code::UpstreamUnreachable,
+            "WeChat gave no answer about the token: it goes on being served; ask again later",
+        ));
+    };
+    let valid = check.outcome == Outcome::Valid;
+    let result = if valid { "valid" } else { "rejected" };
+    caller.audit(&kept.account.appid, "check the access_token", None, result);
+    let answer = Json(Checked {
+        valid,
+        generation: check.generation,
+        checked_ago: check.age(keeper.clock().moment()).as_secs(),
+    });
+    Ok(([(CACHE_CONTROL, "no-store")], answer).into_response())
+}
+
+impl Gate {
+    /// The account has no credential, and why.
+    pub(super) fn nothing_to_serve(&self, kept: &Kept) -> Problem {
+        Problem::unavailable(self.app.keeper.unavailable(&kept.snapshot()))
+    }
+}

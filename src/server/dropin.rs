@@ -1,0 +1,330 @@
+//! WeChat's own paths, for SDKs whose API host can be set: they get the shared token and ticket
+//! without a change of code.
+//!
+//! Everything is in WeChat's shapes: HTTP status 200, `errcode` and `errmsg`, `expires_in`. Where
+//! WeChat wants the AppSecret, a client key is given; the AppSecret leaves this server never.
+//!
+//! An SDK that finds its token refused fetches another one. Here that is a report: WeChat is
+//! asked about the token, and only if it is really dead is there a new one.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use form_urlencoded::parse;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use super::auth::{Caller, Refused};
+use super::backend::seconds_left;
+use super::request_id::RequestId;
+use super::{Gate, Peer};
+use crate::config::Scope;
+use crate::credential::{Kind, Secret};
+use crate::keeper::{Kept, Unavailable};
+
+/// How long a fetch waits for the first credential of an account.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long a fetch that is a report waits for WeChat's word: SDKs wait no longer for a token,
+/// and the one at hand may be good.
+const REPORT_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The former token is accepted so long beside the new one
+/// (<https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html>).
+const OVERLAP: Duration = Duration::from_secs(300);
+
+/// An error in WeChat's shape; `errmsg` begins with WeChat's words
+/// (<https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html>).
+#[derive(Debug)]
+pub(super) struct Refusal {
+    errcode: i64,
+    errmsg: String,
+}
+
+impl Refusal {
+    fn new(errcode: i64, errmsg: impl Into<String>) -> Self {
+        let errmsg = errmsg.into();
+        Self { errcode, errmsg }
+    }
+
+    /// SDKs take -1 for "try again".
+    fn unavailable(unavailable: &Unavailable) -> Self {
+        let why = match &unavailable.trouble {
+            Some(trouble) => format!("the last try to fetch one failed: {}", trouble.what),
+            None => "it is being fetched".to_owned(),
+        };
+        Self::new(
+            -1,
+            format!("system error: wxsign has no credential now, {why}"),
+        )
+    }
+
+    fn answer(self, id: &RequestId) -> Response {
+        let errmsg = format!("{} rid: {}", self.errmsg, id.as_str());
+        answer(&json!({ "errcode": self.errcode, "errmsg": errmsg }))
+    }
+}
+
+fn answer(body: &Value) -> Response {
+    // WeChat's own content type.
+    let headers = [
+        (CONTENT_TYPE, "application/json; encoding=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, body.to_string()).into_response()
+}
+
+fn answer_to(id: &RequestId, outcome: Result<Value, Refusal>) -> Response {
+    match outcome {
+        Ok(body) => answer(&body),
+        Err(refusal) => refusal.answer(id),
+    }
+}
+
+/// `GET /cgi-bin/token?grant_type=client_credential&appid=…&secret=…`
+pub(super) async fn token(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    Extension(id): Extension<RequestId>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let query = query.unwrap_or_default();
+    let ask = Ask {
+        grant_type: parameter(&query, "grant_type"),
+        appid: parameter(&query, "appid"),
+        secret: parameter(&query, "secret"),
+        force_refresh: false,
+    };
+    answer_to(&id, fetch(&gate, &ask, &headers, peer.0).await)
+}
+
+/// `POST /cgi-bin/stable_token` with the same as JSON, and `force_refresh`.
+pub(super) async fn stable_token(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    Extension(id): Extension<RequestId>,
+    method: Method,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let outcome = async {
+        if method != Method::POST {
+            return Err(Refusal::new(43002, "require POST method"));
+        }
+        let ask = Ask::from_json(&body.unwrap_or_default())?;
+        fetch(&gate, &ask, &headers, peer.0).await
+    };
+    answer_to(&id, outcome.await)
+}
+
+/// `GET /cgi-bin/ticket/getticket?access_token=…&type=jsapi`
+pub(super) async fn getticket(
+    State(gate): State<Arc<Gate>>,
+    Extension(id): Extension<RequestId>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    answer_to(&id, ticket(&gate, &query.unwrap_or_default()).await)
+}
+
+/// What a fetch of the token says.
+struct Ask {
+    grant_type: Option<String>,
+    appid: Option<String>,
+    secret: Option<String>,
+    force_refresh: bool,
+}
+
+impl Ask {
+    fn from_json(body: &[u8]) -> Result<Self, Refusal> {
+        if body.is_empty() {
+            return Err(Refusal::new(44002, "empty post data"));
+        }
+        let fields: Value = serde_json::from_slice(body).unwrap_or_default();
+        if !fields.is_object() {
+            return Err(Refusal::new(47001, "data format error: send a JSON object"));
+        }
+        let text = |name: &str| fields[name].as_str().map(str::to_owned);
+        Ok(Self {
+            grant_type: text("grant_type"),
+            appid: text("appid"),
+            secret: text("secret"),
+            force_refresh: fields["force_refresh"] == true,
+        })
+    }
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = parse(query.as_bytes());
+    pairs
+        .find(|pair| pair.0 == name)
+        .map(|(_, value)| value.into_owned())
+}
+
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+async fn fetch(
+    gate: &Gate,
+    ask: &Ask,
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Result<Value, Refusal> {
+    let (caller, kept) = authorise(gate, ask, headers, peer)?;
+    let keeper = &gate.app.keeper;
+    let (appid, kind) = (&kept.account.appid, Kind::AccessToken);
+    let (mut snapshot, mut now) = keeper
+        .available(&kept, kind, PATIENCE)
+        .await
+        .map_err(|unavailable| Refusal::unavailable(&unavailable))?;
+    let mut did = "fetch the access_token";
+    if let Some(token) = snapshot.token(now) {
+        let generation = token.credential.generation;
+        if gate.hand_out(caller, &kept, generation) || ask.force_refresh {
+            did = "fetch the access_token again";
+            let fingerprint = token.credential.value.fingerprint();
+            keeper
+                .report_token(&kept, fingerprint, 40001, REPORT_PATIENCE)
+                .await;
+            (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment());
+        }
+    }
+    let Some(token) = snapshot.token(now) else {
+        caller.audit(appid, did, None, "unavailable");
+        return Err(Refusal::unavailable(&keeper.unavailable(&snapshot)));
+    };
+    gate.hand_out(caller, &kept, token.credential.generation);
+    caller.audit(appid, did, Some(&token.credential), "ok");
+    Ok(json!({
+        "access_token": token.credential.value.expose(),
+        "expires_in": seconds_left(token, now),
+    }))
+}
+
+/// The order is that of WeChat.
+fn authorise<'g>(
+    gate: &'g Gate,
+    ask: &Ask,
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Result<(&'g Caller, Arc<Kept>), Refusal> {
+    let appid = given(ask.appid.as_ref()).ok_or_else(|| Refusal::new(41002, "appid missing"))?;
+    if ask.grant_type.as_deref() != Some("client_credential") {
+        let errmsg = "invalid grant_type: it must be client_credential";
+        return Err(Refusal::new(40002, errmsg));
+    }
+    let key = given(ask.secret.as_ref()).ok_or_else(|| {
+        Refusal::new(
+            41004,
+            "appsecret missing: give the client key of wxsign for it",
+        )
+    })?;
+    let caller = gate
+        .recognise(key, headers, peer)
+        .map_err(|refused| match refused {
+            Refused::Key => Refusal::new(
+                40125,
+                "invalid appsecret: wxsign takes a client key (wxk_…) for it, never the AppSecret",
+            ),
+            Refused::TooMany(_) => Refusal::new(
+                45011,
+                "api minute-quota reach limit: too many wrong keys came from this address",
+            ),
+        })?;
+    let accounts = gate.app.keeper.accounts();
+    let kept = (caller.reaches(appid).ok())
+        .and_then(|appid| accounts.get(appid.as_str()))
+        .ok_or_else(|| {
+            Refusal::new(
+                40013,
+                "invalid appid: wxsign has no such account for this client key",
+            )
+        })?;
+    if !caller.may(Scope::Token) {
+        return Err(Refusal::new(
+            48001,
+            "api unauthorized: this client key of wxsign needs the scope token",
+        ));
+    }
+    Ok((caller, Arc::clone(kept)))
+}
+
+async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
+    let token = parameter(query, "access_token").map(Secret::new);
+    let token = token
+        .filter(|token| !token.expose().is_empty())
+        .ok_or_else(|| Refusal::new(41001, "access_token missing"))?;
+    let kept = gate.holder(&token).ok_or_else(|| {
+        Refusal::new(
+            40001,
+            "invalid credential, access_token is invalid or not latest: wxsign did not give it \
+             out, or it was replaced; fetch the token from wxsign",
+        )
+    })?;
+    match parameter(query, "type").as_deref() {
+        Some("jsapi") => {}
+        Some("wx_card") => {
+            let errmsg = "invalid args: wxsign holds the ticket of the type jsapi alone";
+            return Err(Refusal::new(40097, errmsg));
+        }
+        _ => return Err(Refusal::new(40097, "invalid args: the type must be jsapi")),
+    }
+    let keeper = &gate.app.keeper;
+    let (snapshot, now) = keeper
+        .available(&kept, Kind::JsapiTicket, PATIENCE)
+        .await
+        .map_err(|unavailable| Refusal::unavailable(&unavailable))?;
+    let ticket = snapshot
+        .ticket(now)
+        .expect("the snapshot holds a ticket at this moment");
+    let (appid, credential) = (&kept.account.appid, &ticket.credential);
+    tracing::info!(
+        target: "wxsign::audit",
+        %appid,
+        did = "fetch the jsapi_ticket with the token",
+        generation = credential.generation,
+        fingerprint = %credential.value.fingerprint(),
+        result = "ok",
+    );
+    Ok(json!({
+        "errcode": 0,
+        "errmsg": "ok",
+        "ticket": credential.value.expose(),
+        "expires_in": seconds_left(ticket, now),
+    }))
+}
+
+impl Gate {
+    /// Notes that the client has the token of this generation; whether it had it before.
+    fn hand_out(&self, caller: &Caller, kept: &Kept, generation: u64) -> bool {
+        let whom = (caller.client.name.clone(), kept.account.appid.clone());
+        // Nothing that can panic runs under the lock.
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+        handed.insert(whom, generation) == Some(generation)
+    }
+
+    /// The account whose token this is: the current one, or the one before it while both live.
+    pub(super) fn holder(&self, token: &Secret) -> Option<Arc<Kept>> {
+        let (accounts, now) = (self.app.keeper.accounts(), self.app.keeper.clock().moment());
+        let fingerprint = token.fingerprint();
+        let found = accounts.iter().find(|kept| {
+            let snapshot = kept.snapshot();
+            let Some(current) = snapshot.token(now) else {
+                return false;
+            };
+            let value = current.credential.value.expose().as_bytes();
+            let both_live = now.wall < current.credential.first_seen + OVERLAP;
+            bool::from(value.ct_eq(token.expose().as_bytes()))
+                || both_live && current.former.first() == Some(&fingerprint)
+        });
+        found.cloned()
+    }
+}
