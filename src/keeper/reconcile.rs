@@ -50,10 +50,13 @@ impl Mended {
 
     /// Notes that it could not be written. What was `stored` by others is good all the same, and
     /// may be all that is.
-    pub(super) fn not_written(&self, stored: Record, local: &mut Local, now: Moment) {
+    pub(super) fn not_written(&self, mut stored: Record, local: &mut Local, now: Moment) {
         let value = |record: &Record| record.credential.as_ref().map(|c| c.value.clone());
         let theirs = value(&stored);
         if theirs == value(&self.record) && theirs != value(&local.record) {
+            if let Some(sent_at) = self.counted {
+                stored.count_stray(sent_at);
+            }
             local.saw(stored, now);
             local.owed = self.counted;
         }
@@ -275,6 +278,9 @@ mod tests {
         let mended = reconcile(policy, &store, &local, at(160)).unwrap();
         mended.not_written(store.clone(), &mut local, at(160));
         assert_eq!(local.record.credential, store.credential);
+        // It may be the older of the two, and readers must not find that out.
+        let until = local.served_until(policy).unwrap();
+        assert!(until.wall <= at(160 + 280).wall, "{until:?}");
         // It is still counted when that can be written.
         let mended = reconcile(policy, &store, &local, at(200)).unwrap();
         assert_eq!(mended.record.strays, 1);
