@@ -190,7 +190,7 @@ impl Renewal<'_> {
         };
         tracing::info!(
             key = %self.key, fingerprint = %token.value.fingerprint(), ?outcome,
-            "a back end reported the token"
+            "WeChat was asked about the token"
         );
         match outcome {
             Outcome::Valid => local.accept(doubted),

@@ -66,16 +66,16 @@ fn exposed<S: serde::Serializer>(secret: &Option<&Secret>, to: S) -> Result<S::O
 impl<'a> Reading<'a> {
     fn new(kind: Kind, served: &'a Served, now: Moment) -> Self {
         let credential = &served.credential;
-        let left = seconds_left(served, now);
+        let left = life_left(served, now);
         let value = |of| (kind == of).then_some(&credential.value);
         Self {
             access_token: value(Kind::AccessToken),
             jsapi_ticket: value(Kind::JsapiTicket),
-            expires_in: left,
-            expires_at: now.wall.as_secs().saturating_add_unsigned(left),
+            expires_in: left.as_secs(),
+            expires_at: (now.wall + left).as_secs(),
             generation: credential.generation,
             fingerprint: credential.value.fingerprint(),
-            cache_seconds: left.min(CACHE_SECONDS),
+            cache_seconds: left.as_secs().min(CACHE_SECONDS),
         }
     }
 
@@ -88,11 +88,11 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// How many seconds a credential may still be used, by the clock that says less.
-pub(super) fn seconds_left(served: &Served, now: Moment) -> u64 {
+/// How long a credential may still be used, by the clock that says less.
+pub(super) fn life_left(served: &Served, now: Moment) -> Duration {
     let wall = served.until.wall.since(now.wall);
     let boot = served.until.boot.saturating_sub(now.boot);
-    wall.min(boot).as_secs()
+    wall.min(boot)
 }
 
 /// `GET …/access-token`

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::auth::{Caller, Refused};
-use super::backend::seconds_left;
+use super::backend::life_left;
 use super::request_id::RequestId;
 use super::{Gate, Peer};
 use crate::config::Scope;
@@ -205,7 +205,7 @@ async fn fetch(
     caller.audit(appid, did, Some(&token.credential), "ok");
     Ok(json!({
         "access_token": token.credential.value.expose(),
-        "expires_in": seconds_left(token, now),
+        "expires_in": life_left(token, now).as_secs(),
     }))
 }
 
@@ -298,7 +298,7 @@ async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
         "errcode": 0,
         "errmsg": "ok",
         "ticket": credential.value.expose(),
-        "expires_in": seconds_left(ticket, now),
+        "expires_in": life_left(ticket, now).as_secs(),
     }))
 }
 

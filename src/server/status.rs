@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 
-use super::backend::seconds_left;
+use super::backend::life_left;
 use super::problem::Problem;
 use super::{Gate, Peer};
 use crate::account::{AppId, TokenApi};
@@ -158,12 +158,12 @@ impl Status {
 
 impl Life {
     fn of(served: &Served, now: Moment) -> Self {
-        let (credential, left) = (&served.credential, seconds_left(served, now));
+        let (credential, left) = (&served.credential, life_left(served, now));
         Self {
             generation: credential.generation,
             fingerprint: credential.value.fingerprint(),
-            expires_in: left,
-            expires_at: now.wall.as_secs().saturating_add_unsigned(left),
+            expires_in: left.as_secs(),
+            expires_at: (now.wall + left).as_secs(),
             first_seen: credential.first_seen.as_secs(),
             confirmed_at: credential.confirmed_at.as_secs(),
         }
