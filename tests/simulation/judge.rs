@@ -51,6 +51,7 @@ pub(crate) struct Judge {
     skewed: Vec<(Timestamp, i64)>,
     /// So many fetches more because of that since they were counted.
     clock_fetches: u64,
+    last_look: Timestamp,
     /// Nobody looked before then.
     rested_until: Timestamp,
     excused: BTreeMap<&'static str, u64>,
@@ -74,6 +75,7 @@ impl Judge {
             calm_since: None,
             skewed: Vec::new(),
             clock_fetches: 0,
+            last_look: T0,
             rested_until: Timestamp::default(),
             excused: BTreeMap::new(),
         }
@@ -119,6 +121,7 @@ impl Judge {
                 self.accounts[number].broken = None;
             }
         }
+        self.last_look = now;
         Ok(())
     }
 
@@ -357,7 +360,7 @@ impl Judge {
         let Some((ticket, when)) = refused else {
             return Ok(true);
         };
-        let Some(why) = self.why_a_ticket_may_be_dead(&ticket, number, node, now) else {
+        let Some(why) = self.why_a_ticket_may_be_dead(world, number, node, &ticket, now) else {
             return Err(format!("a signature is refused {when}"));
         };
         *self.excused.entry(why).or_default() += 1;

@@ -67,6 +67,8 @@ pub(crate) struct Bill {
     pub(crate) unknown: u64,
     /// By when the last of them was answered.
     pub(crate) unknown_at: Timestamp,
+    /// When the last answer was asked for that is stored, unless the store forgot something since.
+    pub(crate) asked_at: Timestamp,
 }
 
 impl Bill {
