@@ -54,6 +54,7 @@ fn under_any_trouble_every_promise_is_kept() {
                 total.events += report.events;
                 total.troubles += report.troubles;
                 total.storms += report.storms;
+                total.awake += report.awake;
                 for (why, count) in report.excused {
                     *excused.entry(why).or_insert(0) += count;
                 }
@@ -65,8 +66,10 @@ fn under_any_trouble_every_promise_is_kept() {
         }
     }
     println!(
-        "{} seeds of {days} days: {} storms, {} troubles, {} events; excused {excused:?}",
+        "{} seeds of {days} days, {:.2} node-days awake a day: {} storms, {} troubles, {} events; \
+         excused {excused:?}",
         seeds.end - seeds.start,
+        total.awake.as_secs_f64() / ((seeds.end - seeds.start) * days * DAY) as f64,
         total.storms,
         total.troubles,
         total.events

@@ -4,6 +4,8 @@
 mod account;
 #[path = "judge/excuses.rs"]
 mod excuses;
+#[path = "judge/recovery.rs"]
+mod recovery;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,20 +24,8 @@ use super::world::{ACCOUNTS, LOOK, NODES, Node, T0, World};
 
 const PAGE: &str = "https://h5.example.com/page?id=1";
 
-/// All is well so long after the last trouble.
-const RECOVERY: Duration = Duration::from_secs(90);
-
-/// The longest time from a call to its failure.
-const IN_FLIGHT: Duration = Duration::from_secs(10);
-
 /// A ticket is asked for at least this often: 300 s, a tenth more, and the nodes' own spread.
 const TICKET_POLL: Duration = Duration::from_secs(335);
-
-/// So many fetches a day make sure that no stray took the token.
-const CONFIRMING_A_DAY: u32 = 10;
-
-/// How long a superseded token lives on.
-const OVERLAP: Duration = Duration::from_secs(300);
 
 /// All nodes have what one of them has fetched by then, also if it was not due for them.
 const ADOPTION: Duration = Duration::from_secs(70);
@@ -61,6 +51,7 @@ pub(crate) struct Judge {
     skewed: Vec<(Timestamp, i64)>,
     /// So many fetches more because of that since they were counted.
     clock_fetches: u64,
+    last_look: Timestamp,
     /// Nobody looked before then.
     rested_until: Timestamp,
     excused: BTreeMap<&'static str, u64>,
@@ -84,6 +75,7 @@ impl Judge {
             calm_since: None,
             skewed: Vec::new(),
             clock_fetches: 0,
+            last_look: T0,
             rested_until: Timestamp::default(),
             excused: BTreeMap::new(),
         }
@@ -96,59 +88,10 @@ impl Judge {
             .collect()
     }
 
-    pub(crate) fn storm_begins(&mut self, world: &World) -> Result<(), String> {
-        self.calm_since = None;
-        self.count_fetches(world)
-    }
-
-    pub(crate) fn calm_begins(&mut self, world: &World) {
-        self.calm_since = Some(world.shared.now());
-        self.expect_recovery(world);
-    }
-
-    /// Says by when all is to be well: a wait that was stored is waited for.
-    fn expect_recovery(&mut self, world: &World) {
-        let now = world.shared.now();
-        for (number, account) in self.accounts.iter_mut().enumerate() {
-            let wait_of = |kind| {
-                let record = world.shared.record(&world.key(number, kind));
-                record.backoff.map_or(now, |backoff| backoff.next_at)
-            };
-            let token = now.max(wait_of(Kind::AccessToken));
-            let ticket = token.max(wait_of(Kind::JsapiTicket));
-            // A node that was cut off waits on its own.
-            let own = world.nodes.iter().filter_map(|node| {
-                let kept = node.kept(&world.accounts[number]);
-                let next_at = kept.snapshot().trouble()?.next_at;
-                Some(next_at)
-            });
-            let ticket = own.fold(ticket, Timestamp::max);
-            account.well_by = ticket + RECOVERY;
-            let calls = world
-                .shared
-                .record(&world.key(number, Kind::AccessToken))
-                .calls;
-            if calls.confirming >= CONFIRMING_A_DAY {
-                // Then it is renewed when it is not served any more.
-                account.well_by = account.well_by + OVERLAP;
-            }
-            if account.broken.is_some() {
-                // Nobody is told of it; the next look at the ticket shows it.
-                account.well_by = ticket + OVERLAP + TICKET_POLL + RECOVERY;
-            }
-        }
-    }
-
     /// Looks at everything that nodes hand out now.
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
         let now = world.shared.now();
-        if self
-            .calm_since
-            .is_some_and(|calm| now < calm + IN_FLIGHT + LOOK)
-        {
-            // What was sent in the storm has failed by now.
-            self.expect_recovery(world);
-        }
+        self.look_at_waits(world);
         if world.nodes.iter().all(|node| node.machine.is_at_rest()) {
             self.rested_until = world.next_look;
             return Ok(());
@@ -178,6 +121,7 @@ impl Judge {
                 self.accounts[number].broken = None;
             }
         }
+        self.last_look = now;
         Ok(())
     }
 
@@ -256,8 +200,7 @@ impl Judge {
             well &= self.token_is_alive(world, number, node, token, now)?;
         }
         well &= self.signature_is_accepted(world, number, place, node, &snapshot, now)?;
-        let well_by = self.accounts[number].well_by + self.tolerance(now);
-        let due = self.calm_since.is_some() && now > well_by;
+        let due = self.calm_since.is_some() && now > self.well_by(number, now);
         let account = &self.accounts[number];
         let last = account.tokens.last();
         let has_newest = last
@@ -418,7 +361,7 @@ impl Judge {
         let Some((ticket, when)) = refused else {
             return Ok(true);
         };
-        let Some(why) = self.why_a_ticket_may_be_dead(&ticket, number, node, now) else {
+        let Some(why) = self.why_a_ticket_may_be_dead(world, number, node, &ticket, now) else {
             return Err(format!("a signature is refused {when}"));
         };
         *self.excused.entry(why).or_default() += 1;

@@ -24,6 +24,7 @@ impl Line {
             appid: account.appid.clone(),
             kind,
         };
+        let asked_at = shared.now();
         machine.strike(Point::BeforeSend, &key);
         // On its own: who gives up meanwhile cannot call back what a paused machine will send.
         let sending = tokio::spawn(send(Arc::clone(machine), key.clone(), call));
@@ -41,7 +42,8 @@ impl Line {
         match &answer {
             Ok(issued) => {
                 shared.bill(&key, |bill| bill.delivered += 1);
-                machine.state().in_hand.push((key, issued.value.clone()));
+                let value = issued.value.clone();
+                machine.state().in_hand.push((key, value, asked_at));
             }
             Err(error) if error.class() == Class::TokenRejected => {
                 let token = Key {

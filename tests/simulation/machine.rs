@@ -18,7 +18,8 @@ use wxsign::upstream::CALL_TIMEOUT;
 pub(crate) use line::Line;
 
 use super::plan::{Deed, Point, StoreTrouble};
-use super::shared::{Shared, What};
+use super::shared::{Bill, Shared, What};
+use super::world::LOOK;
 
 /// A pause that is longer than this can lose the lease: a request may take the rest of it.
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(15);
@@ -28,6 +29,9 @@ const WATCH: Duration = Duration::from_secs(90);
 
 /// A node that has read a record has done by then what follows from it.
 const TO_ACT: Duration = Duration::from_secs(8);
+
+/// So long it is remembered what a node had read.
+const REMEMBERED: Duration = LOOK.saturating_add(TO_ACT);
 
 /// When a machine that was shut down starts again by itself.
 const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
@@ -49,13 +53,21 @@ struct State {
     store: StoreTrouble,
     /// When it last stood still: since when and until when.
     still: (Timestamp, Timestamp),
-    /// When the records were read whose bytes came here: the last of each that the node has had
-    /// the time to act on, and what came since.
-    read: HashMap<Key, VecDeque<Timestamp>>,
-    /// Credentials that came and are not stored yet.
-    in_hand: Vec<(Key, Secret)>,
+    /// Which records came here: the last of each that the node had the time to act on at the last
+    /// look, and what came since.
+    read: HashMap<Key, VecDeque<Read>>,
+    /// Credentials that came and are not stored yet, and when they were asked for.
+    in_hand: Vec<(Key, Secret, Timestamp)>,
     /// What was asked for after the lease was lost, and nobody was told yet.
     sent_late: Vec<Key>,
+}
+
+/// A record that came to a node.
+#[derive(Clone, Copy)]
+pub(crate) struct Read {
+    pub(crate) at: Timestamp,
+    /// When WeChat was asked for what it holds.
+    pub(crate) asked_at: Timestamp,
 }
 
 impl Machine {
@@ -170,12 +182,13 @@ impl Machine {
         self.state().still
     }
 
-    /// As of when the node knows a record and has had the time to act on that.
-    pub(crate) fn knows_as_of(&self, key: &Key) -> Option<Timestamp> {
-        let long_ago = self.shared.now().before(TO_ACT);
+    /// What the node knew of a record `then`, at the last look or later, and had had the time to
+    /// act on.
+    pub(crate) fn knew(&self, key: &Key, then: Timestamp) -> Option<Read> {
+        let long_ago = then.before(TO_ACT);
         let state = self.state();
         let mut read = state.read.get(key)?.iter().rev().copied();
-        read.find(|at| *at <= long_ago)
+        read.find(|read| read.at <= long_ago)
     }
 
     /// Whether it asked for a credential after it lost the lease and could not say so yet.
@@ -183,14 +196,22 @@ impl Machine {
         self.state().sent_late.contains(key)
     }
 
-    fn has_read(&self, key: &Key, at: Timestamp) {
-        let long_ago = self.shared.now().before(TO_ACT);
+    fn reads(&self, key: &Key) -> Read {
+        let bill = self.shared.state().bill.get(key).copied();
+        Read {
+            at: self.shared.now(),
+            asked_at: bill.unwrap_or_default().asked_at,
+        }
+    }
+
+    fn has_read(&self, key: &Key, came: Read) {
+        let long_ago = self.shared.now().before(REMEMBERED);
         let mut state = self.state();
         let read = state.read.entry(key.clone()).or_default();
-        while read.get(1).is_some_and(|next| *next <= long_ago) {
+        while read.get(1).is_some_and(|next| next.at <= long_ago) {
             read.pop_front();
         }
-        read.push_back(at);
+        read.push_back(came);
     }
 
     pub(crate) fn dead_until(&self) -> Option<Timestamp> {
@@ -284,15 +305,18 @@ impl Machine {
             let now = self.shared.now();
             self.shared.bill(key, |bill| bill.told_at = now);
         }
-        let Some(held) = state.in_hand.iter().position(|(of, _)| of == key) else {
+        let Some(held) = state.in_hand.iter().position(|(of, ..)| of == key) else {
             return;
         };
-        let (_, value) = state.in_hand.remove(held);
+        let (_, value, asked_at) = state.in_hand.remove(held);
         drop(state);
         let value = value.expose().as_bytes();
         match bytes {
             None => self.shared.bill(key, |bill| bill.untold += 1),
-            Some(bytes) if bytes.windows(value.len()).any(|part| part == value) => {}
+            Some(bytes) if bytes.windows(value.len()).any(|part| part == value) => {
+                let last = |bill: &mut Bill| bill.asked_at = bill.asked_at.max(asked_at);
+                self.shared.bill(key, last);
+            }
             Some(_) => self.shared.bill(key, |bill| bill.late += 1),
         }
     }
@@ -303,7 +327,10 @@ pub(crate) fn forget(shared: &Shared, key: &Key, writes: usize) {
     let lost = shared.state().disk.forget(key, writes);
     if lost > 0 {
         shared.state().watched_until = shared.now() + WATCH;
-        shared.bill(key, |bill| bill.failovers += 1);
+        shared.bill(key, |bill| {
+            bill.failovers += 1;
+            bill.asked_at = Timestamp::default();
+        });
     }
 }
 
@@ -353,11 +380,12 @@ impl Backend for Reach {
                 shared.note(Some(machine.number), What::Unreachable(key.clone()));
             }
             arrived?;
-            let (stored, read_at) = (shared.state().disk.load(key), shared.now());
+            let stored = shared.state().disk.load(key);
+            let read = machine.reads(key);
             machine.reach(Point::AfterLoad, key).await;
             errand.came_back = true;
             if stored.is_some() {
-                machine.has_read(key, read_at);
+                machine.has_read(key, read);
             }
             Ok(stored.map(|stored| shared.control.loaded(stored)))
         })

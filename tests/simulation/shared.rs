@@ -69,6 +69,8 @@ pub(crate) struct Bill {
     pub(crate) unknown_at: Timestamp,
     /// When the store last heard of a fetch under a lease that was lost.
     pub(crate) told_at: Timestamp,
+    /// When the last answer was asked for that is stored, unless the store forgot something since.
+    pub(crate) asked_at: Timestamp,
 }
 
 impl Bill {

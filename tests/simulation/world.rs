@@ -35,8 +35,12 @@ pub(crate) const LOOK: Duration = Duration::from_secs(20);
 /// The same while the store's memory is in question.
 const CLOSE_LOOK: Duration = Duration::from_secs(1);
 
-/// When all has been well for so long, all nodes but one at most are stopped until the next storm.
+/// When it has been calm for so long, and all has been well for [`LAST_LOOKS`], all nodes but one
+/// at most are stopped until the next storm.
 const BEFORE_THE_NIGHT: Duration = Duration::from_secs(900);
+
+/// Promises are looked at for so long at least when nobody waits any more.
+const LAST_LOOKS: Duration = Duration::from_secs(60);
 
 /// A node that is told to stop has stopped by then.
 const TO_STOP: Duration = Duration::from_secs(25);
@@ -49,6 +53,8 @@ pub(crate) struct Report {
     pub(crate) events: u64,
     pub(crate) troubles: u64,
     pub(crate) storms: u64,
+    /// The time that nodes were not stopped, of all nodes together.
+    pub(crate) awake: Duration,
     /// How often a promise could not be kept, and why nobody could.
     pub(crate) excused: Vec<(&'static str, u64)>,
 }
@@ -150,9 +156,12 @@ impl World {
             self.storm(&storm, judge).await?;
             judge.calm_begins(self);
             self.shared.note(None, What::Calm);
-            let morning = self.shared.now() + storm.calm;
-            let night = morning.min(self.shared.now() + BEFORE_THE_NIGHT);
-            self.pass_until(night, judge).await?;
+            let calm = self.shared.now();
+            let (evening, morning) = (calm + BEFORE_THE_NIGHT, calm + storm.calm);
+            self.pass_until(evening.min(morning), judge).await?;
+            let all_well_by = judge.all_well_by(self.shared.now());
+            let night = evening.max(all_well_by + LAST_LOOKS);
+            self.pass_until(night.min(morning), judge).await?;
             if night < morning {
                 self.night(morning, judge).await?;
             }
@@ -303,7 +312,10 @@ impl World {
                 .filter_map(|node| node.machine.dead_until());
             let next = dead.chain([self.next_look, then]).min().unwrap_or(then);
             let now = self.shared.now();
-            self.shared.clock.sleep(next.since(now)).await;
+            let wait = next.since(now);
+            let awake = self.nodes.iter().filter(|node| !node.machine.is_at_rest());
+            self.report.awake += wait * awake.count() as u32;
+            self.shared.clock.sleep(wait).await;
             let now = self.shared.now();
             self.restart(now);
             if now >= self.next_look {

@@ -59,7 +59,12 @@ impl Judge {
         let value = &token.credential.value;
         let at = account.tokens.iter().position(|(_, known)| known == value);
         let minted = at.map_or(token.credential.first_seen, |at| account.tokens[at].0);
-        if account.broken.is_some_and(|broken| minted < broken + LOOK) {
+        let key = world.key(number, Kind::AccessToken);
+        let knew = node.machine.knew(&key, now);
+        if let Some(broken) = account.broken
+            && minted < broken + LOOK
+            && knew.is_none_or(|knew| knew.asked_at <= broken)
+        {
             return Some("nobody is told that a token was stolen or revoked");
         }
         let alive = account.alive.iter().find(|(_, known)| known == value);
@@ -68,15 +73,13 @@ impl Judge {
         if now < death.max(self.rested_until) + self.tolerance(now) {
             return Some("a wall clock was wrong");
         }
-        let key = world.key(number, Kind::AccessToken);
         let successor = at.and_then(|at| account.tokens.get(at + 1));
         if let Some((renewed, _)) = successor {
             let (since, until) = node.machine.still();
             if since < death && now < until + BACK {
                 return Some("the node stood still when another one renewed the token");
             }
-            let knows = node.machine.knows_as_of(&key);
-            if knows.is_none_or(|knows| knows < *renewed) {
+            if knew.is_none_or(|knew| knew.at < *renewed) {
                 return Some("the node could not see that another one renewed the token");
             }
         }
@@ -88,8 +91,8 @@ impl Judge {
         if others().any(|other| other.life != node.machine.life && other.owes_word(&key)) {
             return Some("a node sent late and could not say so yet");
         }
-        let knows = node.machine.knows_as_of(&key);
-        if bill.is_some_and(|bill| minted < bill.told_at && knows < Some(bill.told_at)) {
+        let read_at = knew.map(|knew| knew.at);
+        if bill.is_some_and(|bill| minted < bill.told_at && read_at < Some(bill.told_at)) {
             return Some("a node sent late and this one could not hear of it yet");
         }
         None
@@ -97,19 +100,27 @@ impl Judge {
 
     pub(super) fn why_a_ticket_may_be_dead(
         &self,
-        ticket: &(Secret, Timestamp),
+        world: &World,
         number: usize,
         node: &Node,
+        ticket: &(Secret, Timestamp),
         now: Timestamp,
     ) -> Option<&'static str> {
         let account = &self.accounts[number];
         let ended = account.death_of(ticket)?;
         let looked = ended + TICKET_POLL + LOOK;
-        if now < looked {
+        let key = world.key(number, Kind::JsapiTicket);
+        let knew = node.machine.knew(&key, self.last_look);
+        let knew_better = knew.is_some_and(|knew| knew.asked_at > ended);
+        if now < looked && !knew_better {
             return Some("a ticket died without a word since the last look at it");
         }
-        if now < looked + self.tolerance(now) {
+        let tolerance = self.tolerance(now);
+        if !tolerance.is_zero() && now < looked + tolerance {
             return Some("a wall clock was wrong");
+        }
+        if knew_better {
+            return None;
         }
         let (since, until) = node.machine.still();
         if self.calm_since.is_none() || now < account.well_by {
