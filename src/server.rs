@@ -14,6 +14,7 @@ mod jsapi;
 mod limits;
 mod pages;
 mod problem;
+mod proxy;
 mod request_id;
 mod router;
 

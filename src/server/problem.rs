@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::request_id::RequestId;
 use crate::keeper::Unavailable;
 use crate::page_url::PageUrl;
+use crate::upstream::forward::NoAnswer;
 
 /// What went wrong with a request, for the one who sent it.
 ///
@@ -31,7 +32,9 @@ pub(super) enum Code {
     MissingUrl,
     InvalidUrl,
     InvalidBody,
+    InvalidPath,
     HostNotAllowed,
+    PathNotAllowed,
     UnknownAccount,
     NotFound,
     MethodNotAllowed,
@@ -40,13 +43,17 @@ pub(super) enum Code {
     InternalError,
     CredentialUnavailable,
     TimedOut,
+    UpstreamUnreachable,
+    UpstreamTimedOut,
 }
 
 impl Code {
     const fn status(self) -> StatusCode {
         match self {
-            Self::MissingUrl | Self::InvalidUrl | Self::InvalidBody => StatusCode::BAD_REQUEST,
-            Self::HostNotAllowed => StatusCode::FORBIDDEN,
+            Self::MissingUrl | Self::InvalidUrl | Self::InvalidBody | Self::InvalidPath => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::HostNotAllowed | Self::PathNotAllowed => StatusCode::FORBIDDEN,
             Self::UnknownAccount | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -54,6 +61,8 @@ impl Code {
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CredentialUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -62,7 +71,9 @@ impl Code {
             Self::MissingUrl => "The url of the page is missing",
             Self::InvalidUrl => "The url of the page is not one that a browser reports",
             Self::InvalidBody => "The body of the request cannot be read",
+            Self::InvalidPath => "The path is not one of WeChat's API",
             Self::HostNotAllowed => "Pages of this host are not signed for",
+            Self::PathNotAllowed => "Calls are not passed on to this path",
             Self::UnknownAccount => "The account is not known here",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "This method is not for this path",
@@ -71,6 +82,8 @@ impl Code {
             Self::InternalError => "Something went wrong in the server",
             Self::CredentialUnavailable => "There is no jsapi_ticket to sign with",
             Self::TimedOut => "The request took too long",
+            Self::UpstreamUnreachable => "WeChat could not be asked",
+            Self::UpstreamTimedOut => "WeChat did not answer in time",
         }
     }
 }
@@ -129,6 +142,27 @@ impl Problem {
         problem
     }
 
+    /// A call was passed on and WeChat did not answer.
+    pub(super) fn no_answer(failure: &NoAnswer) -> Self {
+        let ambiguous = "WeChat may have carried the call out: look before you send it again";
+        match failure {
+            NoAnswer::NotSent(why) => Self::new(
+                Code::UpstreamUnreachable,
+                format!("the call was not sent ({why}): send it again in a moment"),
+            ),
+            NoAnswer::Lost(why) => Self::new(
+                Code::UpstreamUnreachable,
+                format!("no whole answer came ({why}); {ambiguous}"),
+            ),
+            NoAnswer::TimedOut => Self::new(Code::UpstreamTimedOut, ambiguous),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn code(&self) -> Code {
+        self.code
+    }
+
     /// The answer to the request of `id`.
     pub(super) fn render(&self, id: &RequestId) -> Response<Vec<u8>> {
         let status = self.code.status();
@@ -165,15 +199,8 @@ impl Problem {
 
     /// `response` with the problem written into it if a handler returned one.
     pub(super) fn write_into(response: Response<Body>, id: &RequestId) -> Response<Body> {
-        let timed_out;
-        let problem = match response.extensions().get::<Self>() {
-            Some(problem) => problem,
-            // The layer that ends a slow request knows no problems.
-            None if response.status() == StatusCode::REQUEST_TIMEOUT => {
-                timed_out = Self::new(Code::TimedOut, "it did not arrive in time: send it again");
-                &timed_out
-            }
-            None => return response,
+        let Some(problem) = response.extensions().get::<Self>() else {
+            return response;
         };
         let (rendered, body) = problem.render(id).into_parts();
         let (mut head, _) = response.into_parts();

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::{Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -15,7 +16,7 @@ use tower_http::trace::TraceLayer;
 
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
-use super::{Gate, MAX_BODY_BYTES, cors, health, jsapi, pages};
+use super::{Gate, MAX_BODY_BYTES, cors, health, jsapi, pages, proxy};
 use crate::simulator;
 
 /// No handler takes longer; those that wait for a ticket give up well before.
@@ -45,7 +46,7 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         let content = content.clone();
         router = router.route(&format!("/{name}"), get(|| async { content }));
     }
-    let mut router = router.with_state(gate);
+    let mut router = router.with_state(Arc::clone(&gate));
     if let Some(simulator) = simulator {
         router = router.merge(simulator::control_router(simulator));
     }
@@ -56,12 +57,22 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
             StatusCode::REQUEST_TIMEOUT,
             HANDLER_TIMEOUT,
         ))
+        .layer(map_response(timed_out))
+        // Outside of the limits above: a large body takes its time.
+        .merge(passed_on(gate))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
                 .on_failure(()),
         )
+}
+
+/// The calls of back ends that go on to WeChat.
+fn passed_on(gate: Arc<Gate>) -> Router {
+    Router::new()
+        .route("/proxy/{appid}/{*path}", any(proxy::any))
+        .with_state(gate)
 }
 
 /// Names the request in its log lines: by path alone, since a query can hold what must not be
@@ -78,6 +89,15 @@ fn span<B>(request: &Request<B>) -> tracing::Span {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "the header Allow says which one is")
+}
+
+/// The layer that ends a slow request knows no problems.
+async fn timed_out(response: Response) -> Response {
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        let advice = "it did not arrive in time: send it again";
+        return Problem::new(Code::TimedOut, advice).into_response();
+    }
+    response
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
