@@ -12,6 +12,7 @@ use crate::keeper::{Keeper, Queue};
 use crate::simulator::Simulator;
 use crate::store::{Sqlite, Store};
 use crate::upstream::WeChat;
+use crate::upstream::forward::Forwarder;
 
 /// What the server works with.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct App {
     pub keeper: Keeper,
     /// The back ends that may ask for them.
     pub clients: Vec<Client>,
+    /// Passes calls of back ends on to WeChat.
+    pub forwarder: Forwarder,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -47,11 +50,13 @@ impl App {
             StoreUrl::Sqlite(path) => Store::new(Sqlite::open(path)?),
         };
         let upstream = Arc::new(WeChat::new(&config.upstream)?);
+        let forwarder = Forwarder::new(&config.upstream)?;
         let (keeper, queue) =
             Keeper::new(Clock::system(), store, upstream, node(), config.accounts);
         let app = Self {
             keeper,
             clients: config.clients,
+            forwarder,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,

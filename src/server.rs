@@ -18,6 +18,7 @@ mod jsapi;
 mod limits;
 mod pages;
 mod problem;
+mod proxy;
 mod request_id;
 mod router;
 mod status;

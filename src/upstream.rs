@@ -7,6 +7,7 @@
 pub mod answer;
 mod errcode;
 mod error;
+pub mod forward;
 mod wechat;
 
 use std::time::Duration;

@@ -66,7 +66,7 @@ impl Refusal {
         )
     }
 
-    fn answer(self, id: &RequestId) -> Response {
+    pub(super) fn answer(self, id: &RequestId) -> Response {
         let errmsg = format!("{} rid: {}", self.errmsg, id.as_str());
         answer(&json!({ "errcode": self.errcode, "errmsg": errmsg }))
     }
@@ -258,17 +258,9 @@ fn authorise<'g>(
 }
 
 async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
-    let token = parameter(query, "access_token").map(Secret::new);
-    let token = token
-        .filter(|token| !token.expose().is_empty())
-        .ok_or_else(|| Refusal::new(41001, "access_token missing"))?;
-    let kept = gate.holder(&token).ok_or_else(|| {
-        Refusal::new(
-            40001,
-            "invalid credential, access_token is invalid or not latest: wxsign did not give it \
-             out, or it was replaced; fetch the token from wxsign",
-        )
-    })?;
+    let token = parameter(query, "access_token").filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| Refusal::new(41001, "access_token missing"))?;
+    let kept = gate.holder(&Secret::new(token))?;
     match parameter(query, "type").as_deref() {
         Some("jsapi") => {}
         Some("wx_card") => {
@@ -311,8 +303,28 @@ impl Gate {
         handed.insert(whom, generation) == Some(generation)
     }
 
+    /// The account whose token is in the query of a call that is to be passed on; `None` if there
+    /// is no token.
+    pub(super) fn bearer_of(&self, query: &str) -> Option<Result<Arc<Kept>, Refusal>> {
+        let token = parameter(query, "access_token").filter(|token| !token.is_empty())?;
+        let found = self.holder(&Secret::new(token)).and_then(|kept| {
+            let mut clients = self.clients.iter();
+            let passes = clients.any(|known| {
+                known.may(Scope::Proxy) && known.client.accounts.allow(&kept.account.appid)
+            });
+            passes.then_some(kept).ok_or_else(|| {
+                Refusal::new(
+                    48001,
+                    "api unauthorized: wxsign passes calls on once a client of this account has \
+                     the scope proxy",
+                )
+            })
+        });
+        Some(found)
+    }
+
     /// The account whose token this is: the current one, or the one before it while both live.
-    pub(super) fn holder(&self, token: &Secret) -> Option<Arc<Kept>> {
+    fn holder(&self, token: &Secret) -> Result<Arc<Kept>, Refusal> {
         let (accounts, now) = (self.app.keeper.accounts(), self.app.keeper.clock().moment());
         let fingerprint = token.fingerprint();
         let found = accounts.iter().find(|kept| {
@@ -325,6 +337,12 @@ impl Gate {
             bool::from(value.ct_eq(token.expose().as_bytes()))
                 || both_live && current.former.first() == Some(&fingerprint)
         });
-        found.cloned()
+        found.cloned().ok_or_else(|| {
+            Refusal::new(
+                40001,
+                "invalid credential, access_token is invalid or not latest: wxsign did not give \
+                 it out, or it was replaced; fetch the token from wxsign",
+            )
+        })
     }
 }

@@ -125,7 +125,7 @@ pub(super) async fn nothing_here() -> Problem {
     not_found()
 }
 
-fn not_found() -> Problem {
+pub(super) fn not_found() -> Problem {
     Problem::new(
         Code::NotFound,
         "pages are signed at /jsapi/signature?url=…; /demo shows how",

@@ -13,6 +13,7 @@ use super::MAX_BODY_BYTES;
 use super::request_id::RequestId;
 use crate::keeper::Unavailable;
 use crate::page_url::PageUrl;
+use crate::upstream::forward::NoAnswer;
 
 /// What went wrong with a request, for the one who sent it.
 ///
@@ -39,7 +40,9 @@ pub(super) enum Code {
     KeyRefused,
     ScopeMissing,
     AccountNotAllowed,
+    InvalidPath,
     HostNotAllowed,
+    PathNotAllowed,
     UnknownAccount,
     NotFound,
     MethodNotAllowed,
@@ -49,9 +52,10 @@ pub(super) enum Code {
     NotAboutTheToken,
     RateLimited,
     InternalError,
-    UpstreamUnreachable,
     CredentialUnavailable,
     TimedOut,
+    UpstreamUnreachable,
+    UpstreamTimedOut,
 }
 
 impl Code {
@@ -61,21 +65,24 @@ impl Code {
             | Self::InvalidUrl
             | Self::InvalidQuery
             | Self::InvalidBody
+            | Self::InvalidPath
             | Self::KeyInQuery => StatusCode::BAD_REQUEST,
             Self::KeyRequired | Self::KeyRefused => StatusCode::UNAUTHORIZED,
-            Self::ScopeMissing | Self::AccountNotAllowed | Self::HostNotAllowed => {
-                StatusCode::FORBIDDEN
-            }
+            Self::ScopeMissing
+            | Self::AccountNotAllowed
+            | Self::HostNotAllowed
+            | Self::PathNotAllowed => StatusCode::FORBIDDEN,
             Self::UnknownAccount | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StillValid | Self::UnknownToken => StatusCode::CONFLICT,
             Self::NotAboutTheToken => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CredentialUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -90,7 +97,9 @@ impl Code {
             Self::KeyRefused => "The client key is not accepted",
             Self::ScopeMissing => "The client key lacks a scope",
             Self::AccountNotAllowed => "The client key is not for this account",
+            Self::InvalidPath => "The path is not one of WeChat's API",
             Self::HostNotAllowed => "Pages of this host are not signed for",
+            Self::PathNotAllowed => "Calls are not passed on to this path",
             Self::UnknownAccount => "The account is not known here",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "This method is not for this path",
@@ -100,9 +109,10 @@ impl Code {
             Self::NotAboutTheToken => "The errcode says nothing about the token",
             Self::RateLimited => "Too many requests",
             Self::InternalError => "Something went wrong in the server",
-            Self::UpstreamUnreachable => "WeChat cannot be reached",
             Self::CredentialUnavailable => "There is no credential to serve",
             Self::TimedOut => "The request took too long",
+            Self::UpstreamUnreachable => "WeChat could not be asked",
+            Self::UpstreamTimedOut => "WeChat did not answer in time",
         }
     }
 }
@@ -175,6 +185,27 @@ impl Problem {
         problem
     }
 
+    /// A call was passed on and WeChat did not answer.
+    pub(super) fn no_answer(failure: &NoAnswer) -> Self {
+        let ambiguous = "WeChat may have carried the call out: look before you send it again";
+        match failure {
+            NoAnswer::NotSent(why) => Self::new(
+                Code::UpstreamUnreachable,
+                format!("the call was not sent ({why}): send it again in a moment"),
+            ),
+            NoAnswer::Lost(why) => Self::new(
+                Code::UpstreamUnreachable,
+                format!("no whole answer came ({why}); {ambiguous}"),
+            ),
+            NoAnswer::TimedOut => Self::new(Code::UpstreamTimedOut, ambiguous),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn code(&self) -> Code {
+        self.code
+    }
+
     /// The answer to the request of `id`.
     pub(super) fn render(&self, id: &RequestId) -> Response<Vec<u8>> {
         let status = self.code.status();
@@ -214,15 +245,8 @@ impl Problem {
 
     /// `response` with the problem written into it if a handler returned one.
     pub(super) fn write_into(response: Response<Body>, id: &RequestId) -> Response<Body> {
-        let timed_out;
-        let problem = match response.extensions().get::<Self>() {
-            Some(problem) => problem,
-            // The layer that ends a slow request knows no problems.
-            None if response.status() == StatusCode::REQUEST_TIMEOUT => {
-                timed_out = Self::new(Code::TimedOut, "it did not arrive in time: send it again");
-                &timed_out
-            }
-            None => return response,
+        let Some(problem) = response.extensions().get::<Self>() else {
+            return response;
         };
         let (rendered, body) = problem.render(id).into_parts();
         let (mut head, _) = response.into_parts();

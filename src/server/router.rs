@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::{Request, StatusCode};
@@ -15,7 +16,9 @@ use tower_http::trace::TraceLayer;
 
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
-use super::{Audience, Gate, MAX_BODY_BYTES, backend, cors, dropin, health, jsapi, pages, status};
+use super::{
+    Audience, Gate, MAX_BODY_BYTES, backend, cors, dropin, health, jsapi, pages, proxy, status,
+};
 use crate::simulator;
 
 /// No handler takes longer; those that wait for a ticket give up well before.
@@ -34,11 +37,18 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     if audience != Audience::Pages {
         router = router.merge(for_back_ends());
     }
-    let quick = router.layer(timeout(HANDLER_TIMEOUT));
-    let mut router = quick
-        .merge(for_those_who_wait(audience).layer(timeout(LONG_POLL_TIMEOUT)))
+    let mut router = limited(router, HANDLER_TIMEOUT);
+    if audience != Audience::Pages {
+        // Beside that limit: some are there to wait, and a large body takes its time.
+        router = router
+            .merge(limited(for_those_who_wait(), LONG_POLL_TIMEOUT))
+            .route("/proxy/{appid}/{*path}", any(proxy::any))
+            .fallback(proxy::with_token);
+    } else {
+        router = router.fallback(pages::nothing_here);
+    }
+    let mut router = router
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(pages::nothing_here)
         .with_state(Arc::clone(&gate));
     if let Some(simulator) = &gate.app.simulator {
         router = router.merge(simulator::control_router(simulator.clone()));
@@ -98,10 +108,7 @@ fn for_back_ends() -> Router<Arc<Gate>> {
 }
 
 /// Back ends that may wait for the next credential.
-fn for_those_who_wait(audience: Audience) -> Router<Arc<Gate>> {
-    if audience == Audience::Pages {
-        return Router::new();
-    }
+fn for_those_who_wait() -> Router<Arc<Gate>> {
     Router::new()
         .route(
             "/v1/accounts/{appid}/access-token",
@@ -113,8 +120,12 @@ fn for_those_who_wait(audience: Audience) -> Router<Arc<Gate>> {
         )
 }
 
-fn timeout(limit: Duration) -> TimeoutLayer {
-    TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limit)
+/// Ends requests that take longer.
+fn limited(router: Router<Arc<Gate>>, limit: Duration) -> Router<Arc<Gate>> {
+    let status = StatusCode::REQUEST_TIMEOUT;
+    router
+        .layer(TimeoutLayer::with_status_code(status, limit))
+        .layer(map_response(timed_out))
 }
 
 /// Names the request in its log lines: by path alone, since a query can hold what must not be
@@ -131,6 +142,15 @@ fn span<B>(request: &Request<B>) -> tracing::Span {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "the header Allow says which one is")
+}
+
+/// The layer that ends a slow request knows no problems.
+async fn timed_out(response: Response) -> Response {
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        let advice = "it did not arrive in time: send it again";
+        return Problem::new(Code::TimedOut, advice).into_response();
+    }
+    response
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

@@ -117,6 +117,7 @@ const fn text(errcode: i64) -> &'static str {
              by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r"
         }
         40002 => "invalid grant_type",
+        40004 => "invalid media type",
         40013 => "invalid appid",
         40014 => "invalid access_token",
         40097 => "invalid args",
@@ -125,6 +126,7 @@ const fn text(errcode: i64) -> &'static str {
         41001 => "access_token missing",
         41002 => "appid missing",
         41004 => "appsecret missing",
+        41005 => "media data missing",
         42001 => "access_token expired",
         42007 => "access_token and refresh_token exception",
         43002 => "require POST method",

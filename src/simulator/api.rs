@@ -34,9 +34,14 @@ pub(super) enum Endpoint {
     RidGet,
     ClearQuota,
     ClearQuotaV2,
+    MediaUpload,
+    CustomSend,
 }
 
-const PATHS: [(&str, Endpoint); 12] = [
+/// The path of uploads: of their bodies only the beginning is looked at.
+pub(super) const MEDIA_UPLOAD: &str = "/cgi-bin/media/upload";
+
+const PATHS: [(&str, Endpoint); 14] = [
     ("/cgi-bin/token", Endpoint::Token),
     ("/cgi-bin/stable_token", Endpoint::StableToken),
     ("/cgi-bin/ticket/getticket", Endpoint::GetTicket),
@@ -49,6 +54,8 @@ const PATHS: [(&str, Endpoint); 12] = [
     ("/cgi-bin/openapi/rid/get", Endpoint::RidGet),
     ("/cgi-bin/clear_quota", Endpoint::ClearQuota),
     ("/cgi-bin/clear_quota/v2", Endpoint::ClearQuotaV2),
+    (MEDIA_UPLOAD, Endpoint::MediaUpload),
+    ("/cgi-bin/message/custom/send", Endpoint::CustomSend),
 ];
 
 impl Endpoint {
@@ -276,6 +283,8 @@ impl Call<'_> {
                 let appid = account.app.appid.clone();
                 self.request_by_rid(&appid)
             }
+            Endpoint::MediaUpload => self.upload(account),
+            Endpoint::CustomSend => self.request.json_body().map(|_| done()),
             _ => Ok(Answer::Json(json!({"ip_list": [ADDRESS]}))),
         }
     }
@@ -295,6 +304,24 @@ impl Call<'_> {
             .usage
             .spend(Endpoint::GetTicket, &quotas, self.scene.now)?;
         Ok(account.fetch_ticket(of, &mut self.scene))
+    }
+
+    /// <https://developers.weixin.qq.com/doc/offiaccount/Asset_Management/New_temporary_materials.html>
+    fn upload(&self, account: &Account) -> Outcome {
+        let media_type = parameter(self.request.query, "type").unwrap_or_default();
+        if !["image", "voice", "video", "thumb"].contains(&media_type.as_str()) {
+            return Err(Refusal(40004));
+        }
+        if self.request.body.is_empty() {
+            return Err(Refusal(41005));
+        }
+        let (now, appid) = (self.scene.now, &account.app.appid);
+        let label = format!("media/{appid}/{}", now.as_millis());
+        Ok(Answer::Json(json!({
+            "type": media_type,
+            "media_id": self.scene.seed.unmarked_text(&label, 64),
+            "created_at": now.as_secs(),
+        })))
     }
 
     /// The account whose access_token came with the request.

@@ -12,8 +12,10 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Frame;
 
+use super::api::MEDIA_UPLOAD;
 use super::{Effect, Reply, Request, Simulator};
 
 /// How long a connection hangs before it ends all the same: longer than any client waits.
@@ -21,6 +23,12 @@ const HANG: Duration = Duration::from_secs(600);
 
 /// The largest body that is read.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The largest upload that is taken.
+const MAX_UPLOAD_BYTES: usize = 32 * 1024 * 1024;
+
+/// How much of an upload is kept.
+const KEPT_UPLOAD_BYTES: usize = 1024;
 
 /// WeChat's paths, faults included; what WeChat does not know is answered with 404.
 ///
@@ -31,7 +39,11 @@ pub fn wechat_router(simulator: Simulator) -> Router {
 
 async fn serve(State(simulator): State<Simulator>, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+    let body = match head.uri.path() {
+        MEDIA_UPLOAD => beginning_of(body).await,
+        _ => to_bytes(body, MAX_BODY_BYTES).await.ok(),
+    };
+    let Some(body) = body else {
         return status_only(StatusCode::PAYLOAD_TOO_LARGE);
     };
     let client_ip = head
@@ -52,6 +64,23 @@ async fn serve(State(simulator): State<Simulator>, request: axum::extract::Reque
         simulator.clock.sleep(HANG).await;
     }
     response(reply)
+}
+
+/// Reads an upload to its end, but keeps only its beginning; `None` if it is too large.
+async fn beginning_of(mut body: Body) -> Option<Bytes> {
+    let (mut kept, mut read) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else {
+            continue;
+        };
+        read += data.len();
+        let room = KEPT_UPLOAD_BYTES - kept.len();
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+        if read > MAX_UPLOAD_BYTES {
+            return None;
+        }
+    }
+    Some(kept.into())
 }
 
 fn response(reply: Reply) -> Response {

@@ -26,6 +26,8 @@ pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// How much of an errmsg is kept.
 pub const MAX_ERRMSG_CHARS: usize = 300;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads the answer of one of the two token APIs.
 ///
 /// # Errors
@@ -63,7 +65,7 @@ fn read<T>(
     body: &[u8],
     take: impl FnOnce(&Map<String, Value>) -> Result<T, String>,
 ) -> Result<T, UpstreamError> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let taken = match serde_json::from_slice(body) {
         Ok(Value::Object(answer)) => match errcode(&answer) {
             Some(0) | None => take(&answer),
@@ -90,6 +92,12 @@ fn read<T>(
             status => Failure::Status(status),
         },
     })
+}
+
+/// The errcode in the answer of any API, if there is one.
+pub fn errcode_of(body: &[u8]) -> Option<i64> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    errcode(&serde_json::from_slice(body).ok()?)
 }
 
 fn errcode(answer: &Map<String, Value>) -> Option<i64> {
@@ -272,6 +280,20 @@ mod tests {
                     (Some(40164), Class::Address)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_errcode_of_any_answer_is_the_outermost_one() {
+        for (body, errcode) in [
+            (r#"{"errcode":42001,"errmsg":"x"}"#, Some(42001)),
+            ("\u{feff}{\"errcode\":\"40001\"}", Some(40001)),
+            (r#"{"item":{"errcode":40001}}"#, None),
+            (r#"[{"errcode":40001}]"#, None),
+            ("errcode 40001", None),
+            ("", None),
+        ] {
+            assert_eq!(errcode_of(body.as_bytes()), errcode, "{body}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use reqwest::{Client, RequestBuilder, Url, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Url, redirect};
 use serde::Serialize;
 
 use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
@@ -31,39 +31,8 @@ impl WeChat {
     /// # Errors
     /// `base` is not the address of a server, or TLS cannot be set up.
     pub fn new(base: &str) -> Result<Self, InvalidUpstream> {
-        let invalid = |why: &str| InvalidUpstream(format!("{base:?} {why}"));
-        let base = Url::parse(base).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
-        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
-            return Err(invalid(
-                "does not begin with http:// or https:// and a host",
-            ));
-        }
-        if base.path() != "/" || base.query().is_some() || base.fragment().is_some() {
-            return Err(invalid("has something behind the host: leave it out"));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(invalid("has user information: leave it out"));
-        }
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .filter_map(|root| reqwest::Certificate::from_der(root).ok());
-        let mut builder = Client::builder()
-            .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            // A repeated fetch is a second fetch: the keeper alone decides about it.
-            .retry(reqwest::retry::never())
-            // Without these, a machine without CA certificates cannot even build the client.
-            .tls_certs_merge(roots);
-        if is_loopback(base.host_str().unwrap_or_default()) {
-            // A proxy of the machine's user is not meant for a simulator beside this program.
-            builder = builder.no_proxy();
-        }
-        let client = builder
-            .build()
-            .map_err(|error| InvalidUpstream(format!("TLS cannot be set up: {}", why(&error))))?;
+        let base = base_url(base)?;
+        let client = build(client_builder(&base).timeout(CALL_TIMEOUT))?;
         Ok(Self { client, base })
     }
 
@@ -174,12 +143,57 @@ struct StableToken<'a> {
     force_refresh: bool,
 }
 
+/// Reads the address of a server.
+pub(super) fn base_url(base: &str) -> Result<Url, InvalidUpstream> {
+    let invalid = |why: &str| InvalidUpstream(format!("{base:?} {why}"));
+    let base = Url::parse(base).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
+    if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
+        return Err(invalid(
+            "does not begin with http:// or https:// and a host",
+        ));
+    }
+    if base.path() != "/" || base.query().is_some() || base.fragment().is_some() {
+        return Err(invalid("has something behind the host: leave it out"));
+    }
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(invalid("has user information: leave it out"));
+    }
+    Ok(base)
+}
+
+/// What all clients of the API at `base` have in common.
+pub(super) fn client_builder(base: &Url) -> ClientBuilder {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+        .iter()
+        .filter_map(|root| reqwest::Certificate::from_der(root).ok());
+    let builder = Client::builder()
+        .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        // A repeated fetch is a second fetch: the keeper alone decides about it.
+        .retry(reqwest::retry::never())
+        // Without these, a machine without CA certificates cannot even build the client.
+        .tls_certs_merge(roots);
+    if is_loopback(base.host_str().unwrap_or_default()) {
+        // A proxy of the machine's user is not meant for a simulator beside this program.
+        builder.no_proxy()
+    } else {
+        builder
+    }
+}
+
+pub(super) fn build(builder: ClientBuilder) -> Result<Client, InvalidUpstream> {
+    builder
+        .build()
+        .map_err(|error| InvalidUpstream(format!("TLS cannot be set up: {}", why(&error))))
+}
+
 /// Sends a request; returns the status and the body of its answer.
 async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
     let mut response = request.send().await.map_err(|error| {
-        let not_sent = error.is_connect() || error.is_dns() || error.is_builder();
         let why = why(&error);
-        if not_sent {
+        if was_not_sent(&error) {
             Failure::NotSent(why)
         } else {
             Failure::Lost(why)
@@ -204,8 +218,13 @@ async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
     }
 }
 
+/// Whether a request failed before any of it left.
+pub(super) fn was_not_sent(error: &reqwest::Error) -> bool {
+    error.is_connect() || error.is_dns() || error.is_builder()
+}
+
 /// The innermost reason of an error. The outer ones name the URL, and with it the secret.
-fn why(error: &reqwest::Error) -> String {
+pub(super) fn why(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }

@@ -190,3 +190,35 @@ async fn a_cut_connection_ends_in_the_middle_over_a_real_socket() {
     }
     server.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_large_upload_and_a_message_are_taken() {
+    let world = World::new();
+    let token = world.token();
+    let post = async |target: String, body: Body| {
+        let router = wechat_router(world.simulator.clone());
+        let request = ::http::Request::post(target).body(body).unwrap();
+        router.oneshot(request).await.unwrap()
+    };
+    let upload = format!("/cgi-bin/media/upload?access_token={token}&type=");
+    let large = || Body::from(vec![b'x'; 20 << 20]);
+    let uploaded = json_of(post(format!("{upload}image"), large()).await).await;
+    assert_eq!(uploaded["type"], "image");
+    assert_eq!(text(&uploaded["media_id"]).len(), 64);
+    assert_eq!(uploaded["created_at"], START);
+    let refused = json_of(post(format!("{upload}tune"), large()).await).await;
+    assert_eq!(refused["errcode"], 40004);
+    let refused = json_of(post(format!("{upload}image"), Body::empty()).await).await;
+    assert_eq!(refused["errcode"], 41005);
+    let too_large = Body::from(vec![b'x'; (32 << 20) + 1]);
+    assert_eq!(
+        post(format!("{upload}image"), too_large).await.status(),
+        413
+    );
+
+    let message = format!("/cgi-bin/message/custom/send?access_token={token}");
+    let sent = post(message.clone(), Body::from(r#"{"touser":"o"}"#)).await;
+    assert_eq!(json_of(sent).await["errcode"], 0);
+    let refused = json_of(post(message, Body::from("touser=o")).await).await;
+    assert_eq!(refused["errcode"], 47001);
+}

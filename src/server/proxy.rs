@@ -1,0 +1,236 @@
+//! `/proxy/{appid}/…`: passes calls of back ends on to WeChat's API with the account's
+//! access_token, so that they need not hold one.
+//!
+//! Bodies of any size pass as they come. When WeChat says that the token is at fault, that is a
+//! report like any other; and if the call is small enough to have been kept, it is repeated once
+//! with the newer token, and its caller never hears of it.
+//!
+//! The same is done for SDKs that take this server for WeChat's API: [`with_token`].
+
+mod body;
+mod path;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Request, State};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Response, response};
+
+use super::problem::{Code, Problem};
+use super::request_id::RequestId;
+use super::{Gate, Peer};
+use crate::config::Scope;
+use crate::credential::{Kind, Secret};
+use crate::keeper::{Kept, Reported};
+use crate::upstream::answer::errcode_of;
+use crate::upstream::forward::{Call, NoAnswer};
+use body::{Broken, Start};
+
+/// The body of a request is kept up to this size, so that the call can be repeated.
+const REPEATABLE_BYTES: usize = 256 * 1024;
+
+/// WeChat's errors are much smaller; in a larger answer none is looked for.
+const READABLE_BYTES: usize = 64 * 1024;
+
+/// How long a call waits for the first token of an account, or for a newer one.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A call to `/proxy/{appid}/{WeChat's path}`.
+pub(super) async fn any(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (head, body) = request.into_parts();
+    let (appid, path) = path::split(head.uri.path())
+        .ok_or_else(|| Problem::new(Code::NotFound, "WeChat's path goes behind the appid"))?;
+    let (scope, query) = (Scope::Proxy, head.uri.query());
+    let (caller, kept) = gate.admit(&head.headers, query, peer.0, scope, appid)?;
+    path::check(appid, path)?;
+    let call = Call {
+        method: head.method,
+        path: path.to_owned(),
+        query: query.unwrap_or_default().to_owned(),
+        headers: head.headers,
+    };
+    forward(&gate, &caller.client.name, &kept, call, body).await
+}
+
+/// A call to one of WeChat's own paths, with an access_token that was given out here: so an SDK
+/// whose API host is this server can make all its calls.
+///
+/// The token is all that it shows. So calls are passed on for an account only if one of its
+/// clients has the scope `proxy`.
+pub(super) async fn with_token(
+    State(gate): State<Arc<Gate>>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (head, body) = request.into_parts();
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+    let kept = match gate.bearer_of(query) {
+        None => return Err(super::pages::not_found()),
+        Some(Err(refusal)) => return Ok(refusal.answer(&id)),
+        Some(Ok(kept)) => kept,
+    };
+    path::check(kept.account.appid.as_str(), path)?;
+    let call = Call {
+        method: head.method,
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: head.headers,
+    };
+    forward(&gate, "the holder of the token", &kept, call, body).await
+}
+
+/// Passes a call on, and once more if WeChat refused the token, there is a newer one, and the
+/// body is small.
+///
+/// # Errors
+/// There is no token, the request's body broke off, or WeChat did not answer. What WeChat
+/// answered is no error, whatever it says.
+async fn forward(
+    gate: &Gate,
+    client: &str,
+    kept: &Arc<Kept>,
+    call: Call,
+    body: Body,
+) -> Result<Response<Body>, Problem> {
+    let token = first_token(gate, kept).await?;
+    let start = body::read(body, REPEATABLE_BYTES).await.map_err(unread)?;
+    let again = match &start {
+        Start::Whole(bytes) => Some(bytes.clone()),
+        Start::Part(_) => None,
+    };
+    let mut answer = exchange(gate, &call, &token, start.into_body()).await;
+    let mut repeated = false;
+    if let Ok(Answer {
+        errcode: Some(errcode),
+        ..
+    }) = answer
+        && let Some(newer) = newer_token(gate, kept, &token, errcode).await
+        && let Some(body) = again
+    {
+        repeated = true;
+        answer = exchange(gate, &call, &newer, Body::from(body)).await;
+    }
+    let answered = answer.as_ref().ok();
+    tracing::info!(
+        target: "wxsign::audit",
+        client,
+        appid = %kept.account.appid,
+        method = %call.method,
+        path = call.path,
+        status = answered.map(|answer| answer.response.status().as_u16()),
+        errcode = answered.and_then(|answer| answer.errcode),
+        failure = answer.as_ref().err().map(tracing::field::display),
+        repeated,
+        "a call was passed on"
+    );
+    answer
+        .map(|answer| answer.response)
+        .map_err(|failure| Problem::no_answer(&failure))
+}
+
+fn unread<E>(broken: Broken<E>) -> Problem {
+    match broken {
+        Broken::Stalled => Problem::new(Code::TimedOut, "it did not arrive in time: send it again"),
+        Broken::Ended(_) => Problem::new(Code::InvalidBody, "it broke off: send it again"),
+    }
+}
+
+/// The account's token, which may still have to be fetched.
+async fn first_token(gate: &Gate, kept: &Kept) -> Result<Secret, Problem> {
+    let keeper = &gate.app.keeper;
+    let found = keeper.available(kept, Kind::AccessToken, PATIENCE).await;
+    let (snapshot, now) = found.map_err(Problem::unavailable)?;
+    let token = snapshot
+        .token(now)
+        .expect("the snapshot holds a token at this moment");
+    Ok(token.credential.value.clone())
+}
+
+fn token(gate: &Gate, kept: &Kept) -> Option<Secret> {
+    let (snapshot, now) = (kept.snapshot(), gate.app.keeper.clock().moment());
+    snapshot
+        .token(now)
+        .map(|served| served.credential.value.clone())
+}
+
+/// Reports that WeChat answered `errcode` to a call with `token`; returns a newer token if that
+/// was at fault.
+async fn newer_token(gate: &Gate, kept: &Kept, used: &Secret, errcode: i64) -> Option<Secret> {
+    let keeper = &gate.app.keeper;
+    let reported = keeper.report_token(kept, used.fingerprint(), errcode, PATIENCE);
+    match reported.await {
+        Reported::Renewed | Reported::Outdated => token(gate, kept).filter(|newer| newer != used),
+        _ => None,
+    }
+}
+
+/// WeChat's answer to a call.
+struct Answer {
+    response: Response<Body>,
+    /// The errcode in it, unless that is 0.
+    errcode: Option<i64>,
+}
+
+/// Sends a call with `token` and reads as much of the answer as says whether it is an error.
+async fn exchange(
+    gate: &Gate,
+    call: &Call,
+    token: &Secret,
+    body: Body,
+) -> Result<Answer, NoAnswer> {
+    let answer = gate.app.forwarder.send(call, token, body).await?;
+    let (mut head, body) = answer.into_parts();
+    if !is_readable(&head) {
+        return Ok(Answer {
+            response: Response::from_parts(head, Body::new(body)),
+            errcode: None,
+        });
+    }
+    let start = body::read(body, READABLE_BYTES).await;
+    let start = start.map_err(|broken| match broken {
+        Broken::Stalled => NoAnswer::TimedOut,
+        Broken::Ended(failure) => failure,
+    })?;
+    let mut errcode = None;
+    let body = match start {
+        Start::Whole(bytes) => {
+            errcode = errcode_of(&bytes).filter(|errcode| *errcode != 0);
+            Body::from(without(token, bytes, &mut head.headers))
+        }
+        part @ Start::Part(_) => part.into_body(),
+    };
+    Ok(Answer {
+        response: Response::from_parts(head, body),
+        errcode,
+    })
+}
+
+/// Whether an answer may hold an errcode, or an error page: WeChat writes errors as JSON under
+/// several content types, and a proxy in between writes HTML.
+fn is_readable(head: &response::Parts) -> bool {
+    let content_type = head.headers.get(CONTENT_TYPE);
+    let content_type = content_type.map_or(&[][..], |value| value.as_bytes());
+    let content_type = content_type.to_ascii_lowercase();
+    let is_text = content_type.starts_with(b"text/")
+        || content_type.windows(4).any(|window| window == b"json");
+    is_text && !head.headers.contains_key(CONTENT_ENCODING)
+}
+
+/// A body with `token` cut out: a server may say back what it was sent.
+fn without(token: &Secret, body: Bytes, headers: &mut HeaderMap) -> Bytes {
+    let token = token.expose();
+    if !body
+        .windows(token.len())
+        .any(|part| part == token.as_bytes())
+    {
+        return body;
+    }
+    headers.remove(CONTENT_LENGTH);
+    String::from_utf8_lossy(&body).replace(token, "…").into()
+}

@@ -1,0 +1,120 @@
+//! Which of WeChat's paths calls are passed on to.
+
+use super::super::problem::{Code, Problem};
+
+/// The AppID and WeChat's path in `/proxy/{appid}/…`, as they were sent.
+pub(super) fn split(path: &str) -> Option<(&str, &str)> {
+    let behind = path.strip_prefix("/proxy/")?;
+    Some(behind.split_at(behind.find('/')?))
+}
+
+/// Checks that calls for `appid` may go to `path` at WeChat.
+pub(super) fn check(appid: &str, path: &str) -> Result<(), Problem> {
+    if !is_plain(path) {
+        return Err(Problem::new(
+            Code::InvalidPath,
+            "a path of WeChat's has letters, digits, - _ and . between single slashes: write it as \
+             it stands in WeChat's documentation, with nothing encoded",
+        ));
+    }
+    if is_about_credentials(path) {
+        return Err(Problem::new(
+            Code::PathNotAllowed,
+            format!(
+                "it would issue a credential or change what all users of the account share: the \
+                 access_token is at /v1/accounts/{appid}/access-token, and quotas are cleared in \
+                 WeChat's console"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a path can be read in one way only, by whoever reads it.
+fn is_plain(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    let dots = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte == b'.');
+    path.bytes().all(plain) && !path.contains("//") && !path.split('/').any(dots)
+}
+
+/// Whether a path issues credentials, or clears the quota that the keeper counts on.
+fn is_about_credentials(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let path = path.trim_end_matches('/');
+    path.starts_with("/cgi-bin/clear_quota")
+        || format!("{path}/").starts_with("/sns/")
+        || [
+            "/cgi-bin/token",
+            "/cgi-bin/stable_token",
+            "/cgi-bin/openapi/quota/clear",
+        ]
+        .contains(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_what_stands_behind_the_appid() {
+        for (path, expected) in [
+            (
+                "/proxy/wx1/cgi-bin/menu/get",
+                Some(("wx1", "/cgi-bin/menu/get")),
+            ),
+            ("/proxy/wx1//a%2f", Some(("wx1", "//a%2f"))),
+            ("/proxy/wx1/", Some(("wx1", "/"))),
+            ("/proxy/wx1", None),
+        ] {
+            assert_eq!(split(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn calls_pass_and_tricks_and_credentials_do_not() {
+        for path in [
+            "/cgi-bin/menu/get",
+            "/cgi-bin/message/custom/send",
+            "/cgi-bin/media/get/jssdk",
+            "/cgi-bin/tokens",
+            "/cgi-bin/openapi/quota/get",
+            "/wxa/getwxacode",
+            "/v1.0/x..y/",
+            "/snsapi",
+        ] {
+            assert!(check("wx1", path).is_ok(), "{path}");
+        }
+        for path in [
+            "/cgi-bin/token",
+            "/cgi-bin/token/",
+            "/CGI-bin/Token",
+            "/cgi-bin/stable_token",
+            "/cgi-bin/clear_quota",
+            "/cgi-bin/clear_quota/v2",
+            "/cgi-bin/openapi/quota/clear",
+            "/sns",
+            "/sns/oauth2/access_token",
+        ] {
+            let problem = check("wx1", path).unwrap_err();
+            assert_eq!(problem.code(), Code::PathNotAllowed, "{path}");
+        }
+        for path in [
+            "/cgi-bin/%74oken",
+            "/cgi-bin%2ftoken",
+            "/cgi-bin/x/%2e%2e/token",
+            "/cgi-bin/x/../token",
+            "/cgi-bin/./token",
+            "/cgi-bin/.../token",
+            "/cgi-bin//token",
+            "//evil.example/",
+            "/cgi-bin\\token",
+            "/cgi-bin/token;x",
+            "/cgi-bin/token\u{200b}",
+            "/cgi-bin/to ken",
+            "/微",
+        ] {
+            let problem = check("wx1", path).unwrap_err();
+            assert_eq!(problem.code(), Code::InvalidPath, "{path}");
+        }
+    }
+}
