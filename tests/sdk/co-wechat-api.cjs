@@ -34,8 +34,8 @@ const commands = {
   async call(count) {
     const calls = Array.from({ length: Number(count) }, () => api.getIp());
     const ended = {};
-    for (const { status, reason } of await Promise.allSettled(calls)) {
-      const errcode = status === 'fulfilled' ? 0 : refusal(reason).errcode;
+    for (const { value, reason } of await Promise.allSettled(calls)) {
+      const errcode = value?.ip_list ? 0 : refusal(reason).errcode;
       ended[errcode] = (ended[errcode] ?? 0) + 1;
     }
     return { ended };
@@ -44,7 +44,7 @@ const commands = {
 
 // What is no answer of WeChat's has no code.
 function refusal(error) {
-  return { errcode: error.code ?? null, errmsg: error.message };
+  return { errcode: error?.code ?? null, errmsg: error?.message };
 }
 
 async function main() {
