@@ -11,9 +11,16 @@ mod canaries;
 mod harness;
 
 use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+use wxsign::credential::Kind;
+use wxsign::simulator::Action;
+use wxsign::store::{Key, Sqlite, Store};
 
 use back_end::{BackEnd, Sdk};
-use harness::{PAGE, Place, WeChat};
+use harness::{PAGE, Place, WeChat, Wxsign, appid};
 
 #[tokio::test]
 async fn sdks_get_the_one_token_and_sign_with_the_one_ticket() {
@@ -28,6 +35,27 @@ async fn sdks_get_the_one_token_and_sign_with_the_one_ticket() {
     }
     assert!(wechat.accepts(&wxsign.signs().await));
     assert_eq!(wechat.fetches(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_hundred_calls_with_a_dead_token_all_succeed_and_cost_one_token() {
+    let wechat = WeChat::start().await;
+    let (place, keys) = place_for_back_ends(&wechat.url);
+    let wxsign = serve_with_older_token(&place).await;
+    let [npm, pypi] = [0, 1].map(|at| BackEnd::start(Sdk::ALL[at], &wxsign, &keys[at]));
+    for back_end in [&npm, &pypi] {
+        assert_eq!(back_end.answer("token").await, json!({ "errcode": 0 }));
+    }
+    assert_eq!(wechat.fetches().0, 1);
+    wechat
+        .simulator
+        .act(&appid(), Action::RevokeTokens)
+        .unwrap();
+
+    let (from_npm, from_pypi) = tokio::join!(npm.answer("call 50"), pypi.answer("call 50"));
+    let all_succeeded = json!({ "ended": { "0": 50 } });
+    assert_eq!([&from_npm, &from_pypi], [&all_succeeded; 2]);
+    assert_eq!(wechat.fetches().0, 2);
 }
 
 #[tokio::test]
@@ -67,4 +95,31 @@ fn new_key(name: &str) -> (String, String) {
     let made = String::from_utf8(made.stdout).unwrap();
     let (key, block) = made.split_once("\n\n").expect("a key and its block");
     (key.to_owned(), block.to_owned())
+}
+
+/// Starts a server that fetched its token two minutes ago: one that WeChat rejects is replaced at
+/// once, but not within a minute of the fetch that brought it.
+async fn serve_with_older_token(place: &Place) -> Wxsign {
+    let mut first = place.serve().await;
+    first.signs().await;
+    first.signal(Signal::INT);
+    first.exit_code().await;
+
+    let store = Store::new(Sqlite::open(&place.path().join("wxsign.db")).unwrap());
+    let key = Key {
+        appid: appid(),
+        kind: Kind::AccessToken,
+    };
+    let (mut record, version) = store.load(&key).await.unwrap();
+    let token = record.credential.as_mut().unwrap();
+    for time in [
+        &mut token.first_seen,
+        &mut token.confirmed_at,
+        &mut token.expires_at,
+        &mut token.claimed_until,
+    ] {
+        *time = time.before(Duration::from_secs(120));
+    }
+    assert!(store.swap(&key, version, &record).await.unwrap().is_some());
+    place.serve().await
 }
