@@ -18,6 +18,7 @@ use wxsign::page_url::PageUrl;
 use wxsign::simulator::{Action, Preverify, TicketMode};
 
 use account::{Account, Calls, TICKET_PATH, token_path};
+use recovery::IN_FLIGHT;
 
 use super::shared::Bill;
 use super::world::{ACCOUNTS, LOOK, NODES, Node, T0, World};
@@ -339,8 +340,10 @@ impl Judge {
         let moment = node.clock.moment();
         let served = snapshot.ticket(moment).map(|ticket| &ticket.credential);
         let before = self.seen[place][number].ticket.as_ref();
-        // Not the node's own word for when it came: its clock may be wrong.
-        let value = |ticket: &Credential| (ticket.value.clone(), now.before(LOOK));
+        // Not by the node's word alone: its clock may be wrong. It may have come since the last
+        // look, and was asked for before.
+        let lately = now.before(LOOK + IN_FLIGHT);
+        let value = |ticket: &Credential| (ticket.value.clone(), ticket.first_seen.min(lately));
         let is_new = served.map(|ticket| &ticket.value) != before.map(|(before, _)| before);
         let is_refused = |ticket: &Secret| !simulator.ticket_is_accepted(appid, ticket.expose());
         let refused = match (before, served) {

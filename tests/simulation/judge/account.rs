@@ -48,10 +48,11 @@ impl Account {
         if let Some((at, _)) = self.dead_tickets.iter().find(known) {
             return Some(*at);
         }
-        // One that nobody looked at while it lived died with those that did.
+        // One that nobody looked at while it lived died with those that did; with which of them is
+        // not known for sure, when clocks are wrong.
         let lives = self.tickets.iter().any(|known_one| known(&known_one));
         let deaths = self.dead_tickets.iter().rev().map(|(at, _)| *at);
-        deaths.filter(|at| !lives && at >= came).min()
+        deaths.filter(|at| !lives && at >= came).max()
     }
 
     /// Notes that WeChat accepts a token now. If it is dead at the next look, it died before that.

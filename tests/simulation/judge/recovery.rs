@@ -6,7 +6,7 @@ use super::*;
 const RECOVERY: Duration = Duration::from_secs(90);
 
 /// The longest time from a call to its failure.
-const IN_FLIGHT: Duration = Duration::from_secs(10);
+pub(super) const IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// Nobody waits longer for a storm that is over: no backoff of what goes wrong in one is longer
 /// than half an hour, and what was on its way when the calm began fails a little later.
