@@ -362,6 +362,7 @@ impl Renewal<'_> {
         let until = local.served_until(self.policy);
         let served = local.record.credential.clone().zip(until);
         let served = served.map(|(credential, until)| Served {
+            renew_at: self.policy.due_at(&self.key.appid, &credential),
             credential,
             until,
             former: local.record.former.clone(),

@@ -37,6 +37,8 @@ pub struct Served {
     pub credential: Credential,
     /// When to stop using it, on either clock.
     pub until: Moment,
+    /// When it is replaced, if all goes well.
+    pub renew_at: Timestamp,
     /// The fingerprints of those before it, the latest first.
     pub former: Vec<Fingerprint>,
 }
@@ -193,6 +195,7 @@ mod tests {
                 wall: end,
                 boot: NOW.boot + life,
             },
+            renew_at: end,
             former: Vec::new(),
         }
     }

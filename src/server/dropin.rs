@@ -25,20 +25,25 @@ use super::auth::{Caller, Refused};
 use super::backend::life_left;
 use super::request_id::RequestId;
 use super::{Gate, Peer};
+use crate::clock::Moment;
 use crate::config::Scope;
 use crate::credential::{Kind, Secret};
-use crate::keeper::{Kept, Unavailable};
+use crate::keeper::{Kept, Served, Unavailable};
 
 /// How long a fetch waits for the first credential of an account.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long a fetch that is a report waits for WeChat's word: SDKs wait no longer for a token,
 /// and the one at hand may be good.
-const REPORT_PATIENCE: Duration = Duration::from_secs(4);
+const REPORT_PATIENCE: Duration = Duration::from_millis(2500);
 
 /// The former token is accepted so long beside the new one
 /// (<https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html>).
 const OVERLAP: Duration = Duration::from_secs(300);
+
+/// An SDK keeps a token for as long as it is told, and cannot be told of a newer one. So it is
+/// told to come back before the overlap that begins with the next renewal is over.
+const SAFE_OVERLAP: Duration = Duration::from_secs(280);
 
 /// An error in WeChat's shape; `errmsg` begins with WeChat's words
 /// (<https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html>).
@@ -205,8 +210,14 @@ async fn fetch(
     caller.audit(appid, did, Some(&token.credential), "ok");
     Ok(json!({
         "access_token": token.credential.value.expose(),
-        "expires_in": life_left(token, now).as_secs(),
+        "expires_in": keep_for(token, now).as_secs(),
     }))
+}
+
+/// How long an SDK may keep a credential, whenever it is renewed meanwhile.
+fn keep_for(served: &Served, now: Moment) -> Duration {
+    let until_renewed = served.renew_at.since(now.wall);
+    life_left(served, now).min(until_renewed + SAFE_OVERLAP)
 }
 
 /// The order is that of WeChat.
@@ -290,7 +301,7 @@ async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
         "errcode": 0,
         "errmsg": "ok",
         "ticket": credential.value.expose(),
-        "expires_in": life_left(ticket, now).as_secs(),
+        "expires_in": keep_for(ticket, now).as_secs(),
     }))
 }
 
