@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "http/bare.rs"]
+mod bare;
 #[path = "serve/canaries.rs"]
 mod canaries;
 #[path = "serve/end.rs"]
 mod end;
+#[path = "serve/forwarding.rs"]
+mod forwarding;
 #[path = "serve/harness.rs"]
 mod harness;
 #[path = "serve/secrets.rs"]

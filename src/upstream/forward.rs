@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body_util::BodyExt;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
@@ -90,11 +91,16 @@ impl Forwarder {
         let mut url = self.base.clone();
         url.set_path(&call.path);
         url.set_query(Some(&query::with_token(&call.query, token)));
+        let mut headers = headers::to_wechat(&call.headers);
+        if call.method == Method::POST && body.is_end_stream() {
+            // Some servers refuse a POST that does not say its length; hyper says only others.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let (progress, moved) = watch::channel(());
         let request = self
             .client
             .request(call.method.clone(), url)
-            .headers(headers::to_wechat(&call.headers))
+            .headers(headers)
             .body(reqwest::Body::wrap(Sent::new(body, progress)));
         let answer = tokio::select! {
             answer = request.send() => answer.map_err(|error| NoAnswer::of(&error))?,

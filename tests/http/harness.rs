@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) simulator: Simulator,
     /// Whether the server knows that WeChat is simulated, as that of `wxsign demo` does.
     pub(crate) demo: bool,
+    /// A WeChat of the test's own instead of the simulator.
+    pub(crate) upstream: Option<SocketAddr>,
 }
 
 impl Setup {
@@ -49,6 +51,7 @@ impl Setup {
             config,
             simulator,
             demo: false,
+            upstream: None,
         }
     }
 
@@ -64,7 +67,8 @@ impl Setup {
         let (listener, address) = listen().await;
         let shutdown = Shutdown::default();
         let wechat_stop = CancellationToken::new();
-        self.config.upstream = format!("http://{wechat_address}");
+        let upstream = self.upstream.unwrap_or(wechat_address);
+        self.config.upstream = format!("http://{upstream}");
         let router = wechat_router(self.simulator.clone());
         let wechat = wxsign::server::serve(wechat, router, wechat_stop.clone());
         let demo = self.demo.then(|| self.simulator.clone());

@@ -4,12 +4,14 @@
 
 mod bad_page;
 mod bad_request;
+mod bare;
 mod connections;
 mod cors;
 mod harness;
 mod limits;
 mod pages;
 mod problems;
+mod proxy;
 mod report;
 mod signature;
 mod unavailable;
