@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::Clock;
-use wxsign::config::{Config, StoreUrl};
+use wxsign::config::{Accounts, Client, Config, KeyHash, Scope, StoreUrl};
 use wxsign::credential::Secret;
 use wxsign::shutdown::Shutdown;
 use wxsign::simulator::{App, Simulator, wechat_router};
@@ -59,6 +59,18 @@ impl Setup {
     pub(crate) fn add_account(&mut self, appid: &str) {
         self.config.accounts.push(account(appid));
         self.simulator.add_app(app(appid));
+    }
+
+    /// Lets a back end in to ask about all accounts; its [`key`] follows from its name.
+    pub(crate) fn add_client(&mut self, name: &str, scopes: &[Scope]) -> &mut Client {
+        self.config.clients.push(Client {
+            name: name.to_owned(),
+            key_sha256: vec![KeyHash::of(&key(name))],
+            not_after: None,
+            accounts: Accounts::All,
+            scopes: scopes.iter().copied().collect(),
+        });
+        self.config.clients.last_mut().unwrap()
     }
 
     /// Starts the server.
@@ -201,6 +213,18 @@ pub(crate) fn signature(page: &str) -> Request {
 pub(crate) fn posted_signature(page: &str) -> Request {
     let body = serde_json::json!({ "url": page });
     Request::post("/jsapi/signature", body.to_string())
+}
+
+/// The key of the back end of this name.
+pub(crate) fn key(name: &str) -> String {
+    format!("wxk_{name}_0123456789abcdefghijklmnop")
+}
+
+impl Request {
+    /// The request as the back end of this name sends it.
+    pub(crate) fn of(self, name: &str) -> Self {
+        self.with("Authorization", &format!("Bearer {}", key(name)))
+    }
 }
 
 /// Checks a problem: each of them names itself, says what to do, and can be found in the log.

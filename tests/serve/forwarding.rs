@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use wxsign::config::KeyHash;
 
 use crate::bare;
 use crate::harness::{APPID, Place, Wxsign};
+
+const KEY: &str = "wxk_shop_0123456789abcdefghijklmnop";
 
 const MIB: usize = 1024 * 1024;
 const LARGE: usize = 20 * MIB;
@@ -61,7 +64,13 @@ async fn start() -> Wxsign {
         }
     })
     .await;
-    let wxsign = Place::new(&format!("http://{wechat}")).serve().await;
+    let place = Place::new(&format!("http://{wechat}"));
+    let client = format!(
+        "[[client]]\nname = \"shop\"\nkey_sha256 = \"{}\"\naccounts = [\"*\"]\nscopes = [\"proxy\"]\n",
+        KeyHash::of(KEY)
+    );
+    std::fs::write(place.path().join("wxsign.toml"), client).unwrap();
+    let wxsign = place.serve().await;
     wxsign.signs().await;
     let mut stream = post(&wxsign, 1).await;
     stream.write_all(b"x").await.unwrap();
@@ -74,7 +83,7 @@ async fn post(wxsign: &Wxsign, length: usize) -> TcpStream {
     let mut stream = TcpStream::connect(wxsign.address()).await.unwrap();
     let head = format!(
         "POST /proxy/{APPID}/cgi-bin/media/upload?type=video HTTP/1.1\r\nHost: wxsign\r\n\
-         Connection: close\r\nContent-Length: {length}\r\n\r\n"
+         Connection: close\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {length}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream
@@ -111,8 +120,12 @@ async fn a_large_upload_takes_little_memory() {
 async fn a_large_download_takes_little_memory() {
     let wxsign = start().await;
     let before = peak(&wxsign);
-    let target = format!("/proxy/{APPID}/cgi-bin/media/get?media_id=1");
-    let mut stream = wxsign.ask(&target).await;
+    let mut stream = TcpStream::connect(wxsign.address()).await.unwrap();
+    let request = format!(
+        "GET /proxy/{APPID}/cgi-bin/media/get?media_id=1 HTTP/1.1\r\nHost: wxsign\r\n\
+         Connection: close\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
     let read = read_slowly(&mut stream, usize::MAX).await;
     assert!(read > LARGE, "{read}");
     let grown = peak(&wxsign) - before;
