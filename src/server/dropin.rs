@@ -23,12 +23,13 @@ use subtle::ConstantTimeEq;
 
 use super::auth::{Caller, Refused};
 use super::backend::life_left;
+use super::problem::Problem;
 use super::request_id::RequestId;
 use super::{Gate, Peer};
 use crate::clock::Moment;
 use crate::config::Scope;
 use crate::credential::{Kind, Secret};
-use crate::keeper::{Kept, Served, Unavailable};
+use crate::keeper::{Kept, Served};
 
 /// How long a fetch waits for the first credential of an account.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -59,21 +60,20 @@ impl Refusal {
         Self { errcode, errmsg }
     }
 
-    /// SDKs take -1 for "try again".
-    fn unavailable(unavailable: &Unavailable) -> Self {
-        let why = match &unavailable.trouble {
-            Some(trouble) => format!("the last try to fetch one failed: {}", trouble.what),
-            None => "it is being fetched".to_owned(),
-        };
-        Self::new(
-            -1,
-            format!("system error: wxsign has no credential now, {why}"),
-        )
-    }
-
     pub(super) fn answer(self, id: &RequestId) -> Response {
         let errmsg = format!("{} rid: {}", self.errmsg, id.as_str());
         answer(&json!({ "errcode": self.errcode, "errmsg": errmsg }))
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        // SDKs take -1 for "try again".
+        let (errcode, words) = match problem.status() {
+            status if status.is_server_error() => (-1, "system error"),
+            _ => (48001, "api unauthorized"),
+        };
+        Self::new(errcode, format!("{words}: wxsign: {}", problem.detail()))
     }
 }
 
@@ -189,7 +189,7 @@ async fn fetch(
     let (mut snapshot, mut now) = keeper
         .available(&kept, kind, PATIENCE)
         .await
-        .map_err(|unavailable| Refusal::unavailable(&unavailable))?;
+        .map_err(Problem::unavailable)?;
     let mut did = "fetch the access_token";
     if let Some(token) = snapshot.token(now) {
         let generation = token.credential.generation;
@@ -204,7 +204,7 @@ async fn fetch(
     }
     let Some(token) = snapshot.token(now) else {
         caller.audit(appid, did, None, "unavailable");
-        return Err(Refusal::unavailable(&keeper.unavailable(&snapshot)));
+        return Err(gate.nothing_to_serve(&kept).into());
     };
     gate.hand_out(caller, &kept, token.credential.generation);
     caller.audit(appid, did, Some(&token.credential), "ok");
@@ -284,7 +284,7 @@ async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
     let (snapshot, now) = keeper
         .available(&kept, Kind::JsapiTicket, PATIENCE)
         .await
-        .map_err(|unavailable| Refusal::unavailable(&unavailable))?;
+        .map_err(Problem::unavailable)?;
     let ticket = snapshot
         .ticket(now)
         .expect("the snapshot holds a ticket at this moment");
@@ -314,10 +314,14 @@ impl Gate {
         handed.insert(whom, generation) == Some(generation)
     }
 
-    /// The account whose token is in the query of a call that is to be passed on; `None` if there
-    /// is no token.
-    pub(super) fn bearer_of(&self, query: &str) -> Option<Result<Arc<Kept>, Refusal>> {
-        let token = parameter(query, "access_token").filter(|token| !token.is_empty())?;
+    /// The account whose token is in the query of a call that is to be passed on; `None` if this
+    /// is no call to WeChat's API.
+    pub(super) fn bearer_of(&self, path: &str, query: &str) -> Option<Result<Arc<Kept>, Refusal>> {
+        let token = parameter(query, "access_token").filter(|token| !token.is_empty());
+        let Some(token) = token else {
+            let missing = || Err(Refusal::new(41001, "access_token missing"));
+            return path.starts_with("/cgi-bin/").then(missing);
+        };
         let found = self.holder(&Secret::new(token)).and_then(|kept| {
             let mut clients = self.clients.iter();
             let passes = clients.any(|known| {

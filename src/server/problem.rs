@@ -206,6 +206,14 @@ impl Problem {
         self.code
     }
 
+    pub(super) const fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The answer to the request of `id`.
     pub(super) fn render(&self, id: &RequestId) -> Response<Vec<u8>> {
         let status = self.code.status();

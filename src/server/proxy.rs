@@ -18,6 +18,7 @@ use axum::extract::{Extension, Request, State};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response, response};
 
+use super::dropin::Refusal;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{Gate, Peer};
@@ -62,7 +63,7 @@ pub(super) async fn any(
 /// whose API host is this server can make all its calls.
 ///
 /// The token is all that it shows. So calls are passed on for an account only if one of its
-/// clients has the scope `proxy`.
+/// clients has the scope `proxy`. An SDK reads errors in WeChat's shape alone, and gets them so.
 pub(super) async fn with_token(
     State(gate): State<Arc<Gate>>,
     Extension(id): Extension<RequestId>,
@@ -70,19 +71,24 @@ pub(super) async fn with_token(
 ) -> Result<Response<Body>, Problem> {
     let (head, body) = request.into_parts();
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
-    let kept = match gate.bearer_of(query) {
-        None => return Err(super::pages::not_found()),
-        Some(Err(refusal)) => return Ok(refusal.answer(&id)),
-        Some(Ok(kept)) => kept,
+    let Some(holder) = gate.bearer_of(path, query) else {
+        return Err(super::pages::not_found());
     };
-    path::check(kept.account.appid.as_str(), path)?;
-    let call = Call {
-        method: head.method,
-        path: path.to_owned(),
-        query: query.to_owned(),
-        headers: head.headers,
+    let passed = async {
+        let kept = holder?;
+        path::check(kept.account.appid.as_str(), path)?;
+        let call = Call {
+            method: head.method,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: head.headers,
+        };
+        let answer = forward(&gate, "the holder of the token", &kept, call, body).await?;
+        Ok(answer)
     };
-    forward(&gate, "the holder of the token", &kept, call, body).await
+    Ok(passed
+        .await
+        .unwrap_or_else(|refusal: Refusal| refusal.answer(&id)))
 }
 
 /// Passes a call on, and once more if WeChat refused the token, there is a newer one, and the

@@ -110,7 +110,6 @@ async fn nothing_of_a_simulator_is_there_beside_a_real_account() {
         Request::post("/simulator/control/faults", "{}"),
         Request::post("/simulator/preverify", "{}"),
         Request::post("/simulator/sign", "{}"),
-        Request::get("/cgi-bin/get_api_domain_ip"),
     ] {
         is_problem(&server.ask(&request).await, 404, "not_found", "/demo");
     }
