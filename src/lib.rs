@@ -13,6 +13,7 @@
 //! | [`store`] | where processes share what they know: load and compare-and-swap |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
 //! | [`signer`] | signs one page with one ticket |
+//! | [`vault`] | keeps AppSecrets unreadable where they are stored |
 //! | [`account`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
 //!
 //! Beside them stand [`simulator`], which is WeChat's side (an [`upstream::Upstream`] for tests, a
@@ -57,3 +58,4 @@ pub mod simulator;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;
+pub mod vault;
