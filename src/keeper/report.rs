@@ -86,7 +86,7 @@ impl Keeper {
         if !ABOUT_THE_TOKEN.contains(&errcode) {
             return Reported::OtherErrcode;
         }
-        let mut changes = kept.changed.subscribe();
+        let mut changes = kept.known.changed.subscribe();
         let known = {
             let (snapshot, now) = (kept.snapshot(), self.clock().moment());
             match judge(&snapshot, fingerprint, now) {
@@ -94,11 +94,11 @@ impl Keeper {
                 Judgement::Open { generation } => generation,
             }
         };
-        kept.doubted_token.store(known, Ordering::Release);
+        kept.known.doubted_token.store(known, Ordering::Release);
         self.nudge(kept);
         let waiting = async {
             loop {
-                let (snapshot, now) = (kept.snapshot.load_full(), self.clock().moment());
+                let (snapshot, now) = (kept.known.snapshot.load_full(), self.clock().moment());
                 let newer = snapshot.token(now).map(|token| token.credential.generation);
                 if newer.is_some_and(|generation| generation > known) {
                     return Reported::Renewed;
@@ -107,7 +107,7 @@ impl Keeper {
                     return settled;
                 }
                 // If it was rejected, a newer one is being fetched.
-                if changes.changed().await.is_err() {
+                if kept.is_removed() || changes.changed().await.is_err() {
                     return Reported::Unverified;
                 }
             }
@@ -120,11 +120,16 @@ impl Keeper {
     /// Takes the report that a page's signature was refused: has the ticket asked for again, but
     /// not more than once a minute, however many pages complain.
     pub fn report_ticket(&self, kept: &Kept) {
-        kept.doubted_ticket.store(true, Ordering::Release);
+        kept.known.doubted_ticket.store(true, Ordering::Release);
         let now = millis(self.clock().moment().boot);
         let due = |nudged: u64| (now >= nudged).then(|| now + millis(DOUBTED_INTERVAL));
         let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
-        if kept.next_ticket_nudge.fetch_update(set, seen, due).is_ok() {
+        if kept
+            .known
+            .next_ticket_nudge
+            .fetch_update(set, seen, due)
+            .is_ok()
+        {
             self.nudge(kept);
         }
     }
@@ -133,7 +138,7 @@ impl Keeper {
 impl Renewal<'_> {
     /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
     pub(super) async fn check_if_doubted(&self, local: &mut Local) {
-        let doubted = self.kept.doubted_token.swap(0, Ordering::AcqRel);
+        let doubted = self.kept.known.doubted_token.swap(0, Ordering::AcqRel);
         let Some(token) = local.record.credential.as_ref() else {
             return;
         };

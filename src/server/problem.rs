@@ -112,6 +112,9 @@ impl Problem {
 
     /// There is no ticket.
     pub(super) fn unavailable(unavailable: Unavailable) -> Self {
+        if unavailable.removed {
+            return Self::new(Code::UnknownAccount, "the account was removed a moment ago");
+        }
         let mut detail = match &unavailable.trouble {
             Some(trouble) => format!("the last try to fetch one failed: {}", trouble.what),
             None => "it is being fetched; ask again in a moment".to_owned(),
