@@ -89,6 +89,7 @@ fn read_one(mut section: Section<'_>, report: &mut Report) -> Option<Account> {
     section.close(report);
     Some(Account {
         appid: appid?,
+        name: None,
         // Without a secret there is a fault, so this account is never seen; it is there so
         // that clients may name it without a fault of their own.
         secret: secret.map_or_else(|| Secret::new(""), |found| found.value),

@@ -93,6 +93,7 @@ impl Setup {
 fn account(appid: &str) -> Account {
     Account {
         appid: appid.parse().unwrap(),
+        name: None,
         secret: secret(appid),
         token_api: TokenApi::Classic,
         page_hosts: "ok.example.com, ok.example.com:8443, *.shop.example.com"
