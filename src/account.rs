@@ -91,6 +91,32 @@ pub enum TokenApi {
     Stable,
 }
 
+impl TokenApi {
+    /// Its name in configurations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Stable => "stable",
+        }
+    }
+}
+
+impl FromStr for TokenApi {
+    type Err = InvalidTokenApi;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Classic, Self::Stable]
+            .into_iter()
+            .find(|api| api.as_str() == text)
+            .ok_or(InvalidTokenApi)
+    }
+}
+
+/// The text names no token API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("must be \"classic\" or \"stable\"")]
+pub struct InvalidTokenApi;
+
 /// An official account that this server holds the credentials of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {

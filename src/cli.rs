@@ -222,6 +222,7 @@ impl ConfigFlags {
         let flags = Flags {
             listen: self.listen.clone(),
             store: self.store.clone(),
+            accounts_optional: false,
         };
         Ok(Config::load(
             self.config.as_deref(),

@@ -18,7 +18,7 @@ use super::report::{Found, Report, Source};
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 13] = [
+pub(super) const VARIABLES: [&str; 15] = [
     "APPID",
     "CLIENT_KEY",
     "CLIENT_KEY_FILE",
@@ -26,6 +26,8 @@ pub(super) const VARIABLES: [&str; 13] = [
     "LISTEN",
     "LOG",
     "LOG_FORMAT",
+    "MASTER_KEY",
+    "MASTER_KEY_FILE",
     "PAGE_HOSTS",
     "SECRET",
     "SECRET_FILE",
@@ -36,10 +38,12 @@ pub(super) const VARIABLES: [&str; 13] = [
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most
 /// frequent surprise.
-const TOP_KEYS: [&str; 6] = [
+const TOP_KEYS: [&str; 8] = [
     "listen",
     "log",
     "log_format",
+    "master_key",
+    "master_key_file",
     "store",
     "trusted_proxies",
     "upstream",
