@@ -9,15 +9,19 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{Config, Limits, StoreUrl};
 use crate::keeper::{Keeper, Queue};
+use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Sqlite, Store};
-use crate::upstream::WeChat;
+use crate::upstream::{Upstream, WeChat};
+use crate::vault::Vault;
 
 /// What the server works with.
 #[derive(Debug)]
 pub struct App {
     /// The credentials.
     pub keeper: Keeper,
+    /// The accounts that the keeper is to keep.
+    pub roster: Roster,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -44,11 +48,19 @@ impl App {
             StoreUrl::Memory => Store::memory(),
             StoreUrl::Sqlite(path) => Store::new(Sqlite::open(path)?),
         };
-        let upstream = Arc::new(WeChat::new(&config.upstream)?);
-        let (keeper, queue) =
-            Keeper::new(Clock::system(), store, upstream, node(), config.accounts);
+        let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
+        let (keeper, queue) = Keeper::new(
+            Clock::system(),
+            store.clone(),
+            Arc::clone(&upstream),
+            node(),
+            config.accounts.clone(),
+        );
+        let vault = config.master_key.as_ref().map(Vault::new);
+        let roster = Roster::new(config.accounts, vault, store, upstream, keeper.clone());
         let app = Self {
             keeper,
+            roster,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,

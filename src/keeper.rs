@@ -3,7 +3,7 @@
 //! One timer queue watches all accounts. When one is due or nudged, one step
 //! runs for it as a task of its own, never two at a time; whatever becomes of a step,
 //! there is a next one. A step carries out what the pure rules in `protocol` say: it alone
-//! calls the [`Upstream`], and what it brings is prepared once and then published.
+//! calls the [`Upstream`] for credentials, and what it brings is prepared once and then published.
 //!
 //! Readers take a [`Snapshot`]: no lock, no store, no waiting. A credential and the trouble in
 //! renewing it are kept apart, so that a failure never hides a credential that WeChat accepts.

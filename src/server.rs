@@ -5,6 +5,7 @@
 //! (`jsapi::sign_now`), hands everything else to the router, and writes out problems and CORS
 //! headers on the way back.
 
+mod accounts;
 mod batched;
 mod client_address;
 mod connections;
@@ -46,6 +47,8 @@ const LAST_FETCH: Duration = Duration::from_secs(10);
 /// Serves `listener` and renews credentials until `shutdown`, then ends in good order: no request
 /// is broken off, and a fetch that runs is stored.
 pub async fn run(listener: TcpListener, app: Arc<App>, queue: Queue, shutdown: Shutdown) {
+    let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
+    tokio::spawn(async move { watched.roster.watch(stop).await });
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     serve(listener, Front::new(app), shutdown.closing).await;
     match tokio::time::timeout(LAST_FETCH, renewing).await {

@@ -29,9 +29,11 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
 async fn serve(listener: std::net::TcpListener, config: Config) -> Result<(), Failure> {
     let (listener, address) = super::adopt(listener)?;
     let shutdown = super::shutdown(shutdown::GRACE)?;
-    let accounts = config.accounts.len();
     let (app, queue) = App::build(config, None, shutdown.draining.clone())
         .map_err(|error| Failure::Other(error.to_string()))?;
+    // Before it listens, so that no page is told that an account is not there.
+    app.roster.reload().await;
+    let accounts = app.keeper.accounts().iter().count();
     answer(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
     server::run(listener, app, queue, shutdown).await;

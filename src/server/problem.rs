@@ -31,6 +31,7 @@ pub(super) enum Code {
     MissingUrl,
     InvalidUrl,
     InvalidBody,
+    InvalidAppid,
     HostNotAllowed,
     UnknownAccount,
     NotFound,
@@ -40,12 +41,20 @@ pub(super) enum Code {
     InternalError,
     CredentialUnavailable,
     TimedOut,
+    NoMasterKey,
+    AccountIsConfigured,
+    AccountsLocked,
+    WechatRefused,
+    UpstreamUnreachable,
+    StoreUnavailable,
 }
 
 impl Code {
     const fn status(self) -> StatusCode {
         match self {
-            Self::MissingUrl | Self::InvalidUrl | Self::InvalidBody => StatusCode::BAD_REQUEST,
+            Self::MissingUrl | Self::InvalidUrl | Self::InvalidBody | Self::InvalidAppid => {
+                StatusCode::BAD_REQUEST
+            }
             Self::HostNotAllowed => StatusCode::FORBIDDEN,
             Self::UnknownAccount | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -54,6 +63,12 @@ impl Code {
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CredentialUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::NoMasterKey | Self::AccountIsConfigured | Self::AccountsLocked => {
+                StatusCode::CONFLICT
+            }
+            Self::WechatRefused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -62,6 +77,7 @@ impl Code {
             Self::MissingUrl => "The url of the page is missing",
             Self::InvalidUrl => "The url of the page is not one that a browser reports",
             Self::InvalidBody => "The body of the request cannot be read",
+            Self::InvalidAppid => "The AppID in the path is none",
             Self::HostNotAllowed => "Pages of this host are not signed for",
             Self::UnknownAccount => "The account is not known here",
             Self::NotFound => "There is nothing here",
@@ -71,6 +87,12 @@ impl Code {
             Self::InternalError => "Something went wrong in the server",
             Self::CredentialUnavailable => "There is no jsapi_ticket to sign with",
             Self::TimedOut => "The request took too long",
+            Self::NoMasterKey => "There is no master key to keep AppSecrets with",
+            Self::AccountIsConfigured => "The account is in the configuration",
+            Self::AccountsLocked => "The master key does not fit the stored accounts",
+            Self::WechatRefused => "WeChat does not accept this AppID with this AppSecret",
+            Self::UpstreamUnreachable => "WeChat cannot be reached",
+            Self::StoreUnavailable => "The store cannot be reached",
         }
     }
 }
@@ -84,6 +106,13 @@ impl Problem {
             errmsg: None,
             retry_after: None,
         }
+    }
+
+    /// The same, with what WeChat said.
+    pub(super) fn said(mut self, errcode: i64, errmsg: String) -> Self {
+        self.errcode = Some(errcode);
+        self.errmsg = Some(errmsg);
+        self
     }
 
     /// The host of `url` is not among the account's page hosts.

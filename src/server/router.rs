@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use http::{Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -15,7 +15,7 @@ use tower_http::trace::TraceLayer;
 
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
-use super::{Gate, MAX_BODY_BYTES, cors, health, jsapi, pages};
+use super::{Gate, MAX_BODY_BYTES, accounts, cors, health, jsapi, pages};
 use crate::simulator;
 
 /// No handler takes longer; those that wait for a ticket give up well before.
@@ -36,6 +36,11 @@ pub(super) fn router(gate: Arc<Gate>) -> Router {
         .route("/", get(pages::root))
         .route("/demo", get(pages::demo))
         .route("/static/{name}", get(pages::asset))
+        // Whoever administers accounts
+        .route(
+            "/v1/accounts/{appid}",
+            put(accounts::put).delete(accounts::delete),
+        )
         // Operators
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

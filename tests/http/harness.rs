@@ -102,15 +102,15 @@ fn account(appid: &str) -> Account {
     }
 }
 
-fn app(appid: &str) -> App {
+pub(crate) fn app(appid: &str) -> App {
     let mut app = App::new(appid.parse().unwrap(), secret(appid));
     app.domains = vec!["example.com".to_owned()];
     app.knobs.any_port = true;
     app
 }
 
-fn secret(appid: &str) -> Secret {
-    Secret::new(format!("the AppSecret of {appid}"))
+pub(crate) fn secret(appid: &str) -> Secret {
+    Secret::new(format!("the-AppSecret-of-{appid}"))
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
