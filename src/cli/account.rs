@@ -156,7 +156,9 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
                 json.map_err(|why| Failure::Other(format!("cannot write JSON: {why}")))? + "\n"
             } else {
                 table(&accounts)
-            })
+            })?;
+            explain(&accounts);
+            Ok(())
         })
         .await
 }
@@ -259,6 +261,20 @@ fn read_secret(file: Option<&Path>) -> Result<Secret, Failure> {
 fn tell_when() {
     let seconds = LOOK_EVERY.as_secs();
     anstream::eprintln!("A server that runs on this database sees it within {seconds} seconds.");
+}
+
+/// Says why an account is not served.
+fn explain(accounts: &[Listed]) {
+    let any = |state| accounts.iter().any(|account| account.state == state);
+    if any(State::Locked) {
+        anstream::eprintln!(
+            "locked: the AppSecret cannot be opened; set the WXSIGN_MASTER_KEY that it was sealed \
+             with"
+        );
+    }
+    if any(State::Overridden) {
+        anstream::eprintln!("overridden: the configuration has an account of this AppID");
+    }
 }
 
 fn table(accounts: &[Listed]) -> String {

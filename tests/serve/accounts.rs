@@ -148,6 +148,8 @@ async fn a_wrong_master_key_is_told_and_touches_nothing() {
         let listed = list(&place).await;
         assert_eq!(listed[0]["kept_in"], "configuration");
         assert_eq!(listed[1]["state"], "locked");
+        let ran = place.run(&["account", "list"], "").await;
+        assert!(ran.stderr.starts_with("locked: "), "{ran:?}");
         let ran = place.run(&ADD, APP_SECRET).await;
         assert_eq!(ran.code, Some(1), "{ran:?}");
         assert!(ran.stderr.contains("WXSIGN_MASTER_KEY"), "{}", ran.stderr);
