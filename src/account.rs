@@ -91,11 +91,39 @@ pub enum TokenApi {
     Stable,
 }
 
+impl TokenApi {
+    /// Its name in configurations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Stable => "stable",
+        }
+    }
+}
+
+impl FromStr for TokenApi {
+    type Err = InvalidTokenApi;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Classic, Self::Stable]
+            .into_iter()
+            .find(|api| api.as_str() == text)
+            .ok_or(InvalidTokenApi)
+    }
+}
+
+/// The text names no token API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("must be \"classic\" or \"stable\"")]
+pub struct InvalidTokenApi;
+
 /// An official account that this server holds the credentials of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
     /// Who it is.
     pub appid: AppId,
+    /// What people call it; see [`parse_name`].
+    pub name: Option<String>,
     /// Its AppSecret.
     pub secret: Secret,
     /// Which token API it uses.
@@ -103,6 +131,24 @@ pub struct Account {
     /// The hosts of the pages that it may sign for.
     pub page_hosts: PageHosts,
 }
+
+/// Reads what people are to call an account: up to 64 characters, none of which ends the line.
+///
+/// # Errors
+/// It is empty, too long, or holds control characters.
+pub fn parse_name(text: &str) -> Result<String, InvalidName> {
+    let length = text.chars().count();
+    if (1..=64).contains(&length) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(InvalidName)
+    }
+}
+
+/// The text is not a name for an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a name has 1 to 64 characters, and no line breaks or other control characters")]
+pub struct InvalidName;
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +170,18 @@ mod tests {
             "wx0123456789abcde微",
         ] {
             assert_eq!(bad.parse::<AppId>(), Err(InvalidAppId), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        let longest = "微".repeat(64);
+        for good in ["商城 · shop", &longest] {
+            assert_eq!(parse_name(good).as_deref(), Ok(good));
+        }
+        let too_long = "微".repeat(65);
+        for bad in ["", "a\nb", "a\u{1b}[1m", &too_long] {
+            assert_eq!(parse_name(bad), Err(InvalidName), "{bad:?}");
         }
     }
 }

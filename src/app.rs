@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{Client, Config, Limits, StoreUrl};
 use crate::keeper::{Keeper, Queue};
+use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Sqlite, Store};
-use crate::upstream::WeChat;
 use crate::upstream::forward::Forwarder;
+use crate::upstream::{Upstream, WeChat};
+use crate::vault::Vault;
 
 /// What the server works with.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct App {
     pub clients: Vec<Client>,
     /// Passes calls of back ends on to WeChat.
     pub forwarder: Forwarder,
+    /// The accounts that the keeper is to keep.
+    pub roster: Roster,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -49,12 +53,20 @@ impl App {
             StoreUrl::Memory => Store::memory(),
             StoreUrl::Sqlite(path) => Store::new(Sqlite::open(path)?),
         };
-        let upstream = Arc::new(WeChat::new(&config.upstream)?);
         let forwarder = Forwarder::new(&config.upstream)?;
-        let (keeper, queue) =
-            Keeper::new(Clock::system(), store, upstream, node(), config.accounts);
+        let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
+        let (keeper, queue) = Keeper::new(
+            Clock::system(),
+            store.clone(),
+            Arc::clone(&upstream),
+            node(),
+            config.accounts.clone(),
+        );
+        let vault = config.master_key.as_ref().map(Vault::new);
+        let roster = Roster::new(config.accounts, vault, store, upstream, keeper.clone());
         let app = Self {
             keeper,
+            roster,
             clients: config.clients,
             forwarder,
             trusted_proxies: config.trusted_proxies,

@@ -1,8 +1,9 @@
 //! The command line: one file per verb.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 failure, 2 wrong usage,
-//! 78 wrong configuration (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
+//! 3 WeChat refused, 78 wrong configuration (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
 
+mod account;
 mod completions;
 mod config;
 mod demo;
@@ -47,6 +48,7 @@ enum Verb {
     Demo(demo::DemoArgs),
     Sign(sign::SignArgs),
     Serve(serve::ServeArgs),
+    Account(account::AccountArgs),
     Config(config::ConfigArgs),
     Key(key::KeyArgs),
     Simulator(simulator::SimulatorArgs),
@@ -66,6 +68,7 @@ const HELP: &str = "\
 
 \x1b[1mRun it\x1b[0m
   serve        Run the server, configured by file and environment
+  account      Add, list or remove accounts beside the configuration
   config       Check the configuration, or show where each value comes from
   key          Make a key for a back end
 
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
         Verb::Demo(args) => demo::run(&args),
         Verb::Sign(args) => sign::run(args),
         Verb::Serve(args) => serve::run(&args),
+        Verb::Account(args) => account::run(args),
         Verb::Config(args) => config::run(&args),
         Verb::Key(args) => key::run(args),
         Verb::Simulator(args) => simulator::run(args),
@@ -111,6 +115,9 @@ pub enum Failure {
     /// The arguments make no sense.
     #[error("{0}")]
     Usage(String),
+    /// WeChat does not want it.
+    #[error("{0}")]
+    Refused(String),
     /// The configuration is at fault.
     #[error(transparent)]
     Config(#[from] Faults),
@@ -124,6 +131,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Other(_) | Self::Telemetry(_) => 1,
             Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
             Self::Config(_) => 78,
         })
     }
@@ -219,9 +227,19 @@ impl ConfigFlags {
     /// # Errors
     /// [`Failure::Config`] with every fault.
     pub fn load(&self) -> Result<Loaded, Failure> {
+        self.read(false)
+    }
+
+    /// The same, for what needs no account.
+    fn load_without_accounts(&self) -> Result<Loaded, Failure> {
+        self.read(true)
+    }
+
+    fn read(&self, accounts_optional: bool) -> Result<Loaded, Failure> {
         let flags = Flags {
             listen: self.listen.clone(),
             store: self.store.clone(),
+            accounts_optional,
         };
         Ok(Config::load(
             self.config.as_deref(),

@@ -16,6 +16,7 @@
 //! | `WXSIGN_SECRET`, `WXSIGN_SECRET_FILE` | `secret`, `secret_file` |
 //! | `WXSIGN_PAGE_HOSTS` | `page_hosts`, with commas between |
 //! | `WXSIGN_TOKEN_API` | `token_api` |
+//! | `WXSIGN_MASTER_KEY`, `WXSIGN_MASTER_KEY_FILE` | `master_key`, `master_key_file` |
 //! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
 //! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_STORE`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
 //! | `WXSIGN_CONFIG` | the file; without it `wxsign.toml`, if there is one |
@@ -37,11 +38,13 @@ use ipnet::IpNet;
 
 pub use client::{Accounts, Client, KeyHash, Scope, parse_client_name};
 pub use report::{Faults, Finding, Setting, Source};
+pub use secret::{parse_secret, read_secret_file};
 pub use store_url::StoreUrl;
 
-use crate::account::Account;
+use crate::account::{Account, AppId};
 use crate::page_url::PageUrl;
 use crate::telemetry::{self, LogFormat};
+use crate::vault::MasterKey;
 use file::File;
 use report::Report;
 use section::{Layers, PREFIX, Section, VARIABLES, Variables};
@@ -68,7 +71,10 @@ pub struct Config {
     pub upstream: String,
     /// `trusted_proxies`: the addresses whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpNet>,
-    /// `[[account]]`: the official accounts; at least one.
+    /// `master_key`: what the AppSecrets of accounts that are added at run time are sealed with.
+    /// Default none, and then none can be added.
+    pub master_key: Option<MasterKey>,
+    /// `[[account]]`: the official accounts; without a master key at least one.
     pub accounts: Vec<Account>,
     /// `[[client]]`: the back ends that may ask for credentials. Default none.
     pub clients: Vec<Client>,
@@ -110,6 +116,8 @@ pub struct Flags {
     pub listen: Option<String>,
     /// `--store`
     pub store: Option<String>,
+    /// What is to be done needs no account in the configuration.
+    pub accounts_optional: bool,
 }
 
 /// A configuration and what is to be said about it.
@@ -134,6 +142,7 @@ impl Config {
             store: StoreUrl::default(),
             upstream: DEFAULT_UPSTREAM.to_owned(),
             trusted_proxies: Vec::new(),
+            master_key: None,
             accounts,
             clients: Vec::new(),
             verify_files: BTreeMap::new(),
@@ -157,6 +166,7 @@ impl Config {
         let table = file.parse()?;
         let mut report = Report::default();
         warn_of_unknown_variables(env, &mut report);
+        let accounts_optional = flags.accounts_optional;
         let flags = [
             ("--listen", flags.listen.as_deref()),
             ("--store", flags.store.as_deref()),
@@ -167,7 +177,8 @@ impl Config {
             env: Some(env),
             flags: &flags,
         };
-        let config = read(Section::new("", Source::Default, layers), env, &mut report);
+        let top = Section::new("", Source::Default, layers);
+        let config = read(top, env, accounts_optional, &mut report);
         let (warnings, settings) = report.close()?;
         Ok(Loaded {
             config,
@@ -196,7 +207,12 @@ pub fn logging(env: &BTreeMap<String, String>) -> Result<(String, LogFormat), Fa
     report.close().map(|_| logging)
 }
 
-fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
+fn read(
+    mut top: Section<'_>,
+    env: &Variables,
+    accounts_optional: bool,
+    report: &mut Report,
+) -> Config {
     let listen = top.value("listen", DEFAULT_LISTEN, parse_listen, report);
     let parse_admin = |text: &str| parse_listen(text).map(Some);
     let admin_listen = top.value("admin_listen", None, parse_admin, report);
@@ -216,8 +232,13 @@ fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
     let trusted_proxies = read_trusted_proxies(&mut top, report);
     let limits = read_limits(&mut top, report);
     let verify_files = read_verify_files(&mut top, report);
-    let accounts = accounts::read(&mut top, env, report);
-    let clients = client::read(&mut top, env, &accounts, report);
+    let faults = report.fault_count();
+    let master_key = read_master_key(&mut top, report);
+    let some_key = master_key.is_some() || report.fault_count() > faults;
+    let accounts = accounts::read(&mut top, env, accounts_optional || some_key, report);
+    // With a master key, any account can come at run time.
+    let known = |appid: &AppId| some_key || accounts.contains_key(appid);
+    let clients = client::read(&mut top, env, &known, report);
     top.close(report);
     Config {
         listen,
@@ -225,6 +246,7 @@ fn read(mut top: Section<'_>, env: &Variables, report: &mut Report) -> Config {
         store,
         upstream,
         trusted_proxies,
+        master_key,
         accounts: accounts.into_values().collect(),
         clients,
         verify_files,
@@ -245,6 +267,17 @@ fn read_logging(top: &mut Section<'_>, report: &mut Report) -> (String, LogForma
         top.value("log", default, parse_filter, report),
         top.value("log_format", LogFormat::default(), LogFormat::parse, report),
     )
+}
+
+fn read_master_key(top: &mut Section<'_>, report: &mut Report) -> Option<MasterKey> {
+    let found = top.secret("master_key", "master_key_file", report)?;
+    match found.value.expose().parse() {
+        Ok(key) => Some(key),
+        Err(why) => {
+            report.fault(&found.source, format!("{} {why}", top.name("master_key")));
+            None
+        }
+    }
 }
 
 fn read_trusted_proxies(top: &mut Section<'_>, report: &mut Report) -> Vec<IpNet> {

@@ -190,6 +190,7 @@ mod tests {
     fn nothing_that_holds_a_secret_shows_it_when_a_panic_prints_it() {
         let account = Account {
             appid: "wx0123456789abcdef".parse().unwrap(),
+            name: None,
             secret: Secret::new(VALUE),
             token_api: TokenApi::Classic,
             page_hosts: PageHosts::default(),

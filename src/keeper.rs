@@ -3,7 +3,7 @@
 //! One timer queue watches all accounts. When one is due or nudged, one step
 //! runs for it as a task of its own, never two at a time; whatever becomes of a step,
 //! there is a next one. A step carries out what the pure rules in `protocol` say: it alone
-//! calls the [`Upstream`], and what it brings is prepared once and then published.
+//! calls the [`Upstream`] for credentials, and what it brings is prepared once and then published.
 //!
 //! Readers take a [`Snapshot`]: no lock, no store, no waiting. A credential and the trouble in
 //! renewing it are kept apart, so that a failure never hides a credential that WeChat accepts.
@@ -88,7 +88,7 @@ impl Keeper {
             store,
             upstream,
             node,
-            accounts: ArcSwap::from_pointee(Accounts::new(accounts)),
+            accounts: ArcSwap::from_pointee(Accounts::following(&Accounts::default(), accounts)),
             nudges,
         });
         let keeper = Self {
@@ -100,6 +100,30 @@ impl Keeper {
     /// The accounts.
     pub fn accounts(&self) -> Guard<Arc<Accounts>> {
         self.shared.accounts.load()
+    }
+
+    /// Replaces the accounts. One that stays as it is goes on undisturbed; one that has changed
+    /// goes on with the credentials it has; one that is new is looked at at once; one that is not
+    /// among them any more is let go: those who wait for it are told, and a step that runs for it
+    /// comes to its end.
+    pub fn set_accounts(&self, accounts: Vec<Account>) {
+        let former = self.shared.accounts.load_full();
+        let next = Arc::new(Accounts::following(&former, accounts));
+        self.shared.accounts.store(Arc::clone(&next));
+        // Not by `nudge`: a step may just begin with the account as it was.
+        let look = |kept: &Kept| drop(self.shared.nudges.send(kept.account.appid.clone()));
+        for kept in former.iter() {
+            if next.get(kept.account.appid.as_str()).is_none() {
+                kept.let_go();
+                look(kept);
+            }
+        }
+        for kept in next.iter() {
+            let known = former.get(kept.account.appid.as_str());
+            if known.is_none_or(|known| !Arc::ptr_eq(known, kept)) {
+                look(kept);
+            }
+        }
     }
 
     /// The clock by which the keeper works.
@@ -115,7 +139,7 @@ impl Keeper {
 
     /// Has the account looked at now; what is not due stays as it is.
     pub fn nudge(&self, kept: &Kept) {
-        if !kept.nudged.swap(true, Ordering::AcqRel) {
+        if !kept.known.nudged.swap(true, Ordering::AcqRel) {
             // The queue is gone only when the program ends.
             let _ = self.shared.nudges.send(kept.account.appid.clone());
         }
@@ -140,10 +164,12 @@ impl Keeper {
                 return Some(Ok((Arc::clone(snapshot), now)));
             }
             // After the first step the queue knows when the next one makes sense.
-            snapshot.tried.then(|| Err(self.unavailable(snapshot)))
+            snapshot
+                .tried
+                .then(|| Err(self.unavailable(kept, snapshot)))
         });
         let found = found.await;
-        found.unwrap_or_else(|| Err(self.unavailable(&kept.snapshot())))
+        found.unwrap_or_else(|| Err(self.unavailable(kept, &kept.snapshot())))
     }
 
     /// Waits up to `patience` until `look` finds something in what readers see of the account.
@@ -153,12 +179,15 @@ impl Keeper {
         patience: Duration,
         mut look: impl FnMut(&Arc<Snapshot>, Moment) -> Option<T>,
     ) -> Option<T> {
-        let mut changes = kept.changed.subscribe();
+        let mut changes = kept.known.changed.subscribe();
         let watching = async {
             loop {
-                let snapshot = kept.snapshot.load_full();
+                let snapshot = kept.known.snapshot.load_full();
                 if let Some(found) = look(&snapshot, self.shared.clock.moment()) {
                     return Some(found);
+                }
+                if kept.is_removed() {
+                    return None;
                 }
                 changes.changed().await.ok()?;
             }
@@ -168,13 +197,14 @@ impl Keeper {
     }
 
     /// What stands in the way of a credential that `snapshot` does not hold.
-    pub fn unavailable(&self, snapshot: &Snapshot) -> Unavailable {
+    pub fn unavailable(&self, kept: &Kept, snapshot: &Snapshot) -> Unavailable {
         let now = self.shared.clock.now();
         let trouble = snapshot.trouble().cloned();
         let wait = trouble
             .as_ref()
             .map_or(Duration::ZERO, |t| t.next_at.since(now));
         Unavailable {
+            removed: kept.is_removed(),
             trouble,
             retry_after: wait.clamp(Duration::from_secs(1), Duration::from_secs(3600)),
         }
@@ -214,12 +244,18 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    fn new(accounts: Vec<Account>) -> Self {
+    /// `accounts`, where those that were among `former` keep what is known of them.
+    fn following(former: &Self, accounts: Vec<Account>) -> Self {
         let mut all = Self::default();
         for account in accounts {
             all.page_hosts.extend(&account.page_hosts);
-            all.by_appid
-                .insert(account.appid.clone(), Arc::new(Kept::new(account)));
+            let appid = account.appid.clone();
+            let kept = match former.get(appid.as_str()) {
+                Some(known) if known.account == account => Arc::clone(known),
+                Some(known) => Arc::new(Kept::new(account, Arc::clone(&known.known))),
+                None => Arc::new(Kept::new(account, Arc::default())),
+            };
+            all.by_appid.insert(appid, kept);
         }
         all
     }
@@ -254,10 +290,19 @@ pub struct Kept {
     pub account: Account,
     /// The fingerprint of its AppSecret.
     secret: Fingerprint,
+    /// Stays when the account is changed.
+    known: Arc<Known>,
+}
+
+/// What is known of the credentials of an account.
+#[derive(Default)]
+struct Known {
     /// Written by the account's step, of which there is one at a time; read by anyone.
     snapshot: ArcSwap<Snapshot>,
-    /// Tells those who wait that `snapshot` is another one.
+    /// Tells those who wait that `snapshot` is another one, or that the account was removed.
     changed: watch::Sender<()>,
+    /// The account was removed: set once, never cleared.
+    removed: AtomicBool,
     /// What the account's step knows; only a step takes this lock.
     memory: Mutex<Memory>,
     /// The generation of the token that back ends doubt, 0 for none: set by them, taken by a step.
@@ -279,32 +324,36 @@ struct Memory {
 }
 
 impl Kept {
-    fn new(account: Account) -> Self {
+    fn new(account: Account, known: Arc<Known>) -> Self {
         Self {
             secret: account.secret.fingerprint(),
             account,
-            snapshot: ArcSwap::default(),
-            changed: watch::Sender::new(()),
-            memory: Mutex::default(),
-            doubted_token: AtomicU64::new(0),
-            wants_check: AtomicBool::new(false),
-            doubted_ticket: AtomicBool::new(false),
-            next_ticket_nudge: AtomicU64::new(0),
-            nudged: AtomicBool::new(false),
+            known,
         }
     }
 
     /// What readers may use now.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
-        self.snapshot.load()
+        self.known.snapshot.load()
+    }
+
+    /// Whether the account is not among the keeper's any more.
+    pub fn is_removed(&self) -> bool {
+        self.known.removed.load(Ordering::Acquire)
+    }
+
+    /// Tells those who wait that nothing will come any more.
+    fn let_go(&self) {
+        self.known.removed.store(true, Ordering::Release);
+        self.known.changed.send_replace(());
     }
 
     /// Publishes a changed snapshot. Only the account's step calls this.
     fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut next = Snapshot::clone(&self.snapshot.load());
+        let mut next = Snapshot::clone(&self.known.snapshot.load());
         change(&mut next);
-        self.snapshot.store(Arc::new(next));
-        self.changed.send_replace(());
+        self.known.snapshot.store(Arc::new(next));
+        self.known.changed.send_replace(());
     }
 }
 

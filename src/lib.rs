@@ -9,10 +9,12 @@
 //! | [`cli`] | the command line: one file per verb |
 //! | [`server`] | HTTP: the front door, the routes, the connections |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
-//! | [`keeper`] | renews credentials and holds them ready: the only caller of the upstream |
+//! | [`roster`] | which accounts there are: those of the configuration and those added at run time |
+//! | [`keeper`] | renews credentials and holds them ready |
 //! | [`store`] | where processes share what they know: load and compare-and-swap |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
 //! | [`signer`] | signs one page with one ticket |
+//! | [`vault`] | keeps AppSecrets unreadable where they are stored |
 //! | [`account`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
 //!
 //! Beside them stand [`simulator`], which is WeChat's side (an [`upstream::Upstream`] for tests, a
@@ -36,7 +38,8 @@
 //! - A signature that is handed out is made with a ticket that WeChat accepts.
 //! - A failed renewal takes nothing away: the old credential is served to its end.
 //! - WeChat is called by one step at a time for an account, under a lease, and never because a
-//!   client asked: clients wait for the step that runs.
+//!   client asked: clients wait for the step that runs. The one exception is an AppSecret that is
+//!   tried before it is stored, by a call that supersedes nothing.
 //! - What was signed are the bytes that came in.
 //! - No secret is printed: [`credential::Secret`] cannot be.
 #![forbid(unsafe_code)]
@@ -50,6 +53,7 @@ pub mod credential;
 pub mod keeper;
 pub mod page_hosts;
 pub mod page_url;
+pub mod roster;
 pub mod server;
 pub mod shutdown;
 pub mod signer;
@@ -57,3 +61,4 @@ pub mod simulator;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;
+pub mod vault;

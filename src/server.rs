@@ -6,6 +6,7 @@
 //! (`jsapi::sign_now`), hands everything else to the router, and writes out problems and CORS
 //! headers on the way back.
 
+mod accounts;
 mod auth;
 mod backend;
 mod batched;
@@ -79,6 +80,8 @@ enum Audience {
 /// off, and a fetch that runs is stored.
 pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, shutdown: Shutdown) {
     let Listeners { pages, admin } = listeners.into();
+    let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
+    tokio::spawn(async move { watched.roster.watch(stop).await });
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     let gate = Arc::new(Gate::new(app));
     let closing = shutdown.closing;

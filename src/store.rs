@@ -1,21 +1,27 @@
-//! Where processes share what they know: one [`Record`] per account and kind of credential.
+//! Where processes share what they know: one [`Record`] per account and kind of credential, and
+//! one [`AccountRow`] per account that was added at run time.
 //!
-//! A store does two things, [`load`](Store::load) and [`swap`](Store::swap). All rules about
-//! leases, renewal and conflicts are pure functions over `Record` in
-//! [`crate::keeper`], so a backend is small and every backend passes the same tests.
+//! For records a store does two things, [`load`](Store::load) and [`swap`](Store::swap). All rules
+//! about leases, renewal and conflicts are pure functions over `Record` in
+//! [`crate::keeper`], so a backend is small and every backend passes the same tests. Accounts are
+//! changed by people, so the last one wins.
 
+mod account_row;
 #[cfg(test)]
 mod conformance;
 mod memory;
 mod record;
 mod sqlite;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
 
+pub use account_row::AccountRow;
 pub use memory::Memory;
 pub use record::{Attempt, Backoff, Calls, Lease, Record};
 pub use sqlite::Sqlite;
@@ -69,7 +75,8 @@ impl fmt::Debug for Version {
     }
 }
 
-/// A backend: bytes under a key, changed by compare-and-swap and in no other way.
+/// A backend: bytes under a key, changed by compare-and-swap and in no other way, and beside them
+/// accounts, which are put, removed, and swapped all at once.
 ///
 /// What a backend promises:
 /// - **Consistency**: of several swaps from the same version at most one takes effect, whichever
@@ -94,7 +101,37 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether only this process can reach the store, so that no other node depends on it.
     fn is_embedded(&self) -> bool;
+
+    /// All accounts, encoded, by their AppIDs. A backend keeps none unless it says otherwise.
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        Box::pin(async { Ok(EncodedRows::new()) })
+    }
+
+    /// Puts an account there, in place of the one with its AppID if there is one.
+    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let _ = (appid, row);
+        Box::pin(async { Err(StoreError::no_accounts()) })
+    }
+
+    /// Takes an account away. Says whether it was there.
+    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let _ = appid;
+        Box::pin(async { Err(StoreError::no_accounts()) })
+    }
+
+    /// Replaces all accounts by `to` if they still are `from`. Says whether it did.
+    fn swap_accounts(
+        &self,
+        from: EncodedRows,
+        to: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let _ = (from, to);
+        Box::pin(async { Err(StoreError::no_accounts()) })
+    }
 }
+
+/// Accounts as a [`Backend`] holds them: each is encoded, under its AppID.
+pub type EncodedRows = BTreeMap<AppId, Vec<u8>>;
 
 /// What a [`Backend`] holds under a key.
 #[derive(Clone, PartialEq, Eq)]
@@ -132,16 +169,20 @@ impl Seen {
 /// file waits for another process, and so short that a lease outlives two such calls.
 const CALL_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Records, kept in a [`Backend`].
+/// The accounts that were added at run time; `None` for one that cannot be read.
+pub type AccountRows = BTreeMap<AppId, Option<AccountRow>>;
+
+/// Records and accounts, kept in a [`Backend`]; a handle, cheap to clone.
+#[derive(Clone)]
 pub struct Store {
-    backend: Box<dyn Backend>,
+    backend: Arc<dyn Backend>,
 }
 
 impl Store {
     /// A store in `backend`.
     pub fn new(backend: impl Backend) -> Self {
         Self {
-            backend: Box::new(backend),
+            backend: Arc::new(backend),
         }
     }
 
@@ -207,10 +248,55 @@ impl Store {
         Ok(swapped.then_some(to))
     }
 
+    /// The accounts that were added at run time, by their AppIDs.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn accounts(&self) -> Result<AccountRows, StoreError> {
+        Ok(decode(&in_time(self.backend.accounts()).await?))
+    }
+
+    /// Puts an account there, in place of the one with its AppID if there is one.
+    ///
+    /// # Errors
+    /// The store cannot be reached; the account may or may not be there.
+    pub async fn put_account(&self, appid: &AppId, row: &AccountRow) -> Result<(), StoreError> {
+        in_time(self.backend.put_account(appid.clone(), row.encode())).await
+    }
+
+    /// Takes an account away. Says whether it was there.
+    ///
+    /// # Errors
+    /// The store cannot be reached; the account may or may not be gone.
+    pub async fn remove_account(&self, appid: &AppId) -> Result<bool, StoreError> {
+        in_time(self.backend.remove_account(appid)).await
+    }
+
+    /// Replaces all accounts by what `change` makes of them, at once or not at all. Says whether
+    /// it did: not if others changed them meanwhile.
+    ///
+    /// # Errors
+    /// That of `change`, or the store cannot be reached.
+    pub async fn change_accounts<E: From<StoreError>>(
+        &self,
+        change: impl FnOnce(AccountRows) -> Result<Vec<(AppId, AccountRow)>, E>,
+    ) -> Result<bool, E> {
+        let from = in_time(self.backend.accounts()).await?;
+        let to = change(decode(&from))?;
+        let to = to.iter().map(|(appid, row)| (appid.clone(), row.encode()));
+        let swap = self.backend.swap_accounts(from, to.collect());
+        Ok(in_time(swap).await?)
+    }
+
     /// Whether only this process can reach the store.
     pub fn is_embedded(&self) -> bool {
         self.backend.is_embedded()
     }
+}
+
+fn decode(rows: &EncodedRows) -> AccountRows {
+    let decoded = |(appid, row): (&AppId, &Vec<u8>)| (appid.clone(), AccountRow::decode(row));
+    rows.iter().map(decoded).collect()
 }
 
 async fn in_time<T>(call: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -238,5 +324,10 @@ impl StoreError {
     /// The store was not asked, because it failed a moment ago.
     pub(crate) fn unreachable() -> Self {
         Self("it could not be reached a moment ago".to_owned())
+    }
+
+    /// The backend is one for records alone.
+    fn no_accounts() -> Self {
+        Self("it keeps no accounts".to_owned())
     }
 }

@@ -84,6 +84,11 @@ fn help_is_a_screen_for_each_verb() {
         ("help_serve", &["serve", "--help"]),
         ("help_simulator", &["simulator", "--help"]),
         ("help_sign", &["sign", "--help"]),
+        ("help_account", &["account", "--help"]),
+        ("help_account_add", &["account", "add", "--help"]),
+        ("help_account_list", &["account", "list", "--help"]),
+        ("help_account_remove", &["account", "remove", "--help"]),
+        ("help_account_rekey", &["account", "rekey", "--help"]),
         ("help_config", &["config", "--help"]),
         ("help_config_check", &["config", "check", "--help"]),
         ("help_config_show", &["config", "show", "--help"]),
@@ -121,6 +126,11 @@ fn wrong_usage_ends_with_2() {
         &["key", "new", "a b"],
         &["key", "new", "shop", "--account", "gh_1"],
         &["key", "new", "shop", "--scope", "root"],
+        &["account", "add", "wx0123456789abcdef"],
+        &["account", "add", "gh_1", "--page-host", "h5.example.com"],
+        &["account", "add", "wx0123456789abcdef", "--page-host", "a/b"],
+        &["account", "remove"],
+        &["account", "rekey"],
         &["completions", "cmd"],
     ] {
         let ran = place.run(args);

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "renewal/accounts.rs"]
+mod accounts;
 #[path = "renewal/edges.rs"]
 mod edges;
 #[path = "renewal/failures.rs"]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "serve/accounts.rs"]
+mod accounts;
 #[path = "http/bare.rs"]
 mod bare;
 #[path = "serve/canaries.rs"]

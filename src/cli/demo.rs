@@ -105,6 +105,7 @@ fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {
     }
     Ok(Account {
         appid: appid(),
+        name: None,
         // Nobody else has it, because nobody needs it: the simulator is told below.
         secret: Secret::new(format!("{:032x}", rand::random::<u128>())),
         token_api: TokenApi::Classic,

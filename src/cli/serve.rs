@@ -35,9 +35,11 @@ async fn serve(
     let (pages, address) = super::adopt(pages)?;
     let (admin, admin_address) = admin.map(super::adopt).transpose()?.unzip();
     let shutdown = super::shutdown(shutdown::GRACE)?;
-    let accounts = config.accounts.len();
     let (app, queue) = App::build(config, None, shutdown.draining.clone())
         .map_err(|error| Failure::Other(error.to_string()))?;
+    // Before it listens, so that no page is told that an account is not there.
+    app.roster.reload().await;
+    let accounts = app.keeper.accounts().iter().count();
     let mut said = format!("listening on http://{address}\n");
     if let Some(address) = admin_address {
         said += &format!("for back ends and operators on http://{address}\n");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::report::{Report, Source};
 use super::section::{Layers, PREFIX, Section, Variables, variable};
-use crate::account::{Account, AppId, TokenApi};
+use crate::account::{Account, AppId, TokenApi, parse_name};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
 
@@ -14,10 +14,11 @@ const HEADING: &str = "[[account]] ";
 const OF_THE_ACCOUNT: [&str; 4] = ["secret", "secret_file", "page_hosts", "token_api"];
 
 /// Reads `[[account]]` and the account of the environment, which overrides the one in the file
-/// with the same AppID or joins the others.
+/// with the same AppID or joins the others. None at all is a fault unless they are `optional`.
 pub(super) fn read(
     top: &mut Section<'_>,
     env: &Variables,
+    optional: bool,
     report: &mut Report,
 ) -> BTreeMap<AppId, Account> {
     let from_env = variable(env, "appid");
@@ -45,13 +46,14 @@ pub(super) fn read(
             );
         }
     }
-    if none_given {
+    if none_given && !optional {
         report.fault(
             &Source::Default,
             format!(
                 "no account is configured: set {PREFIX}APPID, {PREFIX}SECRET and \
                  {PREFIX}PAGE_HOSTS, or write an [[account]] with appid, secret_file and \
-                 page_hosts into wxsign.toml"
+                 page_hosts into wxsign.toml; or set {PREFIX}MASTER_KEY, and add accounts at run \
+                 time"
             ),
         );
     }
@@ -84,11 +86,13 @@ fn read_one(mut section: Section<'_>, report: &mut Report) -> Option<Account> {
         );
         report.fault(&section.place, text);
     }
+    let name = read_name(&mut section, report);
     let token_api = section.value("token_api", TokenApi::default(), parse_token_api, report);
     let page_hosts = read_page_hosts(&mut section, report);
     section.close(report);
     Some(Account {
         appid: appid?,
+        name,
         // Without a secret there is a fault, so this account is never seen; it is there so
         // that clients may name it without a fault of their own.
         secret: secret.map_or_else(|| Secret::new(""), |found| found.value),
@@ -111,6 +115,21 @@ fn read_appid(section: &mut Section<'_>, report: &mut Report) -> Option<AppId> {
         }
         Err(why) => {
             let text = format!("{} is wrong: {why}", section.name("appid"));
+            report.fault(&found.source, text);
+            None
+        }
+    }
+}
+
+fn read_name(section: &mut Section<'_>, report: &mut Report) -> Option<String> {
+    let found = section.text("name", report)?;
+    match parse_name(&found.value) {
+        Ok(name) => {
+            report.setting(section.key_path("name"), &name, &found.source);
+            Some(name)
+        }
+        Err(why) => {
+            let text = format!("{} is wrong: {why}", section.name("name"));
             report.fault(&found.source, text);
             None
         }
@@ -157,9 +176,5 @@ fn read_page_hosts(section: &mut Section<'_>, report: &mut Report) -> PageHosts 
 }
 
 fn parse_token_api(text: &str) -> Result<TokenApi, String> {
-    match text {
-        "classic" => Ok(TokenApi::Classic),
-        "stable" => Ok(TokenApi::Stable),
-        _ => Err(format!("must be \"classic\" or \"stable\", not {text:?}")),
-    }
+    text.parse().map_err(|why| format!("{why}, not {text:?}"))
 }

@@ -1,6 +1,6 @@
 //! The back ends that may ask for credentials.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 use super::nearest::nearest;
 use super::report::{Found, Report, mask};
 use super::section::{Layers, Section, Variables};
-use crate::account::{Account, AppId};
+use crate::account::AppId;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 
@@ -207,11 +207,12 @@ pub fn parse_client_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads `[[client]]` and the client of the environment.
+/// Reads `[[client]]` and the client of the environment. `known` says whether there can be such an
+/// account.
 pub(super) fn read(
     top: &mut Section<'_>,
     env: &Variables,
-    known: &BTreeMap<AppId, Account>,
+    known: &dyn Fn(&AppId) -> bool,
     report: &mut Report,
 ) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::new();
@@ -239,7 +240,7 @@ pub(super) fn read(
 
 fn read_one(
     section: &mut Section<'_>,
-    known: &BTreeMap<AppId, Account>,
+    known: &dyn Fn(&AppId) -> bool,
     report: &mut Report,
 ) -> Option<Client> {
     let name = required(section, "name", report);
@@ -333,7 +334,7 @@ fn required(
 
 fn read_accounts(
     section: &mut Section<'_>,
-    known: &BTreeMap<AppId, Account>,
+    known: &dyn Fn(&AppId) -> bool,
     report: &mut Report,
 ) -> Accounts {
     let mut listed = BTreeSet::new();
@@ -341,13 +342,13 @@ fn read_accounts(
     for item in non_empty_list(section, "accounts", "AppIDs, or \"*\" for all", report) {
         match item.value.parse::<AppId>() {
             _ if item.value == "*" => all = true,
-            Ok(appid) if known.contains_key(&appid) => {
+            Ok(appid) if known(&appid) => {
                 listed.insert(appid);
             }
             Ok(appid) => report.fault(
                 &item.source,
                 format!(
-                    "{} names {appid}, which is not configured: add its [[account]] or take it \
+                    "{} names {appid}, which is not configured: add its [[account]], or take it \
                      out here",
                     section.name("accounts")
                 ),

@@ -41,7 +41,7 @@ impl Section<'_> {
             (Some(plain), None) => (key, plain.clone(), Ok(plain.value)),
             (None, Some(path)) => (file_key, path.clone(), read_file(&path.value)),
         };
-        match text.and_then(check) {
+        match text.and_then(|text| parse_secret(&text)) {
             Ok(secret) => {
                 let shown = mask(secret.fingerprint());
                 report.setting(self.key_path(given_by), shown, &found.source);
@@ -61,6 +61,16 @@ impl Section<'_> {
         let (key, file_key) = (self.name(key), self.name(file_key));
         format!("{key} and {file_key} are both given: remove one, so that it is clear which holds")
     }
+}
+
+/// Reads the file that holds a secret.
+///
+/// # Errors
+/// It cannot be read, or holds what no secret is.
+pub fn read_secret_file(path: &Path) -> Result<Secret, String> {
+    let path = path.to_string_lossy();
+    let secret = read_file(&path).and_then(|text| parse_secret(&text));
+    secret.map_err(|why| format!("the file {why}"))
 }
 
 /// The text of a secret's file without the line break at its end.
@@ -85,7 +95,11 @@ fn read_file(path: &str) -> Result<String, String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn check(text: String) -> Result<Secret, String> {
+/// Takes a text for a secret.
+///
+/// # Errors
+/// It is empty or holds what no secret does. It is not repeated.
+pub fn parse_secret(text: &str) -> Result<Secret, String> {
     if text.is_empty() {
         Err("is empty: put the secret there".to_owned())
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {

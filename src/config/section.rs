@@ -18,7 +18,7 @@ use super::report::{Found, Report, Source};
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 14] = [
+pub(super) const VARIABLES: [&str; 16] = [
     "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
@@ -27,6 +27,8 @@ pub(super) const VARIABLES: [&str; 14] = [
     "LISTEN",
     "LOG",
     "LOG_FORMAT",
+    "MASTER_KEY",
+    "MASTER_KEY_FILE",
     "PAGE_HOSTS",
     "SECRET",
     "SECRET_FILE",
@@ -37,11 +39,13 @@ pub(super) const VARIABLES: [&str; 14] = [
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most
 /// frequent surprise.
-const TOP_KEYS: [&str; 7] = [
+const TOP_KEYS: [&str; 9] = [
     "admin_listen",
     "listen",
     "log",
     "log_format",
+    "master_key",
+    "master_key_file",
     "store",
     "trusted_proxies",
     "upstream",

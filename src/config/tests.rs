@@ -304,3 +304,39 @@ fn a_listed_account_is_allowed_and_no_other() {
     assert!(listed.allow(&appid));
     assert!(!listed.allow(&"wxfedcba9876543210".parse().unwrap()));
 }
+
+#[test]
+fn with_a_master_key_no_account_is_needed() {
+    let key = format!("{CANARY}{CANARY}")
+        .replace('n', "0")
+        .replace(['4', 'r', 'y'], "1");
+    let case = Case::new().var("MASTER_KEY", &key);
+    assert!(case.config().accounts.is_empty());
+    let file = case.beside("key", &format!("{key}\n"));
+    let from_file = Case::new().file(&format!("master_key_file = {file:?}"));
+    assert_eq!(from_file.config().master_key, case.config().master_key);
+    assert!(case.config().master_key.is_some());
+    let shown = format!("{:?}", case.load().unwrap());
+    assert!(!shown.contains(&key), "{shown}");
+    let fault = Case::new().var("MASTER_KEY", CANARY).only_fault();
+    assert!(fault.starts_with("WXSIGN_MASTER_KEY: "), "{fault}");
+    assert!(fault.contains("openssl rand -hex 32"), "{fault}");
+    let optional = Flags {
+        accounts_optional: true,
+        ..Flags::default()
+    };
+    let case = Case {
+        flags: optional,
+        ..Case::new()
+    };
+    assert_eq!(case.config().master_key, None);
+}
+
+#[test]
+fn an_account_may_have_a_name() {
+    let case = Case::file_account("name = \"商城\"\n");
+    assert_eq!(case.config().accounts[0].name.as_deref(), Some("商城"));
+    assert_eq!(Case::file_account("").config().accounts[0].name, None);
+    let fault = Case::file_account("name = \"a\\nb\"\n").only_fault();
+    assert!(fault.contains("1 to 64 characters"), "{fault}");
+}

@@ -106,7 +106,7 @@ impl Keeper {
                 Judgement::Open { generation } => generation,
             }
         };
-        kept.doubted_token.store(known, Ordering::Release);
+        kept.known.doubted_token.store(known, Ordering::Release);
         self.nudge(kept);
         let judged = self.watch(kept, patience, |snapshot, now| {
             let newer = snapshot.token(now).map(|token| token.credential.generation);
@@ -124,8 +124,8 @@ impl Keeper {
     pub async fn check_token(&self, kept: &Kept, patience: Duration) -> Option<Check> {
         let started = self.clock().moment();
         let known = kept.snapshot().token(started)?.credential.generation;
-        kept.wants_check.store(true, Ordering::Release);
-        kept.doubted_token.store(known, Ordering::Release);
+        kept.known.wants_check.store(true, Ordering::Release);
+        kept.known.doubted_token.store(known, Ordering::Release);
         self.nudge(kept);
         let asked = self.watch(kept, patience, |snapshot, now| {
             let newest = snapshot.token(now).map(|token| token.credential.generation);
@@ -148,11 +148,16 @@ impl Keeper {
     /// Takes the report that a page's signature was refused: has the ticket asked for again, but
     /// not more than once a minute, however many pages complain.
     pub fn report_ticket(&self, kept: &Kept) {
-        kept.doubted_ticket.store(true, Ordering::Release);
+        kept.known.doubted_ticket.store(true, Ordering::Release);
         let now = millis(self.clock().moment().boot);
         let due = |nudged: u64| (now >= nudged).then(|| now + millis(DOUBTED_INTERVAL));
         let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
-        if kept.next_ticket_nudge.fetch_update(set, seen, due).is_ok() {
+        if kept
+            .known
+            .next_ticket_nudge
+            .fetch_update(set, seen, due)
+            .is_ok()
+        {
             self.nudge(kept);
         }
     }
@@ -161,8 +166,8 @@ impl Keeper {
 impl Renewal<'_> {
     /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
     pub(super) async fn check_if_doubted(&self, local: &mut Local) {
-        let doubted = self.kept.doubted_token.swap(0, Ordering::AcqRel);
-        let wants_check = self.kept.wants_check.swap(false, Ordering::AcqRel);
+        let doubted = self.kept.known.doubted_token.swap(0, Ordering::AcqRel);
+        let wants_check = self.kept.known.wants_check.swap(false, Ordering::AcqRel);
         let Some(token) = local.record.credential.as_ref() else {
             return;
         };

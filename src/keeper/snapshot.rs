@@ -163,6 +163,8 @@ impl Trouble {
 /// There is no credential to serve.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unavailable {
+    /// The account was removed meanwhile: there will be none.
+    pub removed: bool,
     /// What stands in the way, if it is known.
     pub trouble: Option<Trouble>,
     /// When it is worth asking again.

@@ -13,8 +13,8 @@ use crate::store::Key;
 
 /// Looks at the account's credentials and renews what is due. Returns when to do so again.
 pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken) -> Timestamp {
-    kept.nudged.store(false, Ordering::Release);
-    let mut memory = kept.memory.lock().await;
+    kept.known.nudged.store(false, Ordering::Release);
+    let mut memory = kept.known.memory.lock().await;
     let memory = &mut *memory;
     let credential_of = |kind| Renewal {
         shared,
@@ -34,7 +34,7 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
         // A stored ticket signs whatever becomes of the token.
         ticket.look(&mut memory.ticket).await;
     }
-    memory.ticket.doubted |= kept.doubted_ticket.swap(false, Ordering::AcqRel);
+    memory.ticket.doubted |= kept.known.doubted_ticket.swap(false, Ordering::AcqRel);
     token.check_if_doubted(&mut memory.token).await;
     let mut wake = token.renew(&mut memory.token, None).await.0;
     for _ in 0..2 {

@@ -391,6 +391,6 @@ pub(super) async fn check(
 impl Gate {
     /// The account has no credential, and why.
     pub(super) fn nothing_to_serve(&self, kept: &Kept) -> Problem {
-        Problem::unavailable(self.app.keeper.unavailable(&kept.snapshot()))
+        Problem::unavailable(self.app.keeper.unavailable(kept, &kept.snapshot()))
     }
 }

@@ -46,6 +46,9 @@ pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<H
         reasons.push("the keeper's queue has stopped turning".to_owned());
     }
     let stuck = !reasons.is_empty();
+    if accounts.iter().next().is_none() {
+        reasons.push("there is no account yet: add one with wxsign account add".to_owned());
+    }
     for kept in accounts.iter() {
         let snapshot = kept.snapshot();
         let signs = snapshot.signer(now).is_some();

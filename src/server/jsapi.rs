@@ -191,6 +191,7 @@ impl<'a> Ask<'a> {
                 Code::UnknownAccount,
                 match &self.appid {
                     Some(_) => "no account with this appid is configured: check the appid",
+                    None if accounts.iter().next().is_none() => "there is no account here yet",
                     None => "there are several accounts here: say which one with appid=…",
                 },
             )

@@ -41,6 +41,7 @@ pub(super) enum Code {
     ScopeMissing,
     AccountNotAllowed,
     InvalidPath,
+    InvalidAppid,
     HostNotAllowed,
     PathNotAllowed,
     UnknownAccount,
@@ -56,6 +57,11 @@ pub(super) enum Code {
     TimedOut,
     UpstreamUnreachable,
     UpstreamTimedOut,
+    NoMasterKey,
+    AccountIsConfigured,
+    AccountsLocked,
+    WechatRefused,
+    StoreUnavailable,
 }
 
 impl Code {
@@ -66,6 +72,7 @@ impl Code {
             | Self::InvalidQuery
             | Self::InvalidBody
             | Self::InvalidPath
+            | Self::InvalidAppid
             | Self::KeyInQuery => StatusCode::BAD_REQUEST,
             Self::KeyRequired | Self::KeyRefused => StatusCode::UNAUTHORIZED,
             Self::ScopeMissing
@@ -83,6 +90,11 @@ impl Code {
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoMasterKey | Self::AccountIsConfigured | Self::AccountsLocked => {
+                StatusCode::CONFLICT
+            }
+            Self::WechatRefused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -98,6 +110,7 @@ impl Code {
             Self::ScopeMissing => "The client key lacks a scope",
             Self::AccountNotAllowed => "The client key is not for this account",
             Self::InvalidPath => "The path is not one of WeChat's API",
+            Self::InvalidAppid => "The AppID in the path is none",
             Self::HostNotAllowed => "Pages of this host are not signed for",
             Self::PathNotAllowed => "Calls are not passed on to this path",
             Self::UnknownAccount => "The account is not known here",
@@ -113,6 +126,11 @@ impl Code {
             Self::TimedOut => "The request took too long",
             Self::UpstreamUnreachable => "WeChat could not be asked",
             Self::UpstreamTimedOut => "WeChat did not answer in time",
+            Self::NoMasterKey => "There is no master key to keep AppSecrets with",
+            Self::AccountIsConfigured => "The account is in the configuration",
+            Self::AccountsLocked => "The master key does not fit the stored accounts",
+            Self::WechatRefused => "WeChat does not accept this AppID with this AppSecret",
+            Self::StoreUnavailable => "The store cannot be reached",
         }
     }
 }
@@ -126,6 +144,13 @@ impl Problem {
             errmsg: None,
             retry_after: None,
         }
+    }
+
+    /// The same, with what WeChat said.
+    pub(super) fn said(mut self, errcode: i64, errmsg: String) -> Self {
+        self.errcode = Some(errcode);
+        self.errmsg = Some(errmsg);
+        self
     }
 
     /// The host of `url` is not among the account's page hosts.
@@ -168,6 +193,9 @@ impl Problem {
 
     /// There is no credential of the account.
     pub(super) fn unavailable(unavailable: Unavailable) -> Self {
+        if unavailable.removed {
+            return Self::new(Code::UnknownAccount, "the account was removed a moment ago");
+        }
         let mut detail = match &unavailable.trouble {
             Some(trouble) => format!("the last try to fetch one failed: {}", trouble.what),
             None => "it is being fetched; ask again in a moment".to_owned(),

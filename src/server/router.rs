@@ -17,7 +17,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, backend, cors, dropin, health, jsapi, pages, proxy, status,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, cors, dropin, health, jsapi, pages, proxy,
+    status,
 };
 use crate::simulator;
 
@@ -89,7 +90,10 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
 fn for_back_ends() -> Router<Arc<Gate>> {
     Router::new()
         .route("/v1/accounts", get(status::list))
-        .route("/v1/accounts/{appid}", get(status::one))
+        .route(
+            "/v1/accounts/{appid}",
+            get(status::one).put(accounts::put).delete(accounts::delete),
+        )
         .route(
             "/v1/accounts/{appid}/access-token/report",
             post(backend::report),

@@ -1,6 +1,14 @@
 //! What every backend must do, as one suite that each of them runs.
 
-use super::{Attempt, Key, Lease, Memory, Record, Sqlite, Store, Version};
+use std::collections::BTreeMap;
+
+use futures_core::future::BoxFuture;
+
+use super::{
+    AccountRow, AccountRows, Attempt, EncodedRows, Key, Lease, Memory, Record, Sqlite, Store,
+    StoreError, Version,
+};
+use crate::account::{AppId, TokenApi};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind, Secret};
 
@@ -91,6 +99,60 @@ async fn suite(open: impl Fn() -> Store) {
         version = winners[0];
         assert_eq!(one.load(&token).await.unwrap().1, version);
     }
+    accounts_suite(&one, &two).await;
+}
+
+async fn accounts_suite(one: &Store, two: &Store) {
+    let appid = |number: u8| format!("wx{number:016x}").parse::<AppId>().unwrap();
+    let found = async |store: &Store| {
+        let rows = store.accounts().await.unwrap();
+        let rows = rows.into_iter().map(|(appid, row)| (appid, row.unwrap()));
+        rows.collect::<Vec<_>>()
+    };
+
+    // Nobody was added at first, and nobody can be removed.
+    assert_eq!(found(one).await, []);
+    assert_eq!(one.remove_account(&appid(1)).await, Ok(false));
+
+    // Who is put there is found by everyone, in the order of AppIDs, and replaced by the next.
+    one.put_account(&appid(2), &row("b")).await.unwrap();
+    two.put_account(&appid(1), &row("first")).await.unwrap();
+    one.put_account(&appid(1), &row("a")).await.unwrap();
+    let both = [(appid(1), row("a")), (appid(2), row("b"))];
+    assert_eq!(found(one).await, both);
+    assert_eq!(found(two).await, both);
+
+    // All are changed at once, unless somebody has changed one meanwhile.
+    let renamed = |rows: AccountRows| {
+        let rows = rows.into_iter().zip(["c", "d"]);
+        Ok::<_, StoreError>(rows.map(|((appid, _), name)| (appid, row(name))).collect())
+    };
+    assert_eq!(one.change_accounts(renamed).await, Ok(true));
+    let both = [(appid(1), row("c")), (appid(2), row("d"))];
+    assert_eq!(found(two).await, both);
+    let refused = |_: AccountRows| Err(StoreError("refused".to_owned()));
+    one.change_accounts(refused).await.unwrap_err();
+    assert_eq!(found(two).await, both);
+    let rows = two.backend.accounts().await.unwrap();
+    two.put_account(&appid(2), &row("e")).await.unwrap();
+    let swapped = one.backend.swap_accounts(rows, BTreeMap::new()).await;
+    assert_eq!(swapped, Ok(false));
+    assert_eq!(found(two).await[1].1, row("e"));
+
+    // Who is removed is gone, once.
+    assert_eq!(two.remove_account(&appid(1)).await, Ok(true));
+    assert_eq!(one.remove_account(&appid(1)).await, Ok(false));
+    assert_eq!(found(one).await.len(), 1);
+}
+
+fn row(name: &str) -> AccountRow {
+    AccountRow {
+        name: Some(name.to_owned()),
+        token_api: TokenApi::Stable,
+        page_hosts: vec!["*.example.com".to_owned(), "[::1]:8080".to_owned()],
+        secret: serde_json::from_str("\"c2VhbGVk\"").unwrap(),
+        changed_at: Timestamp::from_millis(i64::MAX),
+    }
 }
 
 /// Shares one memory between the handles that the suite opens.
@@ -100,7 +162,7 @@ impl super::Backend for Shared {
     fn load<'a>(
         &'a self,
         key: &'a Key,
-    ) -> futures_core::future::BoxFuture<'a, Result<Option<super::Stored>, super::StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<super::Stored>, StoreError>> {
         self.0.load(key)
     }
 
@@ -110,12 +172,32 @@ impl super::Backend for Shared {
         from: Version,
         to: Version,
         bytes: Vec<u8>,
-    ) -> futures_core::future::BoxFuture<'a, Result<bool, super::StoreError>> {
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.swap(key, from, to, bytes)
     }
 
     fn is_embedded(&self) -> bool {
         false
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        self.0.accounts()
+    }
+
+    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.0.put_account(appid, row)
+    }
+
+    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.remove_account(appid)
+    }
+
+    fn swap_accounts(
+        &self,
+        from: EncodedRows,
+        to: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.0.swap_accounts(from, to)
     }
 }
 
@@ -191,4 +273,24 @@ async fn a_record_that_cannot_be_read_counts_as_empty_and_stays_until_it_is_repl
             .generation,
         2
     );
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_read_hides_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("wxsign.db");
+    let store = Store::new(Sqlite::open(&path).unwrap());
+    let appids: [AppId; 2] = [1, 2].map(|number| format!("wx{number:016x}").parse().unwrap());
+    for appid in &appids {
+        store.put_account(appid, &row("a")).await.unwrap();
+    }
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute(
+        "UPDATE account SET account = x'7b7d' WHERE appid LIKE '%1'",
+        [],
+    )
+    .unwrap();
+    let rows = store.accounts().await.unwrap();
+    assert_eq!(rows[&appids[0]], None);
+    assert_eq!(rows[&appids[1]], Some(row("a")));
 }

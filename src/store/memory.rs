@@ -1,21 +1,27 @@
-//! Records in this process's memory.
+//! Records and accounts in this process's memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Key, StoreError, Stored, Version};
+use super::{Backend, EncodedRows, Key, StoreError, Stored, Version};
+use crate::account::AppId;
 use futures_core::future::BoxFuture;
 
-/// Records in this process's memory, gone when it ends.
+/// Records and accounts in this process's memory, gone when it ends.
 #[derive(Default)]
 pub struct Memory {
     records: Mutex<HashMap<Key, Stored>>,
+    accounts: Mutex<EncodedRows>,
 }
 
 impl Memory {
-    /// No code that can panic runs under the lock.
+    /// No code that can panic runs under the locks.
     fn records(&self) -> MutexGuard<'_, HashMap<Key, Stored>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rows(&self) -> MutexGuard<'_, EncodedRows> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -46,5 +52,35 @@ impl Backend for Memory {
 
     fn is_embedded(&self) -> bool {
         true
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        Box::pin(async { Ok(self.rows().clone()) })
+    }
+
+    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            self.rows().insert(appid, row);
+            Ok(())
+        })
+    }
+
+    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async { Ok(self.rows().remove(appid).is_some()) })
+    }
+
+    fn swap_accounts(
+        &self,
+        from: EncodedRows,
+        to: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut rows = self.rows();
+            let swapped = *rows == from;
+            if swapped {
+                *rows = to;
+            }
+            Ok(swapped)
+        })
     }
 }

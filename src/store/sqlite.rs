@@ -1,12 +1,14 @@
-//! Records in an SQLite file.
+//! Records and accounts in an SQLite file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Backend, Key, StoreError, Stored, Version};
+use super::{Backend, EncodedRows, Key, StoreError, Stored, Version};
+use crate::account::{AppId, InvalidAppId};
 use futures_core::future::BoxFuture;
 
 /// How long a write waits for another process that writes to the same file.
@@ -15,10 +17,26 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Marks the file as ours (`PRAGMA application_id`): "wxsg".
 const APPLICATION_ID: i32 = 0x7778_7367;
 
-/// The layout of the file (`PRAGMA user_version`).
-const SCHEMA_VERSION: i32 = 1;
+/// The layout of the file (`PRAGMA user_version`): [`LAYOUTS`] has its parts.
+const SCHEMA_VERSION: i32 = LAYOUTS.len() as i32;
 
-/// Records in an SQLite file: one table, each write on the disk before `swap` returns.
+/// What each layout adds to the one before.
+const LAYOUTS: [&str; 2] = [
+    "CREATE TABLE record (
+         appid   TEXT NOT NULL,
+         kind    TEXT NOT NULL,
+         version BLOB NOT NULL,
+         record  BLOB NOT NULL,
+         PRIMARY KEY (appid, kind)
+     ) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE account (
+         appid   TEXT NOT NULL PRIMARY KEY,
+         account BLOB NOT NULL
+     ) STRICT, WITHOUT ROWID;",
+];
+
+/// Records and accounts in an SQLite file: a table for each, every write on the disk before its
+/// call returns.
 pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
 }
@@ -112,6 +130,60 @@ impl Backend for Sqlite {
     fn is_embedded(&self) -> bool {
         true
     }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        Box::pin(self.run(|connection| rows(connection)))
+    }
+
+    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.run(move |connection| put_row(connection, &appid, &row)))
+    }
+
+    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let appid = appid.clone();
+        Box::pin(self.run(move |connection| {
+            let removed =
+                connection.execute("DELETE FROM account WHERE appid = ?1", [appid.as_str()])?;
+            Ok(removed == 1)
+        }))
+    }
+
+    fn swap_accounts(
+        &self,
+        from: EncodedRows,
+        to: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.run(move |connection| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let swapped = rows(&change)? == from;
+            if swapped {
+                change.execute("DELETE FROM account", [])?;
+                for (appid, row) in &to {
+                    put_row(&change, appid, row)?;
+                }
+            }
+            change.commit().map(|()| swapped)
+        }))
+    }
+}
+
+fn rows(connection: &Connection) -> rusqlite::Result<EncodedRows> {
+    let mut all = connection.prepare_cached("SELECT appid, account FROM account")?;
+    let rows = all.query_map([], |row| {
+        let appid: String = row.get(0)?;
+        let appid = appid.parse().map_err(|error: InvalidAppId| {
+            rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error))
+        })?;
+        Ok((appid, row.get(1)?))
+    })?;
+    rows.collect()
+}
+
+fn put_row(connection: &Connection, appid: &AppId, row: &[u8]) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO account (appid, account) VALUES (?1, ?2)")?
+        .execute(params![appid.as_str(), row])
+        .map(drop)
 }
 
 fn columns(key: &Key) -> (String, &'static str) {
@@ -133,7 +205,7 @@ fn create_for_owner(path: &Path) -> std::io::Result<()> {
 
 /// Opens the file; what is not ours is left as it is, and the inner error says why.
 fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
-    let connection = Connection::open(path)?;
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let tables: i64 =
@@ -142,7 +214,7 @@ fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
         return Ok(Err("it is a database of another program".to_owned()));
     }
     let version = number("user_version")?;
-    if tables > 0 && version != SCHEMA_VERSION {
+    if tables > 0 && !(1..=SCHEMA_VERSION).contains(&version) {
         return Ok(Err(format!(
             "it has layout {version} and this version of wxsign knows {SCHEMA_VERSION}: use the \
              version that wrote it, or a newer one"
@@ -155,22 +227,26 @@ fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     // which a power cut could take back a token that WeChat has already superseded another for.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    if tables == 0 {
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE;
-             CREATE TABLE IF NOT EXISTS record (
-                 appid   TEXT NOT NULL,
-                 kind    TEXT NOT NULL,
-                 version BLOB NOT NULL,
-                 record  BLOB NOT NULL,
-                 PRIMARY KEY (appid, kind)
-             ) STRICT, WITHOUT ROWID;
-             PRAGMA application_id = {APPLICATION_ID};
-             PRAGMA user_version = {SCHEMA_VERSION};
-             COMMIT;"
-        ))?;
+    if version != SCHEMA_VERSION {
+        lay_out(&mut connection)?;
     }
     Ok(Ok(connection))
+}
+
+/// Brings the file to the newest layout, all at once or not at all.
+fn lay_out(connection: &mut Connection) -> rusqlite::Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let version: usize = change.pragma_query_value(None, "user_version", |row| {
+        row.get::<_, i32>(0)
+            .map(|version| version.unsigned_abs() as usize)
+    })?;
+    for addition in LAYOUTS.iter().skip(version) {
+        change.execute_batch(addition)?;
+    }
+    change.pragma_update(None, "application_id", APPLICATION_ID)?;
+    change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    change.commit()
 }
 
 /// The database file cannot be used.
@@ -221,6 +297,29 @@ mod tests {
         assert_eq!(before, after, "what is not ours is left as it is");
         let kept = std::fs::read_to_string(text).unwrap();
         assert_eq!(kept, "this is no database, it is a text");
+    }
+
+    #[test]
+    fn a_file_of_the_first_layout_gets_the_second_and_keeps_what_it_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wxsign.db");
+        let former = Connection::open(&path).unwrap();
+        former
+            .execute_batch(&format!(
+                "{} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;
+                 INSERT INTO record VALUES ('wx0123456789abcdef', 'access_token', x'01', x'7b7d');",
+                LAYOUTS[0]
+            ))
+            .unwrap();
+        for _ in 0..2 {
+            let sqlite = Sqlite::open(&path).unwrap();
+            let connection = sqlite.connection.lock().unwrap();
+            let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+            assert_eq!(count("SELECT count(*) FROM record"), Ok(1));
+            assert_eq!(count("SELECT count(*) FROM account"), Ok(0));
+            assert_eq!(count("PRAGMA user_version"), Ok(2));
+            assert_eq!(count("PRAGMA application_id"), Ok(APPLICATION_ID.into()));
+        }
     }
 
     #[cfg(unix)]

@@ -298,6 +298,7 @@ mod tests {
         drop(free);
         let account = Account {
             appid: "wx0123456789abcdef".parse().unwrap(),
+            name: None,
             secret: Secret::new("canary-secret"),
             token_api: TokenApi::Classic,
             page_hosts: crate::page_hosts::PageHosts::default(),

@@ -72,6 +72,7 @@ impl World {
         page_hosts.add("h5.example.com").unwrap();
         let account = Account {
             appid: appid(),
+            name: None,
             secret: Secret::new("0123456789abcdef0123456789abcdef"),
             token_api: self.token_api,
             page_hosts,

@@ -109,6 +109,7 @@ impl Setup {
 fn account(appid: &str) -> Account {
     Account {
         appid: appid.parse().unwrap(),
+        name: None,
         secret: secret(appid),
         token_api: TokenApi::Classic,
         page_hosts: "ok.example.com, ok.example.com:8443, *.shop.example.com"
@@ -117,15 +118,15 @@ fn account(appid: &str) -> Account {
     }
 }
 
-fn app(appid: &str) -> App {
+pub(crate) fn app(appid: &str) -> App {
     let mut app = App::new(appid.parse().unwrap(), secret(appid));
     app.domains = vec!["example.com".to_owned()];
     app.knobs.any_port = true;
     app
 }
 
-fn secret(appid: &str) -> Secret {
-    Secret::new(format!("the AppSecret of {appid}"))
+pub(crate) fn secret(appid: &str) -> Secret {
+    Secret::new(format!("the-AppSecret-of-{appid}"))
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {

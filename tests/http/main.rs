@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod accounts;
 mod bad_page;
 mod bad_request;
 mod bare;

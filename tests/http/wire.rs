@@ -37,9 +37,13 @@ impl Request {
     }
 
     pub(crate) fn post(target: impl Into<Vec<u8>>, body: impl Into<Vec<u8>>) -> Self {
+        Self::new("POST", target).with_json(body)
+    }
+
+    pub(crate) fn with_json(self, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let length = body.len().to_string();
-        let request = Self::new("POST", target)
+        let request = self
             .with("Content-Type", "application/json")
             .with("Content-Length", &length);
         Self { body, ..request }

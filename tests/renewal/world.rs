@@ -218,6 +218,7 @@ pub(crate) fn account(token_api: TokenApi) -> Account {
     page_hosts.add("h5.example.com").unwrap();
     Account {
         appid: appid(),
+        name: None,
         secret: Secret::new(SECRET),
         token_api,
         page_hosts,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wxsign::config::KeyHash;
 
 use crate::bare;
 use crate::harness::{APPID, Place, Wxsign};
@@ -65,11 +64,7 @@ async fn start() -> Wxsign {
     })
     .await;
     let place = Place::new(&format!("http://{wechat}"));
-    let client = format!(
-        "[[client]]\nname = \"shop\"\nkey_sha256 = \"{}\"\naccounts = [\"*\"]\nscopes = [\"proxy\"]\n",
-        KeyHash::of(KEY)
-    );
-    std::fs::write(place.path().join("wxsign.toml"), client).unwrap();
+    place.admit(KEY, "proxy");
     let wxsign = place.serve().await;
     wxsign.signs().await;
     let mut stream = post(&wxsign, 1).await;

@@ -7,7 +7,7 @@
 //! Everything that a server printed or answered is kept. When it is dropped, also by a failing
 //! test, it is killed; then nothing of what it said may hold the AppSecret, a token or a ticket.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wxsign::account::AppId;
 use wxsign::clock::Clock;
+use wxsign::config::KeyHash;
 use wxsign::credential::Kind;
 use wxsign::server;
 use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator, wechat_router};
@@ -160,14 +161,56 @@ impl Place {
         self.directory.path()
     }
 
-    /// Starts `verb`, listening on `address`; it may fail.
-    pub(crate) fn start(&self, verb: &str, address: &str) -> Wxsign {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wxsign"))
-            .args([verb, "--listen", address])
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wxsign"));
+        command
+            .args(args)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(self.path())
-            .stdin(Stdio::null())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a verb that ends by itself, with `input` on its stdin; what it said holds no secret.
+    pub(crate) async fn run(&self, args: &[&str], input: &str) -> Ran {
+        let mut command = self.command(args);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may end without having read it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        // WeChat is served by this thread.
+        let ending = tokio::task::spawn_blocking(|| child.wait_with_output());
+        let output = tokio::time::timeout(PATIENCE, ending).await;
+        let output = output.expect("an end in time").unwrap().unwrap();
+        let ran = Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        canaries::assert_none_in(&ran.stdout);
+        canaries::assert_none_in(&ran.stderr);
+        ran
+    }
+
+    /// Lets one back end in, with this key, for all accounts.
+    pub(crate) fn admit(&self, key: &str, scope: &str) {
+        let hash = KeyHash::of(key);
+        let client = format!(
+            "[[client]]\nname = \"shop\"\nkey_sha256 = \"{hash}\"\naccounts = [\"*\"]\n\
+             scopes = [\"{scope}\"]\n"
+        );
+        std::fs::write(self.path().join("wxsign.toml"), client).unwrap();
+    }
+
+    /// Starts `verb`, listening on `address`; it may fail.
+    pub(crate) fn start(&self, verb: &str, address: &str) -> Wxsign {
+        let mut child = self
+            .command(&[verb, "--listen", address])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -205,6 +248,14 @@ impl Place {
     }
 }
 
+/// What a program said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
 /// A running server.
 pub(crate) struct Wxsign {
     child: Child,
@@ -218,7 +269,22 @@ pub(crate) struct Wxsign {
 impl Wxsign {
     /// Asks for `target`, on a connection of its own.
     pub(crate) async fn get(&self, target: &str) -> Answer {
-        let mut stream = self.ask(target).await;
+        self.answer(self.ask(target).await).await
+    }
+
+    /// Sends `body` to `target` and reads the answer.
+    pub(crate) async fn put(&self, target: &str, key: &str, body: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "PUT {target} HTTP/1.1\r\nHost: wxsign\r\nConnection: close\r\n\
+             Authorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        self.answer(stream).await
+    }
+
+    async fn answer(&self, mut stream: TcpStream) -> Answer {
         let mut bytes = Vec::new();
         tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
             .await

@@ -380,6 +380,7 @@ fn account(number: usize, token_api: TokenApi) -> Account {
     let appid: AppId = format!("wx{number:016x}").parse().unwrap();
     Account {
         appid,
+        name: None,
         secret: Secret::new(SECRET),
         token_api,
         page_hosts,

@@ -9,6 +9,7 @@ const TOKEN: &str = "/cgi-bin/token";
 fn account(world: &World, token_api: TokenApi) -> Account {
     Account {
         appid: world.appid.clone(),
+        name: None,
         secret: Secret::new(SECRET),
         token_api,
         page_hosts: "h5.example.com".parse().unwrap(),

@@ -1,0 +1,373 @@
+//! Which accounts there are: those of the configuration, and those that were added at run time and
+//! are kept in the store, their AppSecrets sealed with the master key.
+//!
+//! A configured account wins over a stored one. What cannot be opened, because it was sealed with
+//! another master key, is left as it is, and all else is served.
+
+mod error;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+pub use error::{Appids, RosterError};
+
+use crate::account::{Account, AppId, TokenApi};
+use crate::credential::Secret;
+use crate::keeper::Keeper;
+use crate::page_hosts::PageHosts;
+use crate::store::{AccountRow, AccountRows, Store};
+use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
+use crate::vault::Vault;
+
+/// Changes that others make in the store are seen so much later, at most.
+pub const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// The accounts, and the only way to change them.
+pub struct Roster {
+    configured: Vec<Account>,
+    /// Without it no account can be added at run time.
+    vault: Option<Vault>,
+    store: Store,
+    upstream: Arc<dyn Upstream>,
+    keeper: Keeper,
+    /// What was stored when it was read last. Whoever changes something holds it to the end.
+    read: Mutex<AccountRows>,
+}
+
+/// An account as it is to be.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Who it is.
+    pub appid: AppId,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Which token API it uses.
+    pub token_api: TokenApi,
+    /// The hosts of the pages that it may sign for.
+    pub page_hosts: PageHosts,
+    /// Its AppSecret; `None` keeps the one that is stored.
+    pub secret: Option<Secret>,
+    /// Takes the AppSecret without asking WeChat whether it is right.
+    pub unchecked: bool,
+}
+
+/// What was stored.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// The account was not there before.
+    pub is_new: bool,
+    /// The account.
+    pub row: AccountRow,
+}
+
+/// An account as a list shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Listed {
+    /// Who it is.
+    pub appid: AppId,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Which token API it uses, if that can be read.
+    pub token_api: Option<TokenApi>,
+    /// The hosts of the pages that it may sign for.
+    pub page_hosts: Vec<String>,
+    /// Where it is kept.
+    pub kept_in: KeptIn,
+    /// Whether a server with this configuration serves it.
+    pub state: State,
+}
+
+/// Where an account is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptIn {
+    /// In the file or the environment.
+    Configuration,
+    /// In the store: it was added at run time.
+    Database,
+}
+
+/// Whether an account is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It is.
+    Served,
+    /// The configuration has one with its AppID, which is served instead.
+    Overridden,
+    /// Its AppSecret cannot be opened: the master key is not there, or is another one.
+    Locked,
+}
+
+impl Roster {
+    /// The roster of the `configured` accounts and those in `store`, for `keeper` to keep.
+    pub fn new(
+        configured: Vec<Account>,
+        vault: Option<Vault>,
+        store: Store,
+        upstream: Arc<dyn Upstream>,
+        keeper: Keeper,
+    ) -> Self {
+        Self {
+            configured,
+            vault,
+            store,
+            upstream,
+            keeper,
+            read: Mutex::default(),
+        }
+    }
+
+    /// Reloads again and again until `stop`.
+    pub async fn watch(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.keeper.clock().sleep(LOOK_EVERY) => self.reload().await,
+            }
+        }
+    }
+
+    /// Reads what is stored, and has the keeper keep it if it has changed. While the store cannot
+    /// be reached, the accounts that are known stay.
+    pub async fn reload(&self) {
+        self.reload_into(&mut self.read.lock().await).await;
+    }
+
+    async fn reload_into(&self, read: &mut MutexGuard<'_, AccountRows>) {
+        match self.store.accounts().await {
+            Ok(rows) if rows == **read => {}
+            Ok(rows) => {
+                self.take_up(&rows);
+                **read = rows;
+            }
+            Err(error) => tracing::error!(%error, "going on with the accounts that are known"),
+        }
+    }
+
+    fn take_up(&self, rows: &AccountRows) {
+        let mut accounts = self.configured.clone();
+        let (mut locked, known) = (Vec::new(), self.keeper.accounts());
+        for (appid, row) in rows {
+            if self.is_configured(appid) {
+                tracing::warn!(
+                    %appid,
+                    "the account is in the configuration and was also added at run time: the \
+                     configuration holds; remove it there, or here with wxsign account remove"
+                );
+            } else if let Some(account) = self.open(appid, row.as_ref()) {
+                accounts.push(account);
+            } else {
+                locked.push(appid.clone());
+                // What runs goes on with what it has.
+                accounts.extend(known.get(appid.as_str()).map(|kept| kept.account.clone()));
+            }
+        }
+        if !locked.is_empty() {
+            tracing::error!("{}; they are left as they are", self.locked(locked));
+        }
+        self.keeper.set_accounts(accounts);
+    }
+
+    /// Puts an account there or changes it, and has it served at once.
+    ///
+    /// An AppSecret that is not the stored one is tried against WeChat first, unless the draft
+    /// says otherwise: by the stable token API, because a classic token would supersede the one
+    /// that is in use.
+    ///
+    /// # Errors
+    /// Why nothing was stored; after [`RosterError::Store`] it may have been.
+    pub async fn put(&self, draft: Draft) -> Result<Put, RosterError> {
+        let mut read = self.read.lock().await;
+        let Draft {
+            appid, page_hosts, ..
+        } = draft;
+        let vault = self.vault.as_ref().ok_or(RosterError::NoMasterKey)?;
+        if self.is_configured(&appid) {
+            return Err(RosterError::Configured(appid));
+        }
+        // With two master keys in one database, no start could serve all of it.
+        let stored = self.open_all(&self.store.accounts().await?)?;
+        let former = stored.into_iter().find(|(known, _)| known.appid == appid);
+        let former = former.map(|(account, _)| account.secret);
+        let is_new = former.is_none();
+        let secret = match draft.secret {
+            Some(secret) => {
+                let is_known = former.as_ref() == Some(&secret);
+                if !is_known && !draft.unchecked {
+                    self.try_secret(&appid, &secret).await?;
+                }
+                secret
+            }
+            None => former.ok_or(RosterError::NoSecret)?,
+        };
+        let row = AccountRow {
+            name: draft.name,
+            token_api: draft.token_api,
+            page_hosts: page_hosts.patterns(),
+            secret: vault.seal(&appid, &secret),
+            changed_at: self.keeper.clock().now(),
+        };
+        self.store.put_account(&appid, &row).await?;
+        tracing::info!(%appid, is_new, "an account was put into the store");
+        self.reload_into(&mut read).await;
+        Ok(Put { is_new, row })
+    }
+
+    /// Removes an account that was added at run time; it is not served any more.
+    ///
+    /// # Errors
+    /// It is not there, or not for this program to remove; after [`RosterError::Store`] it may be
+    /// gone.
+    pub async fn remove(&self, appid: &AppId) -> Result<(), RosterError> {
+        let mut read = self.read.lock().await;
+        if self.store.remove_account(appid).await? {
+            tracing::info!(%appid, "an account was removed from the store");
+            self.reload_into(&mut read).await;
+            Ok(())
+        } else if self.is_configured(appid) {
+            Err(RosterError::Configured(appid.clone()))
+        } else {
+            Err(RosterError::Unknown(appid.clone()))
+        }
+    }
+
+    /// Seals the AppSecrets of all stored accounts with another master key, all or none of them.
+    /// Returns how many they are.
+    ///
+    /// # Errors
+    /// Why none was: one cannot be opened, or others changed them meanwhile.
+    pub async fn rekey(&self, vault: &Vault) -> Result<usize, RosterError> {
+        let mut count = 0;
+        let reseal = |rows: AccountRows| -> Result<_, RosterError> {
+            let opened = self.open_all(&rows)?;
+            count = opened.len();
+            let sealed = opened.into_iter().map(|(account, mut row)| {
+                row.secret = vault.seal(&account.appid, &account.secret);
+                (account.appid, row)
+            });
+            Ok(sealed.collect())
+        };
+        if self.store.change_accounts(reseal).await? {
+            Ok(count)
+        } else {
+            Err(RosterError::ChangedMeanwhile)
+        }
+    }
+
+    /// All accounts: those of the configuration, then those that were added at run time.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn list(&self) -> Result<Vec<Listed>, RosterError> {
+        let configured = self.configured.iter().map(|account| Listed {
+            appid: account.appid.clone(),
+            name: account.name.clone(),
+            token_api: Some(account.token_api),
+            page_hosts: account.page_hosts.patterns(),
+            kept_in: KeptIn::Configuration,
+            state: State::Served,
+        });
+        let rows = self.store.accounts().await?;
+        let stored = rows.into_iter().map(|(appid, row)| {
+            let state = if self.is_configured(&appid) {
+                State::Overridden
+            } else if self.open(&appid, row.as_ref()).is_some() {
+                State::Served
+            } else {
+                State::Locked
+            };
+            Listed {
+                appid,
+                name: row.as_ref().and_then(|row| row.name.clone()),
+                token_api: row.as_ref().map(|row| row.token_api),
+                page_hosts: row.map(|row| row.page_hosts).unwrap_or_default(),
+                kept_in: KeptIn::Database,
+                state,
+            }
+        });
+        Ok(configured.chain(stored).collect())
+    }
+
+    fn is_configured(&self, appid: &AppId) -> bool {
+        self.configured
+            .iter()
+            .any(|account| account.appid == *appid)
+    }
+
+    /// `None` if the row cannot be read or its AppSecret cannot be opened.
+    fn open(&self, appid: &AppId, row: Option<&AccountRow>) -> Option<Account> {
+        let (row, vault) = (row?, self.vault.as_ref()?);
+        let mut page_hosts = PageHosts::default();
+        for host in &row.page_hosts {
+            page_hosts.add(host).ok()?;
+        }
+        Some(Account {
+            appid: appid.clone(),
+            name: row.name.clone(),
+            secret: vault.open(appid, &row.secret).ok()?,
+            token_api: row.token_api,
+            page_hosts,
+        })
+    }
+
+    fn open_all(&self, rows: &AccountRows) -> Result<Vec<(Account, AccountRow)>, RosterError> {
+        let (mut opened, mut locked) = (Vec::new(), Vec::new());
+        for (appid, row) in rows {
+            match self.open(appid, row.as_ref()).zip(row.clone()) {
+                Some(both) => opened.push(both),
+                None => locked.push(appid.clone()),
+            }
+        }
+        if locked.is_empty() {
+            Ok(opened)
+        } else {
+            Err(self.locked(locked))
+        }
+    }
+
+    fn locked(&self, appids: Vec<AppId>) -> RosterError {
+        match self.vault {
+            Some(_) => RosterError::Locked(appids.into()),
+            None => RosterError::NoKeyFor(appids.into()),
+        }
+    }
+
+    async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {
+        let account = Account {
+            appid: appid.clone(),
+            name: None,
+            secret: secret.clone(),
+            token_api: TokenApi::Stable,
+            page_hosts: PageHosts::default(),
+        };
+        let call = self.upstream.fetch_token(&account);
+        let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
+        let answer = answer.unwrap_or_else(|_| Err(UpstreamError::timed_out(Api::StableToken)));
+        let Err(error) = answer else { return Ok(()) };
+        let (class, remedy) = (error.class(), error.remedy());
+        match error.failure {
+            Failure::Refused { errcode, errmsg } if class != Class::Transient => {
+                Err(RosterError::Refused {
+                    errcode,
+                    errmsg,
+                    remedy,
+                })
+            }
+            _ => Err(RosterError::Unreachable(error.to_string())),
+        }
+    }
+}
+
+impl std::fmt::Debug for Roster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Roster(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Why the accounts are as they were.
+
+use std::fmt;
+
+use crate::account::AppId;
+use crate::store::StoreError;
+
+/// Why the accounts are as they were.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RosterError {
+    /// An AppSecret cannot be sealed.
+    #[error(
+        "there is no master key to seal the AppSecret with: set WXSIGN_MASTER_KEY or \
+         WXSIGN_MASTER_KEY_FILE (openssl rand -hex 32 makes one), or write the account into the \
+         configuration"
+    )]
+    NoMasterKey,
+    /// The configuration has it.
+    #[error("{0} is in the configuration: change or remove it there, and restart")]
+    Configured(AppId),
+    /// There is no such account among those that were added at run time.
+    #[error("no account {0} was added at run time")]
+    Unknown(AppId),
+    /// There is no such account whose AppSecret could be kept.
+    #[error("the AppSecret is missing: the account is not there yet, so there is none to keep")]
+    NoSecret,
+    /// The master key is another one than that of the stored accounts.
+    #[error(
+        "the AppSecrets of {0} cannot be opened, most likely because they were sealed with \
+         another WXSIGN_MASTER_KEY: set that one, or remove the accounts and add them anew"
+    )]
+    Locked(Appids),
+    /// There is no master key, but there are stored accounts.
+    #[error(
+        "the AppSecrets of {0} cannot be opened, because WXSIGN_MASTER_KEY is not set: set the \
+         one that they were added with"
+    )]
+    NoKeyFor(Appids),
+    /// WeChat does not accept the AppID with the AppSecret.
+    #[error(
+        "WeChat refused the AppID with this AppSecret (errcode {errcode}, {errmsg}); nothing was \
+         stored{}", remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default()
+    )]
+    Refused {
+        /// WeChat's errcode.
+        errcode: i64,
+        /// WeChat's errmsg.
+        errmsg: String,
+        /// What a human can do about it, if anything.
+        remedy: Option<&'static str>,
+    },
+    /// WeChat did not say whether it accepts the AppID with the AppSecret.
+    #[error(
+        "WeChat could not be asked whether the AppSecret is right ({0}); nothing was stored: try \
+         again, or have it stored unchecked"
+    )]
+    Unreachable(String),
+    /// Others changed the accounts at the same time.
+    #[error("somebody changed the accounts at the same time; nothing was done: try again")]
+    ChangedMeanwhile,
+    /// The store cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// AppIDs, to be written with commas between.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Appids(Vec<AppId>);
+
+impl From<Vec<AppId>> for Appids {
+    fn from(appids: Vec<AppId>) -> Self {
+        Self(appids)
+    }
+}
+
+impl fmt::Display for Appids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let appids: Vec<&str> = self.0.iter().map(AppId::as_str).collect();
+        f.write_str(&appids.join(", "))
+    }
+}

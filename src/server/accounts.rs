@@ -1,0 +1,173 @@
+//! `/v1/accounts/{appid}`: adds, changes and removes accounts at run time.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, Path, RawQuery, State};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::auth::Caller;
+use super::problem::{Code, Problem};
+use super::{Gate, Peer};
+use crate::account::{AppId, TokenApi, parse_name};
+use crate::config::{Scope, parse_secret};
+use crate::page_hosts::PageHosts;
+use crate::roster::{Draft, Put, RosterError};
+
+/// An account as it is stored, without its AppSecret.
+#[derive(Serialize)]
+pub(super) struct Stored {
+    appid: AppId,
+    name: Option<String>,
+    token_api: TokenApi,
+    page_hosts: Vec<String>,
+    /// Seconds since 1970.
+    changed_at: i64,
+}
+
+/// Adds the account, or makes it what the body says; only the AppSecret may be left out then.
+pub(super) async fn put(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    Path(appid): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Stored>), Problem> {
+    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+    let appid = administered(caller, &appid)?;
+    let body = body.map_err(Problem::unreadable)?;
+    let draft = draft(appid.clone(), &body).map_err(|what| {
+        let example = r#"{"secret": "…", "page_hosts": ["h5.example.com"]}"#;
+        Problem::new(Code::InvalidBody, format!("{what}; send {example}"))
+    })?;
+    let put = gate.app.roster.put(draft).await;
+    let result = if put.is_ok() { "ok" } else { "refused" };
+    caller.audit(&appid, "put the account", None, result);
+    let Put { is_new, row } = put?;
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let stored = Stored {
+        appid,
+        name: row.name,
+        token_api: row.token_api,
+        page_hosts: row.page_hosts,
+        changed_at: row.changed_at.as_secs(),
+    };
+    Ok((status, Json(stored)))
+}
+
+/// Removes the account.
+pub(super) async fn delete(
+    State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
+    Path(appid): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+    let appid = administered(caller, &appid)?;
+    let removed = gate.app.roster.remove(&appid).await;
+    let result = if removed.is_ok() { "ok" } else { "refused" };
+    caller.audit(&appid, "remove the account", None, result);
+    removed?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The account, if the caller may change it.
+fn administered(caller: &Caller, appid: &str) -> Result<AppId, Problem> {
+    caller.needs(Scope::Admin)?;
+    if let Err(why) = appid.parse::<AppId>() {
+        return Err(Problem::new(Code::InvalidAppid, why.to_string()));
+    }
+    caller.reaches(appid)
+}
+
+/// Reads the body. Of what is wrong no value is told but a page host: it could be the AppSecret.
+fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
+    let mut members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("it is not a JSON object (line {line}, column {column})")
+    })?;
+    let draft = Draft {
+        appid,
+        name: text(&mut members, "name")?
+            .map(|name| parse_name(&name).map_err(|why| format!("name: {why}")))
+            .transpose()?,
+        token_api: text(&mut members, "token_api")?
+            .map(|api| api.parse().map_err(|why| format!("token_api {why}")))
+            .transpose()?
+            .unwrap_or_default(),
+        page_hosts: page_hosts(members.remove("page_hosts"))?,
+        secret: text(&mut members, "secret")?
+            .map(|secret| parse_secret(&secret).map_err(|why| format!("secret {why}")))
+            .transpose()?,
+        unchecked: match members.remove("unchecked") {
+            None => false,
+            Some(Value::Bool(unchecked)) => unchecked,
+            Some(_) => return Err("unchecked must be true or false".to_owned()),
+        },
+    };
+    match members.keys().next() {
+        None => Ok(draft),
+        Some(unknown) => Err(format!(
+            "{unknown:.40?} is not known: there are secret, name, token_api, page_hosts and \
+             unchecked"
+        )),
+    }
+}
+
+fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
+    match members.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{name} must be a text")),
+    }
+}
+
+fn page_hosts(listed: Option<Value>) -> Result<PageHosts, String> {
+    let wanted = "page_hosts must be a list of texts, such as [\"h5.example.com\"]";
+    let Some(Value::Array(listed)) = listed else {
+        return Err(wanted.to_owned());
+    };
+    let mut hosts = PageHosts::default();
+    for host in &listed {
+        let host = host.as_str().ok_or(wanted)?;
+        hosts
+            .add(host)
+            .map_err(|why| format!("page_hosts: {why}"))?;
+    }
+    if hosts.is_empty() {
+        return Err("page_hosts names no host: list those whose pages may be signed".to_owned());
+    }
+    Ok(hosts)
+}
+
+impl From<RosterError> for Problem {
+    fn from(error: RosterError) -> Self {
+        let code = match &error {
+            RosterError::NoMasterKey | RosterError::NoKeyFor(_) => Code::NoMasterKey,
+            RosterError::Configured(_) => Code::AccountIsConfigured,
+            RosterError::Unknown(_) => Code::UnknownAccount,
+            RosterError::NoSecret => Code::InvalidBody,
+            RosterError::Locked(_) | RosterError::ChangedMeanwhile => Code::AccountsLocked,
+            RosterError::Refused { .. } => Code::WechatRefused,
+            RosterError::Unreachable(_) => Code::UpstreamUnreachable,
+            RosterError::Store(_) => Code::StoreUnavailable,
+        };
+        let problem = Self::new(code, error.to_string());
+        match error {
+            RosterError::Refused {
+                errcode, errmsg, ..
+            } => problem.said(errcode, errmsg),
+            _ => problem,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What is stored about an account that was added at run time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::TokenApi;
+use crate::clock::Timestamp;
+use crate::vault::Sealed;
+
+/// An account that was added at run time; its AppID is the key under which it is stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AccountRow {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Which token API it uses.
+    pub token_api: TokenApi,
+    /// The hosts of the pages that it may sign for, as they are written in `page_hosts`.
+    pub page_hosts: Vec<String>,
+    /// Its AppSecret, which takes the master key to be read.
+    pub secret: Sealed,
+    /// When it was put here.
+    pub changed_at: Timestamp,
+}
+
+impl AccountRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("it has only text keys")
+    }
+
+    /// `None` if it cannot be read.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
