@@ -20,6 +20,7 @@ mod pages;
 mod problem;
 mod request_id;
 mod router;
+mod segment;
 mod status;
 
 use std::collections::HashMap;
