@@ -12,16 +12,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::Clock;
-use wxsign::config::{Config, StoreUrl};
-use wxsign::credential::Secret;
+use wxsign::config::{Accounts, Client, Config, KeyHash, Scope, StoreUrl};
+use wxsign::credential::{Credential, Kind, Secret};
+use wxsign::server::Listeners;
 use wxsign::shutdown::Shutdown;
-use wxsign::simulator::{App, Simulator, wechat_router};
+use wxsign::simulator::{Action, App, Simulator, wechat_router};
+use wxsign::store::{Key, Record, Sqlite, Store, Version};
 
 use crate::wire::{Answer, Connection, PATIENCE, Request, encode_uri_component};
 
@@ -37,6 +40,9 @@ pub(crate) struct Setup {
     pub(crate) simulator: Simulator,
     /// Whether the server knows that WeChat is simulated, as that of `wxsign demo` does.
     pub(crate) demo: bool,
+    /// Whether back ends are served at an address of their own.
+    pub(crate) admin: bool,
+    store: Option<TempDir>,
 }
 
 impl Setup {
@@ -49,6 +55,8 @@ impl Setup {
             config,
             simulator,
             demo: false,
+            admin: false,
+            store: None,
         }
     }
 
@@ -58,10 +66,59 @@ impl Setup {
         self.simulator.add_app(app(appid));
     }
 
+    /// Lets a back end in to ask about all accounts; its [`key`] follows from its name.
+    pub(crate) fn add_client(&mut self, name: &str, scopes: &[Scope]) -> &mut Client {
+        self.config.clients.push(Client {
+            name: name.to_owned(),
+            key_sha256: vec![KeyHash::of(&key(name))],
+            not_after: None,
+            accounts: Accounts::All,
+            scopes: scopes.iter().copied().collect(),
+        });
+        self.config.clients.last_mut().unwrap()
+    }
+
+    /// Lets each account have a token of ten minutes in the store: one that is just born is not
+    /// replaced, whoever says that it is dead.
+    pub(crate) async fn has_tokens(&mut self) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wxsign.db");
+        let store = Store::new(Sqlite::open(&path).unwrap());
+        for Account { appid, .. } in &self.config.accounts {
+            self.simulator.act(appid, Action::StealToken).unwrap();
+            let born = self.simulator.now().before(Duration::from_secs(600));
+            let credential = Credential {
+                value: self.simulator.newest_token(appid).unwrap(),
+                generation: 1,
+                first_seen: born,
+                confirmed_at: born,
+                expires_at: born + Duration::from_secs(7200),
+                claimed_until: born + Duration::from_secs(7200),
+            };
+            let record = Record {
+                credential: Some(credential),
+                ..Record::default()
+            };
+            let key = Key {
+                appid: appid.clone(),
+                kind: Kind::AccessToken,
+            };
+            let stored = store.swap(&key, Version::ABSENT, &record).await.unwrap();
+            assert!(stored.is_some());
+        }
+        self.config.store = StoreUrl::Sqlite(path);
+        self.store = Some(directory);
+    }
+
     /// Starts the server.
     pub(crate) async fn start(mut self) -> Server {
         let (wechat, wechat_address) = listen().await;
-        let (listener, address) = listen().await;
+        let (pages, address) = listen().await;
+        let (mut admin, mut back_ends) = (None, address);
+        if self.admin {
+            let (listener, address) = listen().await;
+            (admin, back_ends) = (Some(listener), address);
+        }
         let shutdown = Shutdown::default();
         let wechat_stop = CancellationToken::new();
         self.config.upstream = format!("http://{wechat_address}");
@@ -70,15 +127,17 @@ impl Setup {
         let demo = self.demo.then(|| self.simulator.clone());
         let draining = shutdown.draining.clone();
         let (app, queue) = wxsign::app::App::build(self.config, demo, draining).unwrap();
-        let running = wxsign::server::run(listener, app, queue, shutdown.clone());
+        let running = wxsign::server::run(Listeners { pages, admin }, app, queue, shutdown.clone());
         Server {
             address,
+            back_ends,
             shutdown,
             simulator: self.simulator,
             appid: APPID.parse().unwrap(),
             running: Some(tokio::spawn(running)),
             wechat: tokio::spawn(wechat),
             wechat_stop,
+            _store: self.store,
         }
     }
 
@@ -121,6 +180,8 @@ async fn listen() -> (TcpListener, SocketAddr) {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where back ends are served: at `address`, unless [`Setup::admin`] says otherwise.
+    pub(crate) back_ends: SocketAddr,
     pub(crate) shutdown: Shutdown,
     /// Its WeChat.
     pub(crate) simulator: Simulator,
@@ -129,6 +190,7 @@ pub(crate) struct Server {
     running: Option<JoinHandle<()>>,
     wechat: JoinHandle<()>,
     wechat_stop: CancellationToken,
+    _store: Option<TempDir>,
 }
 
 impl Server {
@@ -199,6 +261,18 @@ pub(crate) fn posted_signature(page: &str) -> Request {
     Request::post("/jsapi/signature", body.to_string())
 }
 
+/// The key of the back end of this name.
+pub(crate) fn key(name: &str) -> String {
+    format!("wxk_{name}_0123456789abcdefghijklmnop")
+}
+
+impl Request {
+    /// The request as the back end of this name sends it.
+    pub(crate) fn of(self, name: &str) -> Self {
+        self.with("Authorization", &format!("Bearer {}", key(name)))
+    }
+}
+
 /// Checks a problem: each of them names itself, says what to do, and can be found in the log.
 pub(crate) fn is_problem(answer: &Answer, status: u16, code: &str, advice: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -212,6 +286,11 @@ pub(crate) fn is_problem(answer: &Answer, status: u16, code: &str, advice: &str)
     assert!(problem["title"].is_string(), "{problem}");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(advice), "{advice:?} is not in {detail:?}");
+}
+
+/// The time on a clock that nobody sets, to measure with.
+pub(crate) fn uptime() -> Duration {
+    Clock::system().moment().boot
 }
 
 /// Looks again and again until `probe` finds something.

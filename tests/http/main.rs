@@ -2,15 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod back_ends;
 mod bad_page;
+mod bad_report;
 mod bad_request;
 mod connections;
 mod cors;
+mod dropin;
 mod harness;
+mod keys;
 mod limits;
+mod long_polls;
 mod pages;
 mod problems;
 mod report;
+mod sdks;
 mod signature;
 mod unavailable;
 mod wire;
