@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "serve/audit.rs"]
+mod audit;
 #[path = "serve/canaries.rs"]
 mod canaries;
 #[path = "serve/end.rs"]
