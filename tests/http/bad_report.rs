@@ -275,7 +275,14 @@ async fn each_route_is_for_its_methods() {
         is_problem(&answer, 405, "method_not_allowed", "Allow");
         assert_eq!(answer.header("allow"), allow);
     }
-    for path in ["/v1", "/v1/", "/v1/accounts/", "/v1/accounts/wx/", "/v2"] {
+    for path in [
+        "/v1",
+        "/v1/",
+        "/v1/accounts/",
+        "/v1/accounts/wx/",
+        "/v2",
+        "/static/%ff",
+    ] {
         println!("{path}");
         let answer = server.ask(&Request::get(path).of("shop")).await;
         is_problem(&answer, 404, "not_found", "/jsapi/signature");

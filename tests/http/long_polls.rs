@@ -71,9 +71,11 @@ async fn a_newer_token_is_told_within_a_tenth_of_a_second() {
         assert_eq!(told["access_token"], renewed.json()["access_token"]);
         lags.push(heard.saturating_sub(seen));
     }
-    // Where the machine has other things to do, one of them may come late for that alone.
+    // Where the machine has other things to do, one of them may come late for that alone: the
+    // median says what the server does.
     lags.sort();
-    assert!(lags[1] < Duration::from_millis(100), "{lags:?}");
+    let median = lags[lags.len() / 2];
+    assert!(median < Duration::from_millis(100), "{lags:?}");
     server.end().await;
 }
 
