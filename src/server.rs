@@ -22,6 +22,7 @@ mod problem;
 mod proxy;
 mod request_id;
 mod router;
+mod segment;
 mod status;
 
 use std::collections::HashMap;

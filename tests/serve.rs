@@ -4,6 +4,8 @@
 
 #[path = "serve/accounts.rs"]
 mod accounts;
+#[path = "serve/audit.rs"]
+mod audit;
 #[path = "http/bare.rs"]
 mod bare;
 #[path = "serve/canaries.rs"]

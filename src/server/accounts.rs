@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::auth::Caller;
 use super::problem::{Code, Problem};
+use super::segment::Segment;
 use super::{Gate, Peer};
 use crate::account::{AppId, TokenApi, parse_name};
 use crate::config::{Scope, parse_secret};
@@ -33,7 +34,7 @@ pub(super) struct Stored {
 pub(super) async fn put(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
-    Path(appid): Path<String>,
+    Segment(appid): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -68,7 +69,7 @@ pub(super) async fn put(
 pub(super) async fn delete(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
-    Path(appid): Path<String>,
+    Segment(appid): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::knows;
 use super::problem::{Code, Problem};
+use super::segment::Segment;
 use super::{Gate, Peer};
 use crate::clock::Moment;
 use crate::config::Scope;
@@ -27,7 +28,7 @@ use crate::keeper::{Kept, Outcome, Reported, Served};
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long a report waits for WeChat's word and, if need be, for a new token.
-const REPORT_PATIENCE: Duration = Duration::from_secs(20);
+const REPORT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The longest `wait`.
 const MAX_WAIT: u64 = 60;
@@ -99,7 +100,7 @@ pub(super) fn life_left(served: &Served, now: Moment) -> Duration {
 pub(super) async fn access_token(
     state: State<Arc<Gate>>,
     peer: Extension<Peer>,
-    appid: Path<String>,
+    appid: Segment,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -110,7 +111,7 @@ pub(super) async fn access_token(
 pub(super) async fn jsapi_ticket(
     state: State<Arc<Gate>>,
     peer: Extension<Peer>,
-    appid: Path<String>,
+    appid: Segment,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -121,7 +122,7 @@ async fn read(
     kind: Kind,
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
-    Path(appid): Path<String>,
+    Segment(appid): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -142,8 +143,9 @@ async fn read(
     if let Some(wait) = wait {
         let newer = keeper.watch(&kept, wait.patience, |snapshot, now| {
             let served = snapshot.served(kind, now)?;
-            let is_newer = served.credential.generation > wait.generation;
-            is_newer.then(|| (Arc::clone(snapshot), now))
+            // Not only greater: a store that was lost counts anew.
+            let is_another = served.credential.generation != wait.generation;
+            is_another.then(|| (Arc::clone(snapshot), now))
         });
         tokio::select! {
             found = newer => match found {
@@ -266,7 +268,7 @@ struct Answered<'a> {
 pub(super) async fn report(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
-    Path(appid): Path<String>,
+    Segment(appid): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -353,7 +355,7 @@ struct Checked {
 pub(super) async fn check(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
-    Path(appid): Path<String>,
+    Segment(appid): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

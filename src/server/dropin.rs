@@ -124,7 +124,8 @@ pub(super) async fn stable_token(
         if method != Method::POST {
             return Err(Refusal::new(43002, "require POST method"));
         }
-        let ask = Ask::from_json(&body.unwrap_or_default())?;
+        let body = body.map_err(|_| Refusal::new(45002, "content size out of limit"))?;
+        let ask = Ask::from_json(&body)?;
         fetch(&gate, &ask, &headers, peer.0).await
     };
     answer_to(&id, outcome.await)

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Gate;
 use super::problem::{Code, Problem};
+use super::segment::Segment;
 use crate::credential::Secret;
 
 /// Scripts come from this server and, for the JS-SDK, from Tencent's two hosts; nothing inline.
@@ -95,7 +96,7 @@ const ASSETS: &[Asset] = &[
 /// A file under `/static/`. The simulated client exists only beside a simulator.
 pub(super) async fn asset(
     State(gate): State<Arc<Gate>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asset = ASSETS

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::CACHE_CONTROL;
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::backend::life_left;
 use super::problem::Problem;
+use super::segment::Segment;
 use super::{Gate, Peer};
 use crate::account::{AppId, TokenApi};
 use crate::clock::Moment;
@@ -99,7 +100,7 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
-    Path(appid): Path<String>,
+    Segment(appid): Segment,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

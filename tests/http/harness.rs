@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -19,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::Clock;
 use wxsign::config::{Accounts, Client, Config, KeyHash, Scope, StoreUrl};
-use wxsign::credential::Secret;
+use wxsign::credential::{Credential, Kind, Secret};
+use wxsign::server::Listeners;
 use wxsign::shutdown::Shutdown;
-use wxsign::simulator::{App, Simulator, wechat_router};
+use wxsign::simulator::{Action, App, Simulator, wechat_router};
+use wxsign::store::{Key, Record, Sqlite, Store, Version};
 
 use crate::wire::{Answer, Connection, PATIENCE, Request, encode_uri_component};
 
@@ -39,6 +42,9 @@ pub(crate) struct Setup {
     pub(crate) demo: bool,
     /// A WeChat of the test's own instead of the simulator.
     pub(crate) upstream: Option<SocketAddr>,
+    /// Whether back ends are served at an address of their own.
+    pub(crate) admin: bool,
+    store: Option<TempDir>,
 }
 
 impl Setup {
@@ -52,6 +58,8 @@ impl Setup {
             simulator,
             demo: false,
             upstream: None,
+            admin: false,
+            store: None,
         }
     }
 
@@ -73,10 +81,47 @@ impl Setup {
         self.config.clients.last_mut().unwrap()
     }
 
+    /// Lets each account have a token of ten minutes in the store: one that is just born is not
+    /// replaced, whoever says that it is dead.
+    pub(crate) async fn has_tokens(&mut self) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wxsign.db");
+        let store = Store::new(Sqlite::open(&path).unwrap());
+        for Account { appid, .. } in &self.config.accounts {
+            self.simulator.act(appid, Action::StealToken).unwrap();
+            let born = self.simulator.now().before(Duration::from_secs(600));
+            let credential = Credential {
+                value: self.simulator.newest_token(appid).unwrap(),
+                generation: 1,
+                first_seen: born,
+                confirmed_at: born,
+                expires_at: born + Duration::from_secs(7200),
+                claimed_until: born + Duration::from_secs(7200),
+            };
+            let record = Record {
+                credential: Some(credential),
+                ..Record::default()
+            };
+            let key = Key {
+                appid: appid.clone(),
+                kind: Kind::AccessToken,
+            };
+            let stored = store.swap(&key, Version::ABSENT, &record).await.unwrap();
+            assert!(stored.is_some());
+        }
+        self.config.store = StoreUrl::Sqlite(path);
+        self.store = Some(directory);
+    }
+
     /// Starts the server.
     pub(crate) async fn start(mut self) -> Server {
         let (wechat, wechat_address) = listen().await;
-        let (listener, address) = listen().await;
+        let (pages, address) = listen().await;
+        let (mut admin, mut back_ends) = (None, address);
+        if self.admin {
+            let (listener, address) = listen().await;
+            (admin, back_ends) = (Some(listener), address);
+        }
         let shutdown = Shutdown::default();
         let wechat_stop = CancellationToken::new();
         let upstream = self.upstream.unwrap_or(wechat_address);
@@ -86,15 +131,17 @@ impl Setup {
         let demo = self.demo.then(|| self.simulator.clone());
         let draining = shutdown.draining.clone();
         let (app, queue) = wxsign::app::App::build(self.config, demo, draining).unwrap();
-        let running = wxsign::server::run(listener, app, queue, shutdown.clone());
+        let running = wxsign::server::run(Listeners { pages, admin }, app, queue, shutdown.clone());
         Server {
             address,
+            back_ends,
             shutdown,
             simulator: self.simulator,
             appid: APPID.parse().unwrap(),
             running: Some(tokio::spawn(running)),
             wechat: tokio::spawn(wechat),
             wechat_stop,
+            _store: self.store,
         }
     }
 
@@ -138,6 +185,8 @@ async fn listen() -> (TcpListener, SocketAddr) {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where back ends are served: at `address`, unless [`Setup::admin`] says otherwise.
+    pub(crate) back_ends: SocketAddr,
     pub(crate) shutdown: Shutdown,
     /// Its WeChat.
     pub(crate) simulator: Simulator,
@@ -146,6 +195,7 @@ pub(crate) struct Server {
     running: Option<JoinHandle<()>>,
     wechat: JoinHandle<()>,
     wechat_stop: CancellationToken,
+    _store: Option<TempDir>,
 }
 
 impl Server {
@@ -241,6 +291,11 @@ pub(crate) fn is_problem(answer: &Answer, status: u16, code: &str, advice: &str)
     assert!(problem["title"].is_string(), "{problem}");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(advice), "{advice:?} is not in {detail:?}");
+}
+
+/// The time on a clock that nobody sets, to measure with.
+pub(crate) fn uptime() -> Duration {
+    Clock::system().moment().boot
 }
 
 /// Looks again and again until `probe` finds something.

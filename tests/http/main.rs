@@ -3,17 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod accounts;
+mod back_ends;
 mod bad_page;
+mod bad_report;
 mod bad_request;
 mod bare;
 mod connections;
 mod cors;
+mod dropin;
 mod harness;
+mod keys;
 mod limits;
+mod long_polls;
 mod pages;
 mod problems;
 mod proxy;
 mod report;
+mod sdks;
 mod signature;
 mod unavailable;
 mod wire;

@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
+use serde_json::json;
+use wxsign::config::{Accounts, Scope};
 use wxsign::simulator::{Fault, FaultRule};
 
-use crate::harness::{PAGE, Server, Setup, posted_signature, signature};
+use crate::back_ends::{read, report};
+use crate::harness::{APPID, PAGE, Server, Setup, posted_signature, signature};
 use crate::wire::Request;
 
 const ADDRESS: &str = "/jsapi/signature";
@@ -13,7 +16,7 @@ const ADDRESS: &str = "/jsapi/signature";
 async fn show(server: &Server, what: &str, request: &Request) -> String {
     let answer = server.ask(request).await;
     let mut shown = format!("## {what}\n{}\n", answer.status);
-    for name in ["retry-after", "allow"] {
+    for name in ["retry-after", "allow", "www-authenticate"] {
         if !answer.header(name).is_empty() {
             writeln!(shown, "{name}: {}", answer.header(name)).unwrap();
         }
@@ -32,10 +35,7 @@ async fn each_problem_reads_well() {
     let server = setup.start_ready().await;
     let with_appid = |page: &str| {
         let page = crate::wire::encode_uri_component(page);
-        Request::get(format!(
-            "{ADDRESS}?appid={}&url={page}",
-            crate::harness::APPID
-        ))
+        Request::get(format!("{ADDRESS}?appid={}&url={page}", APPID))
     };
     let mut shown = String::new();
     for (what, request) in [
@@ -76,6 +76,76 @@ async fn each_problem_reads_well() {
     shown += &show(&server, "too often", &greedy).await;
     server.end().await;
     insta::assert_snapshot!("problems", shown);
+}
+
+#[tokio::test]
+async fn each_problem_of_a_back_end_reads_well() {
+    let mut setup = Setup::new();
+    setup.config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    setup.add_client("shop", &[Scope::Token, Scope::Report, Scope::Status]);
+    let elsewhere = ["wxfedcba9876543210".parse().unwrap()].into();
+    setup.add_client("elsewhere", &Scope::ALL).accounts = Accounts::Listed(elsewhere);
+    let server = setup.start_ready().await;
+    let token = server.ask(&read(APPID, "").of("shop")).await.json();
+    let report_of = |body: &str| {
+        let target = format!("/v1/accounts/{APPID}/access-token/report");
+        Request::post(target, body).of("shop")
+    };
+    let valid = report(APPID, &token).of("shop");
+    let check = Request::post(format!("/v1/accounts/{APPID}/access-token/check"), "");
+    let mut shown = String::new();
+    for (what, request) in [
+        ("no key", read(APPID, "")),
+        ("an unknown key", read(APPID, "").of("nobody")),
+        ("a key in the query", read(APPID, "?key=wxk_1").of("shop")),
+        ("no scope", Request::get("/v1/clients").of("shop")),
+        ("another account", read(APPID, "").of("elsewhere")),
+        ("an unknown account", read("wx", "").of("shop")),
+        (
+            "wait is no number",
+            read(APPID, "?wait=1s&generation=1").of("shop"),
+        ),
+        ("wait twice", read(APPID, "?wait=1&wait=1").of("shop")),
+        ("wait alone", read(APPID, "?wait=1").of("shop")),
+        (
+            "wait too long",
+            read(APPID, "?wait=61&generation=1").of("shop"),
+        ),
+        ("no JSON", report_of("fingerprint=1")),
+        ("half of JSON", report_of("{\n\"errcode\": ")),
+        ("no token", report_of("{\"errcode\": 40001}")),
+        ("too large", report_of(&" ".repeat(16385))),
+        (
+            "an unknown token",
+            report(APPID, &json!({ "fingerprint": "1" })).of("shop"),
+        ),
+        (
+            "another errcode",
+            report_of("{\"fingerprint\": \"1\", \"errcode\": 45009}"),
+        ),
+        ("still valid", valid),
+        (
+            "no such method",
+            Request::new("PUT", "/v1/accounts").of("shop"),
+        ),
+    ] {
+        shown += &show(&server, what, &request).await;
+    }
+    let guess = read(APPID, "")
+        .of("nobody")
+        .with("X-Forwarded-For", "203.0.113.1");
+    while server.ask(&guess).await.status != 429 {}
+    shown += &show(&server, "wrong keys too often", &guess).await;
+    server.end().await;
+
+    // One that was not asked about yet.
+    let mut setup = Setup::new();
+    setup.add_client("shop", &[Scope::Status]);
+    let server = setup.start_ready().await;
+    server.simulator.inject(FaultRule::new(Fault::BadGateway));
+    shown += &show(&server, "WeChat does not answer", &check.of("shop")).await;
+    server.end().await;
+    insta::assert_snapshot!("back_ends", shown);
 }
 
 #[tokio::test]

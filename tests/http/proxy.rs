@@ -1,17 +1,11 @@
 //! Calls that are passed on to WeChat's API.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use serde_json::Value;
-use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
-use wxsign::clock::Timestamp;
-use wxsign::config::{Scope, StoreUrl};
-use wxsign::credential::{Credential, Kind, Secret};
-use wxsign::simulator::{self, Action, Fault, FaultRule};
-use wxsign::store::{Key, Record, Sqlite, Store, Version};
+use wxsign::config::Scope;
+use wxsign::simulator::{Action, Fault, FaultRule};
 
 use crate::bare::{self, TOKEN};
 use crate::harness::{APPID, Server, Setup, is_problem};
@@ -83,48 +77,14 @@ async fn before_bare_wechat(answer: &str) -> (Server, Seen) {
     (setup.start_ready().await, seen)
 }
 
-/// A server with a token that WeChat has killed, old enough to be replaced at once; and the
-/// directory of its store.
-async fn with_a_dead_token(death: Action) -> (Server, TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("wxsign.db");
+/// A server with a token that WeChat has killed, old enough to be replaced at once.
+async fn with_a_dead_token(death: Action) -> Server {
     let mut setup = setup();
-    let secret = setup.config.accounts[0].secret.expose().replace(' ', "%20");
-    let query = format!("grant_type=client_credential&appid={APPID}&secret={secret}");
-    let issued = setup.simulator.call(&simulator::Request {
-        method: "GET",
-        path: TOKEN_PATH,
-        query: &query,
-        body: b"",
-        client_ip: [127, 0, 0, 1].into(),
-    });
-    let issued: Value = serde_json::from_slice(&issued.body).unwrap();
-    let born = Timestamp::from_secs(setup.simulator.now().as_secs() - 600);
-    let dies = born + Duration::from_secs(7200);
-    let credential = Credential {
-        value: Secret::new(issued["access_token"].as_str().unwrap()),
-        generation: 1,
-        first_seen: born,
-        confirmed_at: born,
-        expires_at: dies,
-        claimed_until: dies,
-    };
-    let record = Record {
-        credential: Some(credential),
-        ..Record::default()
-    };
-    let key = Key {
-        appid: APPID.parse().unwrap(),
-        kind: Kind::AccessToken,
-    };
-    let store = Store::new(Sqlite::open(&file).unwrap());
-    store.swap(&key, Version::ABSENT, &record).await.unwrap();
-    drop(store);
-    setup.config.store = StoreUrl::Sqlite(file);
+    setup.has_tokens().await;
     let server = setup.start_ready().await;
-    assert_eq!(server.calls(TOKEN_PATH), 1, "the stored token is used");
+    assert_eq!(server.calls(TOKEN_PATH), 0, "the stored token is used");
     server.simulator.act(&server.appid, death).unwrap();
-    (server, directory)
+    server
 }
 
 #[tokio::test]
@@ -267,16 +227,16 @@ async fn an_errcode_that_is_not_about_the_token_is_the_callers_business() {
 #[tokio::test]
 async fn the_caller_does_not_notice_that_a_token_died() {
     for death in [Action::RevokeTokens, Action::ExpireTokens] {
-        let (server, _directory) = with_a_dead_token(death).await;
+        let server = with_a_dead_token(death).await;
         is_done(&server.ask(&message()).await);
-        assert_eq!(server.calls(TOKEN_PATH), 2, "{death:?}");
+        assert_eq!(server.calls(TOKEN_PATH), 1, "{death:?}");
         server.end().await;
     }
 }
 
 #[tokio::test]
 async fn nor_do_fifty_callers_and_there_is_one_fetch_for_all() {
-    let (server, _directory) = with_a_dead_token(Action::RevokeTokens).await;
+    let server = with_a_dead_token(Action::RevokeTokens).await;
     let mut callers = JoinSet::new();
     for _ in 0..50 {
         let address = server.address;
@@ -285,19 +245,19 @@ async fn nor_do_fifty_callers_and_there_is_one_fetch_for_all() {
     for answer in callers.join_all().await {
         is_done(&answer);
     }
-    assert_eq!(server.calls(TOKEN_PATH), 2);
+    assert_eq!(server.calls(TOKEN_PATH), 1);
     server.end().await;
 }
 
 #[tokio::test]
 async fn a_large_call_is_not_repeated_but_its_token_is_renewed() {
-    let (server, _directory) = with_a_dead_token(Action::RevokeTokens).await;
+    let server = with_a_dead_token(Action::RevokeTokens).await;
     let answer = server.ask(&upload()).await;
     assert_eq!(answer.json()["errcode"], 40001, "{answer:?}");
-    assert_eq!((server.calls(UPLOAD), server.calls(TOKEN_PATH)), (1, 2));
+    assert_eq!((server.calls(UPLOAD), server.calls(TOKEN_PATH)), (1, 1));
     let answer = server.ask(&upload()).await;
     assert_eq!(answer.json()["type"], "image", "{answer:?}");
-    assert_eq!((server.calls(UPLOAD), server.calls(TOKEN_PATH)), (2, 2));
+    assert_eq!((server.calls(UPLOAD), server.calls(TOKEN_PATH)), (2, 1));
     server.end().await;
 }
 
