@@ -91,13 +91,17 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
-/// How many signatures are given out per second; 0 sets no limit.
+/// How much one caller may ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// `signatures_per_address`: to one client address. Default 50.
+    /// `signatures_per_address`: to one client address a second, 0 for any number. Default 50.
     pub signatures_per_address: u32,
-    /// `signatures_per_account`: for one account. Default 0.
+    /// `signatures_per_account`: for one account a second, 0 for any number. Default 0.
     pub signatures_per_account: u32,
+    /// `repeatable_bytes`: the body of a call that is passed on to WeChat is kept up to this
+    /// size, so that the call can be repeated with a new token; 0 repeats only calls without a
+    /// body. Default 262144.
+    pub repeatable_bytes: u32,
 }
 
 impl Default for Limits {
@@ -105,6 +109,7 @@ impl Default for Limits {
         Self {
             signatures_per_address: 50,
             signatures_per_account: 0,
+            repeatable_bytes: 256 * 1024,
         }
     }
 }
@@ -316,6 +321,7 @@ fn read_limits(top: &mut Section<'_>, report: &mut Report) -> Limits {
             default.signatures_per_account,
             report,
         ),
+        repeatable_bytes: section.number("repeatable_bytes", default.repeatable_bytes, report),
     };
     section.close(report);
     limits

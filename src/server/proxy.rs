@@ -29,9 +29,6 @@ use crate::upstream::answer::errcode_of;
 use crate::upstream::forward::{Call, NoAnswer};
 use body::{Broken, Start};
 
-/// The body of a request is kept up to this size, so that the call can be repeated.
-const REPEATABLE_BYTES: usize = 256 * 1024;
-
 /// WeChat's errors are much smaller; in a larger answer none is looked for.
 const READABLE_BYTES: usize = 64 * 1024;
 
@@ -105,7 +102,8 @@ async fn forward(
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let token = first_token(gate, kept).await?;
-    let start = body::read(body, REPEATABLE_BYTES).await.map_err(unread)?;
+    let most = usize::try_from(gate.app.limits.repeatable_bytes).unwrap_or(usize::MAX);
+    let start = body::read(body, most).await.map_err(unread)?;
     let again = match &start {
         Start::Whole(bytes) => Some(bytes.clone()),
         Start::Part(_) => None,
