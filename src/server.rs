@@ -12,10 +12,12 @@ mod batched;
 mod client_address;
 mod connections;
 mod cors;
+mod docs;
 mod dropin;
 mod health;
 mod jsapi;
 mod limits;
+mod openapi;
 mod pages;
 mod problem;
 mod request_id;
@@ -23,6 +25,7 @@ mod router;
 mod status;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -30,7 +33,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, Path};
 use http::header::{ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -129,6 +134,19 @@ impl Gate {
 /// The address at the other end of a connection.
 #[derive(Clone, Copy)]
 struct Peer(IpAddr);
+
+/// What the path of a request names. Bytes that are not UTF-8 name nothing, like any other name
+/// that is not known.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map(|Path(name)| name).unwrap_or_default()))
+    }
+}
 
 /// The front door of one address.
 struct Front {

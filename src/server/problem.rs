@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::MAX_BODY_BYTES;
 use super::request_id::RequestId;
@@ -27,7 +28,7 @@ pub(super) struct Problem {
 }
 
 /// The stable names of problems.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Code {
     MissingUrl,
@@ -55,7 +56,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::MissingUrl
             | Self::InvalidUrl
@@ -79,7 +80,7 @@ impl Code {
         }
     }
 
-    const fn title(self) -> &'static str {
+    pub(super) const fn title(self) -> &'static str {
         match self {
             Self::MissingUrl => "The url of the page is missing",
             Self::InvalidUrl => "The url of the page is not one that a browser reports",
@@ -104,6 +105,11 @@ impl Code {
             Self::CredentialUnavailable => "There is no credential to serve",
             Self::TimedOut => "The request took too long",
         }
+    }
+
+    /// Whether the answer has a `Retry-After`.
+    pub(super) const fn says_when_to_come_again(self) -> bool {
+        matches!(self, Self::RateLimited | Self::CredentialUnavailable)
     }
 }
 
@@ -240,15 +246,23 @@ impl axum::response::IntoResponse for Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What went wrong, and what to do about it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// What `code` means, in words.
     title: &'a str,
+    /// The HTTP status once more.
     status: u16,
+    /// What happened here, and what to do about it.
     detail: &'a str,
+    /// The stable name of the problem.
     code: Code,
+    /// WeChat's word, where it said one.
     #[serde(skip_serializing_if = "Option::is_none")]
     errcode: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errmsg: Option<&'a str>,
+    /// The log knows the request by it.
     request_id: &'a str,
 }

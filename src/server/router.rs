@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Extension};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::{Request, StatusCode};
@@ -15,7 +15,10 @@ use tower_http::trace::TraceLayer;
 
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
-use super::{Audience, Gate, MAX_BODY_BYTES, backend, cors, dropin, health, jsapi, pages, status};
+use super::{
+    Audience, Gate, MAX_BODY_BYTES, backend, cors, docs, dropin, health, jsapi, openapi, pages,
+    status,
+};
 use crate::simulator;
 
 /// No handler takes longer; those that wait for a ticket give up well before.
@@ -27,9 +30,10 @@ const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(75);
 pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     let mut router = Router::new()
         .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz));
+        .route("/readyz", get(health::readyz))
+        .route("/static/{name}", get(pages::asset));
     if audience != Audience::BackEnds {
-        router = router.merge(for_pages(&gate));
+        router = router.merge(for_pages(&gate).layer(Extension(audience)));
     }
     if audience != Audience::Pages {
         router = router.merge(for_back_ends());
@@ -66,8 +70,7 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
             post(jsapi::report).options(cors::preflight),
         )
         .route("/", get(pages::root))
-        .route("/demo", get(pages::demo))
-        .route("/static/{name}", get(pages::asset));
+        .route("/demo", get(pages::demo));
     for (name, content) in &gate.app.verify_files {
         let content = content.clone();
         router = router.route(&format!("/{name}"), get(|| async { content }));
@@ -75,9 +78,11 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
     router
 }
 
-/// Back ends: our own API, and WeChat's paths for SDKs.
+/// Back ends: our own API, WeChat's paths for SDKs, and what describes all of it.
 fn for_back_ends() -> Router<Arc<Gate>> {
     Router::new()
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(docs::page))
         .route("/v1/accounts", get(status::list))
         .route("/v1/accounts/{appid}", get(status::one))
         .route(

@@ -8,6 +8,7 @@ mod connections;
 mod cors;
 mod harness;
 mod limits;
+mod openapi;
 mod pages;
 mod problems;
 mod report;
