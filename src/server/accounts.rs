@@ -9,8 +9,10 @@ use axum::extract::{Extension, RawQuery, State};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::auth::Caller;
+use super::openapi::{BACK_ENDS, OfAccountChanges, OfAccountRemovals, shapes};
 use super::problem::{Code, Problem};
 use super::segment::Segment;
 use super::{Gate, Peer};
@@ -20,17 +22,29 @@ use crate::page_hosts::PageHosts;
 use crate::roster::{Draft, Put, RosterError};
 
 /// An account as it is stored, without its AppSecret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Stored {
+    #[schema(value_type = shapes::AppId, inline)]
     appid: AppId,
     name: Option<String>,
+    #[schema(value_type = shapes::TokenApi, inline)]
     token_api: TokenApi,
     page_hosts: Vec<String>,
-    /// Seconds since 1970.
+    /// In seconds since the Unix epoch.
     changed_at: i64,
 }
 
-/// Adds the account, or makes it what the body says; only the AppSecret may be left out then.
+/// Adds an account, or changes it.
+///
+/// WeChat is asked first whether it accepts the AppSecret. For an account that is there the
+/// AppSecret may be left out; all else becomes what the body says.
+#[utoipa::path(put, path = "/v1/accounts/{appid}", tag = BACK_ENDS, security(("client_key" = ["admin"])),
+    params(shapes::InPath), request_body = shapes::AccountDraft,
+    responses(
+        (status = 200, description = "The account was changed.", body = Stored),
+        (status = 201, description = "The account was added.", body = Stored),
+        OfAccountChanges,
+    ))]
 pub(super) async fn put(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -65,7 +79,12 @@ pub(super) async fn put(
     Ok((status, Json(stored)))
 }
 
-/// Removes the account.
+/// Removes an account.
+///
+/// Only one that was added at run time; those of the configuration stay.
+#[utoipa::path(delete, path = "/v1/accounts/{appid}", tag = BACK_ENDS, security(("client_key" = ["admin"])),
+    params(shapes::InPath),
+    responses((status = 204, description = "It is gone."), OfAccountRemovals))]
 pub(super) async fn delete(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -111,7 +130,7 @@ fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
             .map(|secret| parse_secret(&secret).map_err(|why| format!("secret {why}")))
             .transpose()?,
         unchecked: match members.remove("unchecked") {
-            None => false,
+            None | Some(Value::Null) => false,
             Some(Value::Bool(unchecked)) => unchecked,
             Some(_) => return Err("unchecked must be true or false".to_owned()),
         },

@@ -14,7 +14,9 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::openapi::{BACK_ENDS, OfChecks, OfReading, OfReports, shapes};
 use super::pages::knows;
 use super::problem::{Code, Problem};
 use super::segment::Segment;
@@ -39,21 +41,27 @@ const MAX_WAIT: u64 = 60;
 const CACHE_SECONDS: u64 = 60;
 
 /// A credential, as it is read.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Reading<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(ignore)]
     access_token: Option<&'a Secret>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(ignore)]
     jsapi_ticket: Option<&'a Secret>,
     /// Seconds of life that are left.
+    #[schema(example = 7140)]
     expires_in: u64,
     /// The end of its life, in seconds since the Unix epoch.
+    #[schema(example = 1_700_007_200)]
     expires_at: i64,
     /// Grows by one with each new value.
+    #[schema(example = 1)]
     generation: u64,
-    /// The first 8 bytes of the value's SHA-256, in hexadecimal digits.
+    #[schema(value_type = shapes::Fingerprint, inline)]
     fingerprint: Fingerprint,
     /// Read it again after so many seconds.
+    #[schema(example = 60)]
     cache_seconds: u64,
 }
 
@@ -96,7 +104,17 @@ pub(super) fn life_left(served: &Served, now: Moment) -> Duration {
     wall.min(boot)
 }
 
-/// `GET …/access-token`
+/// Reads the access_token.
+///
+/// Keep it for `cache_seconds`, then read it again; with `wait` and `generation` the answer comes
+/// once there is a newer one, or after `wait` seconds with what there is.
+#[utoipa::path(get, path = "/v1/accounts/{appid}/access-token", tag = BACK_ENDS,
+    security(("client_key" = ["token"])), params(shapes::InPath, shapes::Waiting, shapes::Known),
+    responses(
+        (status = 200, description = "The token.", body = shapes::Token, headers(("ETag" = String))),
+        (status = 304, description = "It is the one that you have."),
+        OfReading,
+    ))]
 pub(super) async fn access_token(
     state: State<Arc<Gate>>,
     peer: Extension<Peer>,
@@ -107,7 +125,16 @@ pub(super) async fn access_token(
     read(Kind::AccessToken, state, peer, appid, query, headers).await
 }
 
-/// `GET …/jsapi-ticket`
+/// Reads the jsapi_ticket.
+///
+/// As the access_token is read. Pages need it only where they are not signed here.
+#[utoipa::path(get, path = "/v1/accounts/{appid}/jsapi-ticket", tag = BACK_ENDS,
+    security(("client_key" = ["ticket"])), params(shapes::InPath, shapes::Waiting, shapes::Known),
+    responses(
+        (status = 200, description = "The ticket.", body = shapes::Ticket, headers(("ETag" = String))),
+        (status = 304, description = "It is the one that you have."),
+        OfReading,
+    ))]
 pub(super) async fn jsapi_ticket(
     state: State<Arc<Gate>>,
     peer: Extension<Peer>,
@@ -256,15 +283,28 @@ impl Report {
 }
 
 /// What came of a report, and the token that holds now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Answered<'a> {
+    /// `outdated`: there was a newer one already; `renewed`: it was dead; `unverified`: WeChat
+    /// could not be asked in time.
+    #[schema(example = "renewed")]
     result: &'static str,
     #[serde(flatten)]
+    #[schema(value_type = shapes::Token)]
     token: Reading<'a>,
 }
 
-/// `POST …/access-token/report`: WeChat refused a token. It is asked about that token once for
-/// all who report it, and only if it is really dead is there a new one.
+/// Reports an access_token that WeChat refused.
+///
+/// WeChat is asked about it once for all who report it, and only if it is really dead is there a
+/// new one.
+#[utoipa::path(post, path = "/v1/accounts/{appid}/access-token/report", tag = BACK_ENDS,
+    security(("client_key" = ["report"])), params(shapes::InPath), request_body = shapes::TokenReport,
+    responses(
+        (status = 200, description = "The token that holds now.", body = Answered<'_>),
+        (status = 202, description = "WeChat gave no answer yet: go on with this one.", body = Answered<'_>),
+        OfReports,
+    ))]
 pub(super) async fn report(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -341,17 +381,25 @@ const fn result_of(reported: Reported) -> &'static str {
 }
 
 /// How WeChat takes the token.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Checked {
     /// Whether it accepts it.
+    #[schema(example = true)]
     valid: bool,
+    /// Which one was asked about.
+    #[schema(example = 1)]
     generation: u64,
     /// How many seconds ago it was asked.
+    #[schema(example = 0)]
     checked_ago: u64,
 }
 
-/// `POST …/access-token/check`: asks WeChat whether the token works, once for all who want to know
-/// within ten seconds.
+/// Asks WeChat whether the access_token works.
+///
+/// Once for all who want to know within ten seconds.
+#[utoipa::path(post, path = "/v1/accounts/{appid}/access-token/check", tag = BACK_ENDS,
+    security(("client_key" = ["status"])), params(shapes::InPath),
+    responses((status = 200, description = "WeChat's word.", body = Checked), OfChecks))]
 pub(super) async fn check(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,

@@ -20,9 +20,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
 
 use super::auth::{Caller, Refused};
 use super::backend::life_left;
+use super::openapi::{SDKS, shapes};
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::{Gate, Peer};
@@ -48,9 +50,12 @@ const SAFE_OVERLAP: Duration = Duration::from_secs(280);
 
 /// An error in WeChat's shape; `errmsg` begins with WeChat's words
 /// (<https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html>).
-#[derive(Debug)]
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Refusal {
+    #[schema(example = 40125)]
     errcode: i64,
+    #[schema(example = "invalid appsecret")]
     errmsg: String,
 }
 
@@ -93,7 +98,12 @@ fn answer_to(id: &RequestId, outcome: Result<Value, Refusal>) -> Response {
     }
 }
 
-/// `GET /cgi-bin/token?grant_type=client_credential&appid=…&secret=…`
+/// Fetches the access_token, as from WeChat.
+///
+/// A second fetch of the same token by the same client is taken for a report of it: SDKs fetch
+/// again when theirs is refused.
+#[utoipa::path(method(get, post), path = "/cgi-bin/token", tag = SDKS, params(shapes::TokenQuery),
+    responses((status = 200, description = "The token or the refusal.", body = shapes::TokenAnswer)))]
 pub(super) async fn token(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -111,7 +121,12 @@ pub(super) async fn token(
     answer_to(&id, fetch(&gate, &ask, &headers, peer.0).await)
 }
 
-/// `POST /cgi-bin/stable_token` with the same as JSON, and `force_refresh`.
+/// Fetches the access_token, as from WeChat's stable interface.
+///
+/// It is the same token as that of `/cgi-bin/token`.
+#[utoipa::path(post, path = "/cgi-bin/stable_token", tag = SDKS,
+    request_body = shapes::StableTokenAsk,
+    responses((status = 200, description = "The token or the refusal.", body = shapes::TokenAnswer)))]
 pub(super) async fn stable_token(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -131,7 +146,10 @@ pub(super) async fn stable_token(
     answer_to(&id, outcome.await)
 }
 
-/// `GET /cgi-bin/ticket/getticket?access_token=…&type=jsapi`
+/// Fetches the jsapi_ticket with the token, as from WeChat.
+#[utoipa::path(method(get, post), path = "/cgi-bin/ticket/getticket", tag = SDKS,
+    params(shapes::TicketQuery),
+    responses((status = 200, description = "The ticket or the refusal.", body = shapes::TicketAnswer)))]
 pub(super) async fn getticket(
     State(gate): State<Arc<Gate>>,
     Extension(id): Extension<RequestId>,

@@ -6,21 +6,34 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Gate;
+use super::openapi::OPERATORS;
 use crate::app::App;
 
 /// How many accounts in trouble are named.
 const NAMED: usize = 10;
 
-#[derive(Serialize)]
+/// How the server fares.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Health {
+    /// In one word.
+    #[schema(example = "ready")]
     status: &'static str,
+    /// What is not as it should be, for ten accounts at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, example = json!([]))]
     reasons: Vec<String>,
 }
 
+/// Whether the process works.
+///
 /// 503 only when a restart would help.
+#[utoipa::path(get, path = "/livez", tag = OPERATORS, responses(
+    (status = 200, description = "It does.", body = Health),
+    (status = 503, description = "It does not: restart it.", body = Health),
+))]
 pub(super) async fn livez(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
     let alive = gate.app.keeper.is_alive();
     let reasons = if alive {
@@ -31,7 +44,13 @@ pub(super) async fn livez(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<He
     health(alive, "alive", reasons)
 }
 
-/// 200 while pages can be signed for at least one account.
+/// Whether pages can be signed.
+///
+/// 200 while they can for at least one account.
+#[utoipa::path(get, path = "/readyz", tag = OPERATORS, responses(
+    (status = 200, description = "They can; `reasons` names accounts in trouble.", body = Health),
+    (status = 503, description = "They cannot: send no requests here.", body = Health),
+))]
 pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
     let App {
         keeper, draining, ..

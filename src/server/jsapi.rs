@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::client_address::client_address;
 use super::limits::client_key;
+use super::openapi::{OfPageReports, OfPosted, OfSigning, PAGES, shapes};
 use super::problem::{Code, Problem};
 use super::{Gate, Peer};
 use crate::clock::Timestamp;
@@ -52,7 +53,12 @@ pub(super) fn sign_now(
     Some(Ok(config(kept, signer, url, now.wall)))
 }
 
-/// A `GET` that has to wait; it was admitted by [`sign_now`].
+/// Signs a page.
+///
+/// The answer is what `wx.config` wants.
+// It was admitted by `sign_now`, and has to wait.
+#[utoipa::path(get, path = "/jsapi/signature", tag = PAGES, params(shapes::PageQuery),
+    responses((status = 200, description = "The signature.", body = shapes::WxConfig), OfSigning))]
 pub(super) async fn get(
     State(gate): State<Arc<Gate>>,
     RawQuery(query): RawQuery,
@@ -61,7 +67,9 @@ pub(super) async fn get(
     sign_when_possible(&gate, &ask).await
 }
 
-/// The same, with the question in the body: `{"url": …, "appid": …}`.
+/// Signs a page that is named in the body.
+#[utoipa::path(post, path = "/jsapi/signature", tag = PAGES, request_body = shapes::Page,
+    responses((status = 200, description = "The signature.", body = shapes::WxConfig), OfPosted))]
 pub(super) async fn post(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -74,8 +82,11 @@ pub(super) async fn post(
     sign_when_possible(&gate, &ask).await
 }
 
-/// A page says that WeChat refused its `wx.config`: `{"url": …, "appid": …, "errMsg": …}`. If that
-/// may be the ticket's fault, the ticket is asked for again, once a minute at most.
+/// Reports that WeChat refused the `wx.config` of a page.
+///
+/// If that may be the ticket's fault, the ticket is asked for again, once a minute at most.
+#[utoipa::path(post, path = "/jsapi/report", tag = PAGES, request_body = shapes::PageReport,
+    responses((status = 204, description = "It is noted."), OfPageReports))]
 pub(super) async fn report(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::Gate;
 use super::problem::{Code, Problem};
 use super::segment::Segment;
+use super::{Audience, Gate};
 use crate::credential::Secret;
 
 /// Scripts come from this server and, for the JS-SDK, from Tencent's two hosts; nothing inline.
@@ -25,11 +25,14 @@ struct Demo<'a> {
     appid: &'a str,
     version: &'a str,
     simulated: bool,
+    /// Whether `/docs` is at the same address.
+    documented: bool,
 }
 
 /// The demo page, of the account in `?appid=` or of the first one.
 pub(super) async fn demo(
     State(gate): State<Arc<Gate>>,
+    Extension(audience): Extension<Audience>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let accounts = gate.app.keeper.accounts();
@@ -51,6 +54,7 @@ pub(super) async fn demo(
         appid: kept.account.appid.as_str(),
         version: env!("CARGO_PKG_VERSION"),
         simulated: gate.app.simulator.is_some(),
+        documented: audience == Audience::Everyone,
     };
     let html = page
         .render()
@@ -89,6 +93,7 @@ const ASSETS: &[Asset] = &[
     asset!("wxsign.js", "text/javascript; charset=utf-8"),
     asset!("demo.js", "text/javascript; charset=utf-8"),
     asset!("demo.css", "text/css; charset=utf-8"),
+    asset!("docs.css", "text/css; charset=utf-8"),
     asset!("simulated-client.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
 ];

@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::MAX_BODY_BYTES;
 use super::request_id::RequestId;
@@ -28,7 +29,7 @@ pub(super) struct Problem {
 }
 
 /// The stable names of problems.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Code {
     MissingUrl,
@@ -65,7 +66,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::MissingUrl
             | Self::InvalidUrl
@@ -98,7 +99,7 @@ impl Code {
         }
     }
 
-    const fn title(self) -> &'static str {
+    pub(super) const fn title(self) -> &'static str {
         match self {
             Self::MissingUrl => "The url of the page is missing",
             Self::InvalidUrl => "The url of the page is not one that a browser reports",
@@ -132,6 +133,11 @@ impl Code {
             Self::WechatRefused => "WeChat does not accept this AppID with this AppSecret",
             Self::StoreUnavailable => "The store cannot be reached",
         }
+    }
+
+    /// Whether the answer has a `Retry-After`.
+    pub(super) const fn says_when_to_come_again(self) -> bool {
+        matches!(self, Self::RateLimited | Self::CredentialUnavailable)
     }
 }
 
@@ -300,15 +306,23 @@ impl axum::response::IntoResponse for Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What went wrong, and what to do about it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// What `code` means, in words.
     title: &'a str,
+    /// The HTTP status once more.
     status: u16,
+    /// What happened here, and what to do about it.
     detail: &'a str,
+    /// The stable name of the problem.
     code: Code,
+    /// WeChat's word, where it said one.
     #[serde(skip_serializing_if = "Option::is_none")]
     errcode: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errmsg: Option<&'a str>,
+    /// The log knows the request by it.
     request_id: &'a str,
 }

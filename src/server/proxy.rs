@@ -19,6 +19,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response, response};
 
 use super::dropin::Refusal;
+use super::openapi::{BACK_ENDS, OfForwarding, shapes};
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{Gate, Peer};
@@ -35,7 +36,13 @@ const READABLE_BYTES: usize = 64 * 1024;
 /// How long a call waits for the first token of an account, or for a newer one.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// A call to `/proxy/{appid}/{WeChat's path}`.
+/// Passes a call on to WeChat's API, with the current token in it.
+///
+/// Any method, query, headers and body; the answer is WeChat's own. If WeChat refuses the token,
+/// the call is repeated once with a new one, provided that its body is small.
+#[utoipa::path(method(get, post), path = "/proxy/{appid}/{path}", tag = BACK_ENDS,
+    security(("client_key" = ["proxy"])), params(shapes::InPath, shapes::WeChatPath),
+    responses((status = "default", description = "WeChat's answer."), OfForwarding))]
 pub(super) async fn any(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,

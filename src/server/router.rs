@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Extension};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -17,8 +17,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, cors, dropin, health, jsapi, pages, proxy,
-    status,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, cors, docs, dropin, health, jsapi, openapi,
+    pages, proxy, status,
 };
 use crate::simulator;
 
@@ -31,9 +31,10 @@ const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(75);
 pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     let mut router = Router::new()
         .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz));
+        .route("/readyz", get(health::readyz))
+        .route("/static/{name}", get(pages::asset));
     if audience != Audience::BackEnds {
-        router = router.merge(for_pages(&gate));
+        router = router.merge(for_pages(&gate).layer(Extension(audience)));
     }
     if audience != Audience::Pages {
         router = router.merge(for_back_ends());
@@ -77,8 +78,7 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
             post(jsapi::report).options(cors::preflight),
         )
         .route("/", get(pages::root))
-        .route("/demo", get(pages::demo))
-        .route("/static/{name}", get(pages::asset));
+        .route("/demo", get(pages::demo));
     for (name, content) in &gate.app.verify_files {
         let content = content.clone();
         router = router.route(&format!("/{name}"), get(|| async { content }));
@@ -86,9 +86,11 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
     router
 }
 
-/// Back ends: our own API, and WeChat's paths for SDKs.
+/// Back ends: our own API, WeChat's paths for SDKs, and what describes all of it.
 fn for_back_ends() -> Router<Arc<Gate>> {
     Router::new()
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(docs::page))
         .route("/v1/accounts", get(status::list))
         .route(
             "/v1/accounts/{appid}",

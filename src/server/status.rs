@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::backend::life_left;
+use super::openapi::{BACK_ENDS, OfAccounts, OfKeys, shapes};
 use super::problem::Problem;
 use super::segment::Segment;
 use super::{Gate, Peer};
@@ -21,63 +23,106 @@ use crate::credential::Fingerprint;
 use crate::keeper::{Kept, Served, Trouble};
 
 /// All accounts that the caller may ask about.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct List {
     accounts: Vec<Status>,
 }
 
 /// An account, without its secrets.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Status {
+    #[schema(value_type = shapes::AppId, inline)]
     appid: AppId,
+    /// What people call it.
+    #[schema(required, example = "商城")]
+    name: Option<String>,
+    /// WeChat's API for the token: `classic` or `stable`.
+    #[schema(value_type = String, pattern = "^(classic|stable)$", example = "classic")]
     token_api: TokenApi,
+    /// The hosts whose pages are signed.
+    #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]
     page_hosts: Vec<String>,
+    #[schema(required)]
     access_token: Option<Life>,
+    #[schema(required)]
     jsapi_ticket: Option<Life>,
     /// Another program fetches tokens with this AppSecret.
+    #[schema(example = false)]
     foreign_fetcher: bool,
+    #[schema(required)]
     trouble: Option<TroubleView>,
 }
 
 /// A credential, without its value.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Life {
+    /// Grows by one with each new value.
+    #[schema(example = 1)]
     generation: u64,
+    #[schema(value_type = shapes::Fingerprint, inline)]
     fingerprint: Fingerprint,
+    /// Seconds of life that are left.
+    #[schema(example = 7140)]
     expires_in: u64,
     /// In seconds since the Unix epoch, as all absolute times here.
+    #[schema(example = 1_700_007_200)]
     expires_at: i64,
+    /// When this value came first.
+    #[schema(example = 1_700_000_000)]
     first_seen: i64,
+    /// When WeChat last said that it holds.
+    #[schema(example = 1_700_000_000)]
     confirmed_at: i64,
 }
 
 /// Why the last renewal failed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TroubleView {
+    /// What happened.
+    #[schema(example = "WeChat refused the AppSecret")]
     what: String,
+    /// WeChat's word, where it said one.
+    #[schema(required, example = 40125)]
     errcode: Option<i64>,
+    #[schema(required, example = "invalid appsecret")]
     errmsg: Option<String>,
+    /// What to do about it.
+    #[schema(required, example = "compare the AppSecret with WeChat's console")]
     remedy: Option<&'static str>,
     /// The next try.
+    #[schema(example = 1_700_000_060)]
     next_at: i64,
 }
 
 /// A client, without its key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ClientView {
+    #[schema(example = "shop")]
     name: String,
+    /// The AppIDs that it may ask about; `*` stands for all.
+    #[schema(example = json!(["wx0123456789abcdef"]))]
     accounts: Vec<String>,
+    #[schema(value_type = Vec<String>, example = json!(["report", "token"]))]
     scopes: BTreeSet<&'static str>,
+    /// When its keys end.
+    #[schema(required, example = 1_800_000_000)]
     not_after: Option<i64>,
+    /// When it was last here, since this process started.
+    #[schema(required, example = 1_700_000_000)]
     last_used: Option<i64>,
 }
 
-#[derive(Serialize)]
+/// The clients, without their keys.
+#[derive(Serialize, ToSchema)]
 struct ClientList {
     clients: Vec<ClientView>,
 }
 
-/// `GET /v1/accounts`
+/// Lists the accounts.
+///
+/// Those that the key may ask about, and how they fare; no secrets.
+#[utoipa::path(get, path = "/v1/accounts", tag = BACK_ENDS, security(("client_key" = ["status"])),
+    responses((status = 200, description = "The accounts.", body = List), OfKeys))]
 pub(super) async fn list(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -96,7 +141,10 @@ pub(super) async fn list(
     Ok(answer(List { accounts }))
 }
 
-/// `GET /v1/accounts/{appid}`
+/// Tells how an account fares.
+#[utoipa::path(get, path = "/v1/accounts/{appid}", tag = BACK_ENDS, security(("client_key" = ["status"])),
+    params(shapes::InPath),
+    responses((status = 200, description = "The account.", body = Status), OfAccounts))]
 pub(super) async fn one(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -109,7 +157,11 @@ pub(super) async fn one(
     Ok(answer(Status::of(&kept, gate.app.keeper.clock().moment())))
 }
 
-/// `GET /v1/clients`: who may ask, and when each was last here.
+/// Lists the clients.
+///
+/// Who may ask, and when each was last here; no keys.
+#[utoipa::path(get, path = "/v1/clients", tag = BACK_ENDS, security(("client_key" = ["admin"])),
+    responses((status = 200, description = "The clients.", body = ClientList), OfKeys))]
 pub(super) async fn clients(
     State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Peer>,
@@ -147,6 +199,7 @@ impl Status {
         let life = |served: Option<&Served>| served.map(|served| Life::of(served, now));
         Self {
             appid: account.appid.clone(),
+            name: account.name.clone(),
             token_api: account.token_api,
             page_hosts: account.page_hosts.patterns(),
             access_token: life(snapshot.token(now)),

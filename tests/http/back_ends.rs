@@ -288,7 +288,6 @@ async fn with_an_address_of_their_own_back_ends_and_pages_do_not_meet() {
         Request::post("/jsapi/report", json!({ "url": PAGE }).to_string()),
         Request::get("/"),
         Request::get("/demo"),
-        Request::get("/static/wxsign.js"),
         Request::get("/MP_verify_abcdefghijklmnop.txt"),
     ] {
         nothing(&at_back_ends(&request).await);

@@ -15,6 +15,7 @@ mod harness;
 mod keys;
 mod limits;
 mod long_polls;
+mod openapi;
 mod pages;
 mod problems;
 mod proxy;

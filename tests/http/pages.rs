@@ -153,6 +153,7 @@ async fn paths_that_are_not_there_are_told_what_is() {
         "/JSAPI/signature",
         "/static/",
         "/static/none.js",
+        "/static/%ff",
         "/static/../Cargo.toml",
         "/static/..%2f..%2fCargo.toml",
         "/static/%2e%2e/%2e%2e/etc/passwd",
