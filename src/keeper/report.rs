@@ -167,6 +167,10 @@ impl Renewal<'_> {
     /// Asks WeChat whether the token works that back ends doubt, unless it has just said so.
     pub(super) async fn check_if_doubted(&self, local: &mut Local) {
         let doubted = self.kept.known.doubted_token.swap(0, Ordering::AcqRel);
+        if doubted == 0 {
+            // Whoever wants a check says so before it names the token.
+            return;
+        }
         let wants_check = self.kept.known.wants_check.swap(false, Ordering::AcqRel);
         let Some(token) = local.record.credential.as_ref() else {
             return;

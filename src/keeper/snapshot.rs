@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::policy::LONGEST_LIFE;
 use super::protocol::CLOCK_TOLERANCE;
 use super::reconcile::DISTRUSTED_LIFE;
-use super::report::Check;
+use super::report::{Check, Outcome};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::signer::Signer;
@@ -71,6 +71,16 @@ impl Snapshot {
             Kind::AccessToken => self.token(now),
             Kind::JsapiTicket => self.ticket(now),
         }
+    }
+
+    /// Whether WeChat has just rejected the token that is served; a newer one is being fetched.
+    pub fn is_rejected(&self, now: Moment) -> bool {
+        let generation = self.token(now).map(|token| token.credential.generation);
+        let check = self
+            .check
+            .filter(|check| check.outcome == Outcome::Rejected);
+        check
+            .is_some_and(|check| generation.is_some_and(|generation| check.stands(generation, now)))
     }
 
     /// Whether another program fetches tokens with the account's AppSecret: at least two tokens

@@ -26,11 +26,15 @@ use crate::roster::{Draft, Put, RosterError};
 pub(super) struct Stored {
     #[schema(value_type = shapes::AppId, inline)]
     appid: AppId,
+    #[schema(required, example = "商城")]
     name: Option<String>,
-    #[schema(value_type = shapes::TokenApi, inline)]
+    /// WeChat's API for the token: `classic` or `stable`.
+    #[schema(value_type = String, pattern = "^(classic|stable)$", example = "classic")]
     token_api: TokenApi,
+    #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]
     page_hosts: Vec<String>,
     /// In seconds since the Unix epoch.
+    #[schema(example = 1_700_000_000)]
     changed_at: i64,
 }
 

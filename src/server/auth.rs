@@ -74,7 +74,7 @@ impl Clients {
                 found = Some(caller);
             }
         }
-        let caller = found.filter(|found| found.client.not_after.is_none_or(|end| now < end))?;
+        let caller = found.filter(|found| found.holds_at(now))?;
         caller.last_used.store(now.as_secs(), Ordering::Relaxed);
         Some(caller)
     }
@@ -84,6 +84,11 @@ impl Caller {
     /// When it was last here, in seconds since the Unix epoch.
     pub(super) fn last_used(&self) -> Option<i64> {
         Some(self.last_used.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+
+    /// Whether its keys have not come to their end.
+    pub(super) fn holds_at(&self, now: Timestamp) -> bool {
+        self.client.not_after.is_none_or(|end| now < end)
     }
 
     pub(super) fn may(&self, scope: Scope) -> bool {
@@ -118,13 +123,14 @@ impl Gate {
             return Ok(caller);
         }
         let from = client_address(peer, headers, &self.app.trusted_proxies);
-        tracing::warn!(target: "wxsign::audit", address = %from, result = "refused", "a client key");
-        match &self.clients.failures {
-            Some(limit) => Err(limit
-                .admit(client_key(from), now.boot)
-                .map_or_else(Refused::TooMany, |()| Refused::Key)),
-            None => Err(Refused::Key),
+        if let Some(limit) = &self.clients.failures
+            && let Err(wait) = limit.admit(client_key(from), now.boot)
+        {
+            return Err(Refused::TooMany(wait));
         }
+        // Behind the limit, which so holds for the log too.
+        tracing::warn!(target: "wxsign::audit", address = %from, result = "refused", "a client key");
+        Err(Refused::Key)
     }
 
     /// The back end that asks, by the one header that holds its key.
@@ -134,7 +140,8 @@ impl Gate {
         query: Option<&str>,
         peer: IpAddr,
     ) -> Result<&Caller, Problem> {
-        if query.is_some_and(|query| query.contains(KEY_PREFIX)) {
+        let mut values = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        if values.any(|(_, value)| value.starts_with(KEY_PREFIX)) {
             return Err(Problem::new(
                 Code::KeyInQuery,
                 "what stands in an address ends up in logs: send the key in the header \
@@ -191,6 +198,7 @@ impl Caller {
             return Ok(());
         }
         let scope = scope.as_str();
+        tracing::info!(target: "wxsign::audit", client = self.client.name, scope, result = "scope_missing");
         Err(Problem::new(
             Code::ScopeMissing,
             format!("this needs the scope \"{scope}\": add it to the scopes of the [[client]]"),
@@ -205,11 +213,15 @@ impl Caller {
             Err(_) if self.client.accounts == crate::config::Accounts::All => {
                 Err(unknown_account())
             }
-            _ => Err(Problem::new(
-                Code::AccountNotAllowed,
-                "this key may not ask about this account: add the AppID to the accounts of the \
-                 [[client]]",
-            )),
+            _ => {
+                let client = &self.client.name;
+                tracing::info!(target: "wxsign::audit", client, result = "account_not_allowed");
+                Err(Problem::new(
+                    Code::AccountNotAllowed,
+                    "this key may not ask about this account: add the AppID to the accounts of \
+                     the [[client]]",
+                ))
+            }
         }
     }
 }

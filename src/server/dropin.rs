@@ -48,6 +48,9 @@ const OVERLAP: Duration = Duration::from_secs(300);
 /// told to come back before the overlap that begins with the next renewal is over.
 const SAFE_OVERLAP: Duration = Duration::from_secs(280);
 
+/// What SDKs take for "try again".
+const TRY_AGAIN: i64 = -1;
+
 /// An error in WeChat's shape; `errmsg` begins with WeChat's words
 /// (<https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html>).
 #[derive(Debug, ToSchema)]
@@ -73,10 +76,10 @@ impl Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        // SDKs take -1 for "try again".
-        let (errcode, words) = match problem.status() {
-            status if status.is_server_error() => (-1, "system error"),
-            _ => (48001, "api unauthorized"),
+        let (errcode, words) = if problem.code().status().is_server_error() {
+            (TRY_AGAIN, "system error")
+        } else {
+            (48001, "api unauthorized")
         };
         Self::new(errcode, format!("{words}: wxsign: {}", problem.detail()))
     }
@@ -205,11 +208,12 @@ async fn fetch(
     let (caller, kept) = authorise(gate, ask, headers, peer)?;
     let keeper = &gate.app.keeper;
     let (appid, kind) = (&kept.account.appid, Kind::AccessToken);
-    let (mut snapshot, mut now) = keeper
-        .available(&kept, kind, PATIENCE)
-        .await
-        .map_err(Problem::unavailable)?;
     let mut did = "fetch the access_token";
+    let found = keeper.available(&kept, kind, PATIENCE).await;
+    let (mut snapshot, mut now) = found.map_err(|unavailable| {
+        caller.audit(appid, did, None, "unavailable");
+        Problem::unavailable(unavailable)
+    })?;
     if let Some(token) = snapshot.token(now) {
         let generation = token.credential.generation;
         if gate.hand_out(caller, &kept, generation) || ask.force_refresh {
@@ -220,6 +224,18 @@ async fn fetch(
                 .await;
             (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment());
         }
+    }
+    if snapshot.is_rejected(now) {
+        let watch = keeper.watch(&kept, REPORT_PATIENCE, |snapshot, now| {
+            (!snapshot.is_rejected(now)).then(|| (Arc::clone(snapshot), now))
+        });
+        let Some(found) = watch.await else {
+            caller.audit(appid, did, None, "rejected");
+            let errmsg = "system error: wxsign is fetching a new access_token, WeChat has rejected \
+                          the one before";
+            return Err(Refusal::new(TRY_AGAIN, errmsg));
+        };
+        (snapshot, now) = found;
     }
     let Some(token) = snapshot.token(now) else {
         caller.audit(appid, did, None, "unavailable");
@@ -342,9 +358,10 @@ impl Gate {
             return path.starts_with("/cgi-bin/").then(missing);
         };
         let found = self.holder(&Secret::new(token)).and_then(|kept| {
-            let mut clients = self.clients.iter();
+            let (mut clients, now) = (self.clients.iter(), self.app.keeper.clock().now());
             let passes = clients.any(|known| {
-                known.may(Scope::Proxy) && known.client.accounts.allow(&kept.account.appid)
+                let reaches = known.client.accounts.allow(&kept.account.appid);
+                known.may(Scope::Proxy) && reaches && known.holds_at(now)
             });
             passes.then_some(kept).ok_or_else(|| {
                 Refusal::new(

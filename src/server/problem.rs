@@ -235,13 +235,8 @@ impl Problem {
         }
     }
 
-    #[cfg(test)]
     pub(super) const fn code(&self) -> Code {
         self.code
-    }
-
-    pub(super) const fn status(&self) -> StatusCode {
-        self.code.status()
     }
 
     pub(super) fn detail(&self) -> &str {

@@ -23,8 +23,9 @@ use super::openapi::{BACK_ENDS, OfForwarding, shapes};
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{Gate, Peer};
+use crate::account::AppId;
 use crate::config::Scope;
-use crate::credential::{Kind, Secret};
+use crate::credential::{Credential, Kind, Secret};
 use crate::keeper::{Kept, Reported};
 use crate::upstream::answer::errcode_of;
 use crate::upstream::forward::{Call, NoAnswer};
@@ -53,7 +54,7 @@ pub(super) async fn any(
         .ok_or_else(|| Problem::new(Code::NotFound, "WeChat's path goes behind the appid"))?;
     let (scope, query) = (Scope::Proxy, head.uri.query());
     let (caller, kept) = gate.admit(&head.headers, query, peer.0, scope, appid)?;
-    path::check(appid, path)?;
+    path::check(appid, &head.method, path, query.unwrap_or_default())?;
     let call = Call {
         method: head.method,
         path: path.to_owned(),
@@ -78,21 +79,27 @@ pub(super) async fn with_token(
     let Some(holder) = gate.bearer_of(path, query) else {
         return Err(super::pages::not_found());
     };
-    let passed = async {
-        let kept = holder?;
-        path::check(kept.account.appid.as_str(), path)?;
-        let call = Call {
-            method: head.method,
-            path: path.to_owned(),
-            query: query.to_owned(),
-            headers: head.headers,
-        };
-        let answer = forward(&gate, "the holder of the token", &kept, call, body).await?;
-        Ok(answer)
+    let kept = match holder {
+        Ok(kept) => kept,
+        Err(refusal) => return Ok(refusal.answer(&id)),
     };
-    Ok(passed
-        .await
-        .unwrap_or_else(|refusal: Refusal| refusal.answer(&id)))
+    let appid = kept.account.appid.as_str();
+    if let Err(problem) = path::check(appid, &head.method, path, query) {
+        return Ok(Refusal::from(problem).answer(&id));
+    }
+    let call = Call {
+        method: head.method,
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: head.headers,
+    };
+    match forward(&gate, "the holder of the token", &kept, call, body).await {
+        Err(problem) if problem.code() == Code::CredentialUnavailable => {
+            Ok(Refusal::from(problem).answer(&id))
+        }
+        // What may have been carried out must not look like "try again".
+        other => other,
+    }
 }
 
 /// Passes a call on, and once more if WeChat refused the token, there is a newer one, and the
@@ -108,41 +115,87 @@ async fn forward(
     call: Call,
     body: Body,
 ) -> Result<Response<Body>, Problem> {
-    let token = first_token(gate, kept).await?;
-    let most = usize::try_from(gate.app.limits.repeatable_bytes).unwrap_or(usize::MAX);
-    let start = body::read(body, most).await.map_err(unread)?;
-    let again = match &start {
-        Start::Whole(bytes) => Some(bytes.clone()),
-        Start::Part(_) => None,
-    };
-    let mut answer = exchange(gate, &call, &token, start.into_body()).await;
-    let mut repeated = false;
-    if let Ok(Answer {
-        errcode: Some(errcode),
-        ..
-    }) = answer
-        && let Some(newer) = newer_token(gate, kept, &token, errcode).await
-        && let Some(body) = again
-    {
-        repeated = true;
-        answer = exchange(gate, &call, &newer, Body::from(body)).await;
-    }
-    let answered = answer.as_ref().ok();
-    tracing::info!(
-        target: "wxsign::audit",
+    let mut entry = Entry {
         client,
-        appid = %kept.account.appid,
-        method = %call.method,
-        path = call.path,
-        status = answered.map(|answer| answer.response.status().as_u16()),
-        errcode = answered.and_then(|answer| answer.errcode),
-        failure = answer.as_ref().err().map(tracing::field::display),
-        repeated,
-        "a call was passed on"
-    );
+        appid: &kept.account.appid,
+        call: &call,
+        token: None,
+        outcome: "abandoned",
+        errcode: None,
+        repeated: false,
+    };
+    let answer = entry.follow(gate, kept, body).await;
+    entry.outcome = match &answer {
+        Ok(_) => "answered",
+        Err(_) => "failed",
+    };
     answer
-        .map(|answer| answer.response)
-        .map_err(|failure| Problem::no_answer(&failure))
+}
+
+/// What is written down of a call when it is over, however it ends.
+struct Entry<'a> {
+    client: &'a str,
+    appid: &'a AppId,
+    call: &'a Call,
+    token: Option<Credential>,
+    outcome: &'static str,
+    errcode: Option<i64>,
+    repeated: bool,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        let token = self.token.as_ref();
+        tracing::info!(
+            target: "wxsign::audit",
+            client = self.client,
+            appid = %self.appid,
+            method = %self.call.method,
+            path = self.call.path,
+            generation = token.map(|token| token.generation),
+            fingerprint = token.map(|token| tracing::field::display(token.value.fingerprint())),
+            errcode = self.errcode,
+            repeated = self.repeated,
+            result = self.outcome,
+            "a call was passed on"
+        );
+    }
+}
+
+impl Entry<'_> {
+    /// Leads the call to its end.
+    async fn follow(
+        &mut self,
+        gate: &Gate,
+        kept: &Kept,
+        body: Body,
+    ) -> Result<Response<Body>, Problem> {
+        let call = self.call;
+        let token = first_token(gate, kept).await?;
+        let used = token.value.clone();
+        self.token = Some(token);
+        let most = usize::try_from(gate.app.limits.repeatable_bytes).unwrap_or(usize::MAX);
+        let start = body::read(body, most).await.map_err(unread)?;
+        let again = match &start {
+            Start::Whole(bytes) => Some(bytes.clone()),
+            Start::Part(_) => None,
+        };
+        let mut answer = exchange(gate, call, &used, start.into_body()).await;
+        if let Ok(Answer {
+            errcode: Some(errcode),
+            ..
+        }) = answer
+            && let Some(newer) = newer_token(gate, kept, &used, errcode).await
+            && let Some(body) = again
+        {
+            self.repeated = true;
+            answer = exchange(gate, call, &newer.value, Body::from(body)).await;
+            self.token = Some(newer);
+        }
+        let answer = answer.map_err(|failure| Problem::no_answer(&failure))?;
+        self.errcode = answer.errcode;
+        Ok(answer.response)
+    }
 }
 
 fn unread<E>(broken: Broken<E>) -> Problem {
@@ -153,30 +206,27 @@ fn unread<E>(broken: Broken<E>) -> Problem {
 }
 
 /// The account's token, which may still have to be fetched.
-async fn first_token(gate: &Gate, kept: &Kept) -> Result<Secret, Problem> {
+async fn first_token(gate: &Gate, kept: &Kept) -> Result<Credential, Problem> {
     let keeper = &gate.app.keeper;
     let found = keeper.available(kept, Kind::AccessToken, PATIENCE).await;
     let (snapshot, now) = found.map_err(Problem::unavailable)?;
     let token = snapshot
         .token(now)
         .expect("the snapshot holds a token at this moment");
-    Ok(token.credential.value.clone())
+    Ok(token.credential.clone())
 }
 
-fn token(gate: &Gate, kept: &Kept) -> Option<Secret> {
-    let (snapshot, now) = (kept.snapshot(), gate.app.keeper.clock().moment());
-    snapshot
-        .token(now)
-        .map(|served| served.credential.value.clone())
-}
-
-/// Reports that WeChat answered `errcode` to a call with `token`; returns a newer token if that
-/// was at fault.
-async fn newer_token(gate: &Gate, kept: &Kept, used: &Secret, errcode: i64) -> Option<Secret> {
+/// Reports that WeChat answered `errcode` to a call with the token `used`; returns a newer token
+/// if that was at fault.
+async fn newer_token(gate: &Gate, kept: &Kept, used: &Secret, errcode: i64) -> Option<Credential> {
     let keeper = &gate.app.keeper;
     let reported = keeper.report_token(kept, used.fingerprint(), errcode, PATIENCE);
     match reported.await {
-        Reported::Renewed | Reported::Outdated => token(gate, kept).filter(|newer| newer != used),
+        Reported::Renewed | Reported::Outdated => {
+            let (snapshot, now) = (kept.snapshot(), keeper.clock().moment());
+            let newer = snapshot.token(now).map(|served| served.credential.clone());
+            newer.filter(|newer| newer.value != *used)
+        }
         _ => None,
     }
 }

@@ -159,7 +159,7 @@ pub(super) async fn one(
 
 /// Lists the clients.
 ///
-/// Who may ask, and when each was last here; no keys.
+/// Who may ask about accounts that are yours to change, and when each was last here; no keys.
 #[utoipa::path(get, path = "/v1/clients", tag = BACK_ENDS, security(("client_key" = ["admin"])),
     responses((status = 200, description = "The clients.", body = ClientList), OfKeys))]
 pub(super) async fn clients(
@@ -170,7 +170,14 @@ pub(super) async fn clients(
 ) -> Result<Response, Problem> {
     let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
     caller.needs(Scope::Admin)?;
-    let clients = gate.clients.iter().map(|known| ClientView {
+    let seen = gate.clients.iter().filter(|known| {
+        match (&caller.client.accounts, &known.client.accounts) {
+            (Accounts::All, _) => true,
+            (Accounts::Listed(mine), Accounts::Listed(theirs)) => theirs.is_subset(mine),
+            (Accounts::Listed(_), Accounts::All) => false,
+        }
+    });
+    let clients = seen.map(|known| ClientView {
         name: known.client.name.clone(),
         accounts: match &known.client.accounts {
             Accounts::All => vec!["*".to_owned()],

@@ -8,7 +8,7 @@ mod headers;
 mod query;
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
@@ -18,6 +18,7 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use reqwest::{Client, Url};
 use tokio::sync::{Mutex, watch};
+use tokio::time::Sleep;
 
 use super::wechat::{InvalidUpstream, base_url, build, client_builder, was_not_sent, why};
 use crate::credential::Secret;
@@ -27,7 +28,6 @@ use crate::credential::Secret;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A call to WeChat's API as its caller made it; its body comes apart.
-#[derive(Clone, Debug)]
 pub struct Call {
     /// `GET`, `POST`.
     pub method: Method,
@@ -107,7 +107,8 @@ impl Forwarder {
             () = stalls(moved) => return Err(NoAnswer::TimedOut),
         };
         let (head, body) = Response::<reqwest::Body>::from(answer).into_parts();
-        let mut answer = Response::new(body.map_err(|error| NoAnswer::of(&error)).boxed());
+        let body = body.map_err(|error| NoAnswer::of(&error));
+        let mut answer = Response::new(Unstalled::new(body).boxed());
         *answer.status_mut() = head.status;
         *answer.headers_mut() = headers::from_wechat(&head.headers, token);
         Ok(answer)
@@ -140,6 +141,50 @@ async fn stalls(mut moved: watch::Receiver<()>) {
             Ok(Err(_sent)) => return tokio::time::sleep(HEAD_TIMEOUT).await,
             Err(_stalled) => return,
         }
+    }
+}
+
+/// An answer's body that ends in an error when nothing comes of it for too long.
+struct Unstalled<B> {
+    body: B,
+    /// Counts while the body is waited for, not while its reader is slow.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Unstalled<B> {
+    const fn new(body: B) -> Self {
+        Self {
+            body,
+            waiting: None,
+        }
+    }
+}
+
+impl<B: Body<Error = NoAnswer> + Unpin> Body for Unstalled<B> {
+    type Data = B::Data;
+    type Error = NoAnswer;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, NoAnswer>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.waiting = None;
+            return Poll::Ready(frame);
+        }
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(HEAD_TIMEOUT)));
+        ready!(waiting.as_mut().poll(cx));
+        Poll::Ready(Some(Err(NoAnswer::TimedOut)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 }
 
@@ -198,6 +243,24 @@ impl<B: Body + Unpin> Body for Sent<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_stops_coming_is_given_up() {
+        struct Silent;
+        impl Body for Silent {
+            type Data = Bytes;
+            type Error = NoAnswer;
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, NoAnswer>>> {
+                Poll::Pending
+            }
+        }
+        let mut body = Unstalled::new(Silent);
+        let frame = body.frame().await.unwrap();
+        assert_eq!(frame.map(drop), Err(NoAnswer::TimedOut));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_may_take_long_as_long_as_it_moves() {

@@ -17,6 +17,7 @@ mod limits;
 mod long_polls;
 mod openapi;
 mod pages;
+mod passing;
 mod problems;
 mod proxy;
 mod report;

@@ -22,22 +22,15 @@ pub(in super::super) struct AccountDraft {
     /// What people call it.
     #[schema(example = "商城", max_length = 64)]
     name: Option<String>,
-    #[schema(inline)]
-    token_api: Option<TokenApi>,
+    /// WeChat's API for the token: `classic` or `stable`.
+    #[schema(pattern = "^(classic|stable)$", example = "classic")]
+    token_api: Option<String>,
     /// The hosts of the pages that it may sign for.
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]), min_items = 1)]
     page_hosts: Vec<String>,
     /// Takes the AppSecret without asking WeChat.
     #[schema(default = false)]
     unchecked: Option<bool>,
-}
-
-/// Which of WeChat's APIs issues the access_token.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub(in super::super) enum TokenApi {
-    Classic,
-    Stable,
 }
 
 #[derive(IntoParams)]

@@ -12,6 +12,9 @@ use hyper::body::{Frame, SizeHint};
 /// A body of which nothing has come for so long is given up.
 const STALLED: Duration = Duration::from_secs(30);
 
+/// The beginning of a body is waited for so long in all.
+const BEGINNING: Duration = Duration::from_secs(60);
+
 /// A body of which the beginning has been read.
 pub(super) enum Start<B> {
     /// That was all of it.
@@ -28,7 +31,15 @@ pub(super) enum Broken<E> {
 }
 
 /// Reads a body of up to `limit` bytes, or about as much of a longer one.
-pub(super) async fn read<B>(mut body: B, limit: usize) -> Result<Start<B>, Broken<B::Error>>
+pub(super) async fn read<B>(body: B, limit: usize) -> Result<Start<B>, Broken<B::Error>>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let beginning = tokio::time::timeout(BEGINNING, begin(body, limit)).await;
+    beginning.unwrap_or(Err(Broken::Stalled))
+}
+
+async fn begin<B>(mut body: B, limit: usize) -> Result<Start<B>, Broken<B::Error>>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {

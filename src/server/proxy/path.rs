@@ -1,6 +1,21 @@
 //! Which of WeChat's paths calls are passed on to.
 
+use std::borrow::Cow;
+
+use http::Method;
+
 use super::super::problem::{Code, Problem};
+
+/// Others have a meaning between client and server of one connection (`CONNECT`, `TRACE`) or none
+/// that WeChat knows.
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
 
 /// The AppID and WeChat's path in `/proxy/{appid}/…`, as they were sent.
 pub(super) fn split(path: &str) -> Option<(&str, &str)> {
@@ -9,7 +24,13 @@ pub(super) fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 /// Checks that calls for `appid` may go to `path` at WeChat.
-pub(super) fn check(appid: &str, path: &str) -> Result<(), Problem> {
+pub(super) fn check(appid: &str, method: &Method, path: &str, query: &str) -> Result<(), Problem> {
+    if !METHODS.contains(method) {
+        return Err(Problem::new(
+            Code::MethodNotAllowed,
+            "WeChat's API knows GET and POST",
+        ));
+    }
     if !is_plain(path) {
         return Err(Problem::new(
             Code::InvalidPath,
@@ -17,13 +38,13 @@ pub(super) fn check(appid: &str, path: &str) -> Result<(), Problem> {
              it stands in WeChat's documentation, with nothing encoded",
         ));
     }
-    if is_about_credentials(path) {
+    if is_about_credentials(path) || asks_for_ticket(path, query) {
         return Err(Problem::new(
             Code::PathNotAllowed,
             format!(
                 "it would issue a credential or change what all users of the account share: the \
-                 access_token is at /v1/accounts/{appid}/access-token, and quotas are cleared in \
-                 WeChat's console"
+                 access_token is at /v1/accounts/{appid}/access-token, the jsapi_ticket beside it, \
+                 and quotas are cleared in WeChat's console"
             ),
         ));
     }
@@ -51,6 +72,14 @@ fn is_about_credentials(path: &str) -> bool {
         .contains(&path)
 }
 
+/// Whether it would bring the jsapi_ticket, which has a scope of its own.
+fn asks_for_ticket(path: &str, query: &str) -> bool {
+    let of_pages = |(name, value): (Cow<'_, str>, Cow<'_, str>)| name == "type" && value == "jsapi";
+    let path = path.to_ascii_lowercase();
+    path.trim_end_matches('/') == "/cgi-bin/ticket/getticket"
+        && form_urlencoded::parse(query.as_bytes()).any(of_pages)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +100,24 @@ mod tests {
     }
 
     #[test]
+    fn the_ticket_and_methods_between_machines_do_not_pass() {
+        let path = "/cgi-bin/ticket/getticket";
+        for (method, query, code) in [
+            (Method::GET, "type=jsapi", Code::PathNotAllowed),
+            (
+                Method::GET,
+                "type=wx_card&type=js%61pi",
+                Code::PathNotAllowed,
+            ),
+            (Method::CONNECT, "type=wx_card", Code::MethodNotAllowed),
+            (Method::TRACE, "", Code::MethodNotAllowed),
+        ] {
+            let problem = check("wx1", &method, path, query).unwrap_err();
+            assert_eq!(problem.code(), code, "{method} {query}");
+        }
+    }
+
+    #[test]
     fn calls_pass_and_tricks_and_credentials_do_not() {
         for path in [
             "/cgi-bin/menu/get",
@@ -82,7 +129,10 @@ mod tests {
             "/v1.0/x..y/",
             "/snsapi",
         ] {
-            assert!(check("wx1", path).is_ok(), "{path}");
+            assert!(
+                check("wx1", &Method::GET, path, "type=wx_card").is_ok(),
+                "{path}"
+            );
         }
         for path in [
             "/cgi-bin/token",
@@ -95,7 +145,7 @@ mod tests {
             "/sns",
             "/sns/oauth2/access_token",
         ] {
-            let problem = check("wx1", path).unwrap_err();
+            let problem = check("wx1", &Method::GET, path, "type=wx_card").unwrap_err();
             assert_eq!(problem.code(), Code::PathNotAllowed, "{path}");
         }
         for path in [
@@ -113,7 +163,7 @@ mod tests {
             "/cgi-bin/to ken",
             "/微",
         ] {
-            let problem = check("wx1", path).unwrap_err();
+            let problem = check("wx1", &Method::GET, path, "type=wx_card").unwrap_err();
             assert_eq!(problem.code(), Code::InvalidPath, "{path}");
         }
     }
