@@ -43,7 +43,10 @@ pub(super) fn after(
 ) -> Backoff {
     let class = error.class();
     let errcode = error.errcode();
-    let former = former.filter(|former| former.class == class && former.secret == caller.secret);
+    let former = former.filter(|former| former.secret == caller.secret);
+    let failures = former.map_or(0, |former| former.failures.max(former.tries));
+    let failures = failures.saturating_add(1);
+    let former = former.filter(|former| former.class == class);
     let mut hosts = former.map_or_else(Vec::new, |former| former.hosts.clone());
     let is_new = !hosts.iter().any(|host| host == caller.host);
     if is_new {
@@ -62,12 +65,15 @@ pub(super) fn after(
         (Class::Quota, _) => next_minute(now),
         _ => now + wait(class, errcode, tries, chance),
     };
+    // Failures that take turns must not begin anew each time.
+    let next_at = next_at.max(now + passing(failures, chance));
     Backoff {
         class,
         error: error.to_string(),
         errcode,
         errmsg: error.errmsg().map(str::to_owned),
         tries,
+        failures,
         failed_at: now,
         next_at,
         secret: caller.secret,
@@ -76,14 +82,6 @@ pub(super) fn after(
 }
 
 fn wait(class: Class, errcode: Option<i64>, tries: u32, chance: f64) -> Duration {
-    let passing = || match tries {
-        ..=10 => {
-            let cap = (1_u64 << (tries.max(1) - 1)).min(30);
-            seconds(cap).mul_f64(0.1 + 0.9 * chance)
-        }
-        11..=40 => seconds(2 * MINUTE).mul_f64(0.9 + 0.2 * chance),
-        _ => seconds(5 * MINUTE).mul_f64(0.9 + 0.2 * chance),
-    };
     let hopeless = |tries: u32| {
         seconds(match tries {
             ..=1 => 10,
@@ -95,8 +93,10 @@ fn wait(class: Class, errcode: Option<i64>, tries: u32, chance: f64) -> Duration
     };
     match class {
         Class::Ambiguous if tries <= 1 => seconds(1) + seconds(2).mul_f64(chance),
-        Class::Transient | Class::Ambiguous | Class::TokenRejected | Class::Quota => passing(),
-        Class::Unknown if tries <= UNKNOWN_BEFORE_HOPELESS => passing(),
+        Class::Transient | Class::Ambiguous | Class::TokenRejected | Class::Quota => {
+            passing(tries, chance)
+        }
+        Class::Unknown if tries <= UNKNOWN_BEFORE_HOPELESS => passing(tries, chance),
         Class::Unknown => hopeless(tries - UNKNOWN_BEFORE_HOPELESS),
         Class::Credentials => hopeless(tries),
         Class::Address => seconds(match (errcode, tries) {
@@ -107,6 +107,18 @@ fn wait(class: Class, errcode: Option<i64>, tries: u32, chance: f64) -> Duration
             (_, ..=1) => 5 * MINUTE,
             _ => 30 * MINUTE,
         }),
+    }
+}
+
+/// The wait after so many failures of the kind that passes by itself.
+fn passing(tries: u32, chance: f64) -> Duration {
+    match tries {
+        ..=10 => {
+            let cap = (1_u64 << (tries.max(1) - 1)).min(30);
+            seconds(cap).mul_f64(0.1 + 0.9 * chance)
+        }
+        11..=40 => seconds(2 * MINUTE).mul_f64(0.9 + 0.2 * chance),
+        _ => seconds(5 * MINUTE).mul_f64(0.9 + 0.2 * chance),
     }
 }
 
@@ -244,18 +256,21 @@ mod tests {
             .map(refused)
             .into();
         errors.push(UpstreamError::timed_out(Api::Token));
-        for error in errors {
+        let pairs = |one| errors.iter().map(move |other| [one, other]);
+        // Two that alternate are no reason to begin anew each time.
+        for errors in errors.iter().flat_map(pairs) {
             for chance in [0.0, 0.5, 0.999] {
                 let (start, mut now) = (1_700_000_000, Timestamp::from_secs(1_700_000_000));
                 let (mut backoff, mut calls) = (None, 0);
                 while now.as_secs() < start + DAY as i64 {
+                    let error = errors[calls % 2];
                     calls += 1;
                     let secret = Secret::new("s").fingerprint();
-                    let next = after(backoff.as_ref(), &error, with(secret), now, chance);
+                    let next = after(backoff.as_ref(), error, with(secret), now, chance);
                     now = next.next_at;
                     backoff = Some(next);
                 }
-                assert!(calls <= 430, "{error}: {calls}");
+                assert!(calls <= 430, "{errors:?}: {calls}");
             }
         }
     }
@@ -265,7 +280,7 @@ mod tests {
         let waits = waits(&refused(98765), 0.5, 26);
         assert!(waits[..10].iter().all(|wait| *wait <= 30.0));
         assert!(waits[10..20].iter().all(|wait| *wait == 120.0));
-        assert_eq!(waits[20..], [10.0, 60.0, 300.0, 900.0, 3600.0, 3600.0]);
+        assert_eq!(waits[20..], [120.0, 120.0, 300.0, 900.0, 3600.0, 3600.0]);
     }
 
     #[test]

@@ -326,6 +326,7 @@ mod tests {
             errcode: None,
             errmsg: None,
             tries: 30,
+            failures: 30,
             failed_at,
             next_at: failed_at + Duration::from_secs(120),
             secret: Secret::new("secret").fingerprint(),

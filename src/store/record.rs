@@ -137,6 +137,9 @@ pub struct Backoff {
     pub errmsg: Option<String>,
     /// Failures of this class in a row.
     pub tries: u32,
+    /// Failures of any class in a row.
+    #[serde(default)]
+    pub failures: u32,
     /// When the last of them came.
     pub failed_at: Timestamp,
     /// No call before this.
@@ -217,6 +220,7 @@ mod tests {
                     errcode: None,
                     errmsg: None,
                     tries: 1,
+                    failures: 1,
                     failed_at: at(seconds),
                     next_at: at(seconds) + Duration::from_secs(1),
                     secret: Secret::new("s").fingerprint(),
