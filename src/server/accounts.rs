@@ -57,7 +57,7 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Stored>), Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+    let caller = gate.authenticate(&headers, query.as_deref().unwrap_or_default(), peer.0)?;
     let appid = administered(caller, &appid)?;
     let body = body.map_err(Problem::unreadable)?;
     let draft = draft(appid.clone(), &body).map_err(|what| {
@@ -96,7 +96,7 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+    let caller = gate.authenticate(&headers, query.as_deref().unwrap_or_default(), peer.0)?;
     let appid = administered(caller, &appid)?;
     let removed = gate.app.roster.remove(&appid).await;
     let result = if removed.is_ok() { "ok" } else { "refused" };

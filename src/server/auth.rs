@@ -1,17 +1,20 @@
 //! Client keys: which back end asks, and what it may do.
 
-use std::net::IpAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::Gate;
 use super::client_address::client_address;
 use super::limits::{Limit, client_key};
 use super::problem::{Code, Problem};
+use super::{Gate, Peer};
 use crate::account::AppId;
 use crate::clock::Timestamp;
 use crate::config::{Client, KeyHash, Scope};
@@ -137,10 +140,10 @@ impl Gate {
     pub(super) fn authenticate(
         &self,
         headers: &HeaderMap,
-        query: Option<&str>,
+        query: &str,
         peer: IpAddr,
     ) -> Result<&Caller, Problem> {
-        let mut values = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let mut values = form_urlencoded::parse(query.as_bytes());
         if values.any(|(_, value)| value.starts_with(KEY_PREFIX)) {
             return Err(Problem::new(
                 Code::KeyInQuery,
@@ -173,21 +176,54 @@ impl Gate {
             })
     }
 
-    /// The back end that asks, if it may do `scope` with the account, and the account.
-    pub(super) fn admit(
-        &self,
-        headers: &HeaderMap,
-        query: Option<&str>,
-        peer: IpAddr,
+    /// The account, if the back end may do `scope` with it.
+    pub(super) fn let_through<'g>(
+        &'g self,
+        caller: &'g Caller,
         scope: Scope,
         appid: &str,
-    ) -> Result<(&Caller, Arc<Kept>), Problem> {
-        let caller = self.authenticate(headers, query, peer)?;
+    ) -> Result<(&'g Caller, Arc<Kept>), Problem> {
         caller.needs(scope)?;
         let parsed = caller.reaches(appid)?;
         let accounts = self.app.keeper.accounts();
         let kept = accounts.get(parsed.as_str()).ok_or_else(unknown_account)?;
         Ok((caller, Arc::clone(kept)))
+    }
+}
+
+/// A request of a back end, as far as it says who asks.
+pub(super) struct Asking {
+    pub(super) gate: Arc<Gate>,
+    pub(super) headers: HeaderMap,
+    /// As sent; empty where there is none.
+    pub(super) query: String,
+    peer: IpAddr,
+}
+
+impl FromRequestParts<Arc<Gate>> for Asking {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>();
+        Ok(Self {
+            gate: Arc::clone(gate),
+            headers: parts.headers.clone(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            peer: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0),
+        })
+    }
+}
+
+impl Asking {
+    /// The back end that asks.
+    pub(super) fn caller(&self) -> Result<&Caller, Problem> {
+        self.gate
+            .authenticate(&self.headers, &self.query, self.peer)
+    }
+
+    /// The back end that asks, if it may do `scope` with the account, and the account.
+    pub(super) fn admit(&self, scope: Scope, appid: &str) -> Result<(&Caller, Arc<Kept>), Problem> {
+        self.gate.let_through(self.caller()?, scope, appid)
     }
 }
 

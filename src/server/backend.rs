@@ -9,18 +9,18 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Gate;
+use super::auth::Asking;
 use super::openapi::{BACK_ENDS, OfChecks, OfReading, OfReports, shapes};
 use super::pages::knows;
 use super::problem::{Code, Problem};
 use super::segment::Segment;
-use super::{Gate, Peer};
 use crate::clock::Moment;
 use crate::config::Scope;
 use crate::credential::{Credential, Fingerprint, Kind, Secret, serialize_exposed};
@@ -116,13 +116,10 @@ pub(super) fn life_left(served: &Served, now: Moment) -> Duration {
         OfReading,
     ))]
 pub(super) async fn access_token(
-    state: State<Arc<Gate>>,
-    peer: Extension<Peer>,
-    appid: Segment,
-    query: RawQuery,
-    headers: HeaderMap,
+    asking: Asking,
+    Segment(appid): Segment,
 ) -> Result<Response, Problem> {
-    read(Kind::AccessToken, state, peer, appid, query, headers).await
+    read(Kind::AccessToken, &asking, &appid).await
 }
 
 /// Reads the jsapi_ticket.
@@ -136,29 +133,20 @@ pub(super) async fn access_token(
         OfReading,
     ))]
 pub(super) async fn jsapi_ticket(
-    state: State<Arc<Gate>>,
-    peer: Extension<Peer>,
-    appid: Segment,
-    query: RawQuery,
-    headers: HeaderMap,
+    asking: Asking,
+    Segment(appid): Segment,
 ) -> Result<Response, Problem> {
-    read(Kind::JsapiTicket, state, peer, appid, query, headers).await
+    read(Kind::JsapiTicket, &asking, &appid).await
 }
 
-async fn read(
-    kind: Kind,
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    Segment(appid): Segment,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Problem> {
     let scope = match kind {
         Kind::AccessToken => Scope::Token,
         Kind::JsapiTicket => Scope::Ticket,
     };
-    let (caller, kept) = gate.admit(&headers, query.as_deref(), peer.0, scope, &appid)?;
-    let wait = Wait::from_query(query.as_deref().unwrap_or_default())?;
+    let (caller, kept) = asking.admit(scope, appid)?;
+    let wait = Wait::from_query(&asking.query)?;
+    let gate = &asking.gate;
     let (keeper, did) = (&gate.app.keeper, format!("read the {kind}"));
     let (mut snapshot, mut now) = match keeper.available(&kept, kind, PATIENCE).await {
         Ok(found) => found,
@@ -189,7 +177,8 @@ async fn read(
     caller.audit(&kept.account.appid, &did, Some(&served.credential), "ok");
     let etag = etag(&served.credential);
     let caching = [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-store")];
-    if headers
+    if asking
+        .headers
         .get(IF_NONE_MATCH)
         .is_some_and(|known| knows(known, &etag))
     {
@@ -306,15 +295,12 @@ struct Answered<'a> {
         OfReports,
     ))]
 pub(super) async fn report(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
+    asking: Asking,
     Segment(appid): Segment,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let scope = Scope::Report;
-    let (caller, kept) = gate.admit(&headers, query.as_deref(), peer.0, scope, &appid)?;
+    let (caller, kept) = asking.admit(Scope::Report, &appid)?;
+    let gate = &asking.gate;
     let body = body.map_err(Problem::unreadable)?;
     let (fingerprint, errcode) = Report::parse(&body)?;
     let keeper = &gate.app.keeper;
@@ -400,15 +386,9 @@ struct Checked {
 #[utoipa::path(post, path = "/v1/accounts/{appid}/access-token/check", tag = BACK_ENDS,
     security(("client_key" = ["status"])), params(shapes::InPath),
     responses((status = 200, description = "WeChat's word.", body = Checked), OfChecks))]
-pub(super) async fn check(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    Segment(appid): Segment,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let scope = Scope::Status;
-    let (caller, kept) = gate.admit(&headers, query.as_deref(), peer.0, scope, &appid)?;
+pub(super) async fn check(asking: Asking, Segment(appid): Segment) -> Result<Response, Problem> {
+    let (caller, kept) = asking.admit(Scope::Status, &appid)?;
+    let gate = &asking.gate;
     let keeper = &gate.app.keeper;
     if kept.snapshot().token(keeper.clock().moment()).is_none() {
         return Err(gate.nothing_to_serve(&kept));

@@ -52,13 +52,14 @@ pub(super) async fn any(
     let (head, body) = request.into_parts();
     let (appid, path) = path::split(head.uri.path())
         .ok_or_else(|| Problem::new(Code::NotFound, "WeChat's path goes behind the appid"))?;
-    let (scope, query) = (Scope::Proxy, head.uri.query());
-    let (caller, kept) = gate.admit(&head.headers, query, peer.0, scope, appid)?;
-    path::check(appid, &head.method, path, query.unwrap_or_default())?;
+    let query = head.uri.query().unwrap_or_default();
+    let caller = gate.authenticate(&head.headers, query, peer.0)?;
+    let (caller, kept) = gate.let_through(caller, Scope::Proxy, appid)?;
+    path::check(appid, &head.method, path, query)?;
     let call = Call {
         method: head.method,
         path: path.to_owned(),
-        query: query.unwrap_or_default().to_owned(),
+        query: query.to_owned(),
         headers: head.headers,
     };
     forward(&gate, &caller.client.name, &kept, call, body).await

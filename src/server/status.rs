@@ -4,18 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::auth::Asking;
 use super::backend::life_left;
 use super::openapi::{BACK_ENDS, OfAccounts, OfKeys, shapes};
 use super::problem::Problem;
 use super::segment::Segment;
-use super::{Gate, Peer};
 use crate::account::{AppId, TokenApi};
 use crate::clock::Moment;
 use crate::config::{Accounts, Scope};
@@ -123,13 +121,8 @@ struct ClientList {
 /// Those that the key may ask about, and how they fare; no secrets.
 #[utoipa::path(get, path = "/v1/accounts", tag = BACK_ENDS, security(("client_key" = ["status"])),
     responses((status = 200, description = "The accounts.", body = List), OfKeys))]
-pub(super) async fn list(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+pub(super) async fn list(asking: Asking) -> Result<Response, Problem> {
+    let (gate, caller) = (&asking.gate, asking.caller()?);
     caller.needs(Scope::Status)?;
     let now = gate.app.keeper.clock().moment();
     let accounts = gate.app.keeper.accounts();
@@ -145,15 +138,9 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/v1/accounts/{appid}", tag = BACK_ENDS, security(("client_key" = ["status"])),
     params(shapes::InPath),
     responses((status = 200, description = "The account.", body = Status), OfAccounts))]
-pub(super) async fn one(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    Segment(appid): Segment,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let scope = Scope::Status;
-    let (_, kept) = gate.admit(&headers, query.as_deref(), peer.0, scope, &appid)?;
+pub(super) async fn one(asking: Asking, Segment(appid): Segment) -> Result<Response, Problem> {
+    let (_, kept) = asking.admit(Scope::Status, &appid)?;
+    let gate = &asking.gate;
     Ok(answer(Status::of(&kept, gate.app.keeper.clock().moment())))
 }
 
@@ -162,13 +149,8 @@ pub(super) async fn one(
 /// Who may ask about accounts that are yours to change, and when each was last here; no keys.
 #[utoipa::path(get, path = "/v1/clients", tag = BACK_ENDS, security(("client_key" = ["admin"])),
     responses((status = 200, description = "The clients.", body = ClientList), OfKeys))]
-pub(super) async fn clients(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+pub(super) async fn clients(asking: Asking) -> Result<Response, Problem> {
+    let (gate, caller) = (&asking.gate, asking.caller()?);
     caller.needs(Scope::Admin)?;
     let seen = gate.clients.iter().filter(|known| {
         match (&caller.client.accounts, &known.client.accounts) {
