@@ -19,7 +19,7 @@ use crate::account::{Account, AppId, TokenApi};
 use crate::credential::Secret;
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
-use crate::store::{AccountRow, AccountRows, Store};
+use crate::store::{AccountRow, AccountRows, Changes, Store};
 use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
 use crate::vault::Vault;
 
@@ -182,40 +182,53 @@ impl Roster {
     /// # Errors
     /// Why nothing was stored; after [`RosterError::Store`] it may have been.
     pub async fn put(&self, draft: Draft) -> Result<Put, RosterError> {
+        let (_, untried) = self.drafted(&draft, &self.store.accounts().await?)?;
+        if let Some(secret) = untried {
+            self.try_secret(&draft.appid, secret).await?;
+        }
         let mut read = self.read.lock().await;
-        let Draft {
-            appid, page_hosts, ..
-        } = draft;
+        let put = self.change(|rows| {
+            let (put, still_untried) = self.drafted(&draft, rows)?;
+            if untried.is_none() && still_untried.is_some() {
+                return Err(RosterError::ChangedMeanwhile);
+            }
+            let changes = Changes::from([(draft.appid.clone(), Some(put.row.clone()))]);
+            Ok((changes, put))
+        });
+        let put = put.await?;
+        tracing::info!(appid = %draft.appid, put.is_new, "an account was put into the store");
+        self.reload_into(&mut read).await;
+        Ok(put)
+    }
+
+    /// What is to be stored for `draft` where `rows` are, and its AppSecret if WeChat is to be
+    /// asked about it.
+    fn drafted<'a>(
+        &self,
+        draft: &'a Draft,
+        rows: &AccountRows,
+    ) -> Result<(Put, Option<&'a Secret>), RosterError> {
+        let appid = &draft.appid;
         let vault = self.vault.as_ref().ok_or(RosterError::NoMasterKey)?;
-        if self.is_configured(&appid) {
-            return Err(RosterError::Configured(appid));
+        if self.is_configured(appid) {
+            return Err(RosterError::Configured(appid.clone()));
         }
         // With two master keys in one database, no start could serve all of it.
-        let stored = self.open_all(&self.store.accounts().await?)?;
-        let former = stored.into_iter().find(|(known, _)| known.appid == appid);
-        let former = former.map(|(account, _)| account.secret);
+        let stored = self.open_all(rows)?;
+        let former = stored.into_iter().find(|(known, _)| known.appid == *appid);
         let is_new = former.is_none();
-        let secret = match draft.secret {
-            Some(secret) => {
-                let is_known = former.as_ref() == Some(&secret);
-                if !is_known && !draft.unchecked {
-                    self.try_secret(&appid, &secret).await?;
-                }
-                secret
-            }
-            None => former.ok_or(RosterError::NoSecret)?,
-        };
+        let former = former.map(|(account, _)| account.secret);
+        let secret = draft.secret.as_ref().or(former.as_ref());
         let row = AccountRow {
-            name: draft.name,
+            name: draft.name.clone(),
             token_api: draft.token_api,
-            page_hosts: page_hosts.patterns(),
-            secret: vault.seal(&appid, &secret),
+            page_hosts: draft.page_hosts.patterns(),
+            secret: vault.seal(appid, secret.ok_or(RosterError::NoSecret)?),
             changed_at: self.keeper.clock().now(),
         };
-        self.store.put_account(&appid, &row).await?;
-        tracing::info!(%appid, is_new, "an account was put into the store");
-        self.reload_into(&mut read).await;
-        Ok(Put { is_new, row })
+        let untried = draft.secret.as_ref();
+        let untried = untried.filter(|secret| !draft.unchecked && former.as_ref() != Some(secret));
+        Ok((Put { is_new, row }, untried))
     }
 
     /// Removes an account that was added at run time; it is not served any more.
@@ -225,15 +238,19 @@ impl Roster {
     /// gone.
     pub async fn remove(&self, appid: &AppId) -> Result<(), RosterError> {
         let mut read = self.read.lock().await;
-        if self.store.remove_account(appid).await? {
-            tracing::info!(%appid, "an account was removed from the store");
-            self.reload_into(&mut read).await;
-            Ok(())
-        } else if self.is_configured(appid) {
-            Err(RosterError::Configured(appid.clone()))
-        } else {
-            Err(RosterError::Unknown(appid.clone()))
-        }
+        let removed = self.change(|rows| {
+            if rows.contains_key(appid) {
+                Ok((Changes::from([(appid.clone(), None)]), ()))
+            } else if self.is_configured(appid) {
+                Err(RosterError::Configured(appid.clone()))
+            } else {
+                Err(RosterError::Unknown(appid.clone()))
+            }
+        });
+        removed.await?;
+        tracing::info!(%appid, "an account was removed from the store");
+        self.reload_into(&mut read).await;
+        Ok(())
     }
 
     /// Seals the AppSecrets of all stored accounts with another master key, all or none of them.
@@ -242,21 +259,28 @@ impl Roster {
     /// # Errors
     /// Why none was: one cannot be opened, or others changed them meanwhile.
     pub async fn rekey(&self, vault: &Vault) -> Result<usize, RosterError> {
-        let mut count = 0;
-        let reseal = |rows: AccountRows| -> Result<_, RosterError> {
-            let opened = self.open_all(&rows)?;
-            count = opened.len();
+        let resealed = self.change(|rows| {
+            let opened = self.open_all(rows)?;
             let sealed = opened.into_iter().map(|(account, mut row)| {
                 row.secret = vault.seal(&account.appid, &account.secret);
-                (account.appid, row)
+                (account.appid, Some(row))
             });
-            Ok(sealed.collect())
-        };
-        if self.store.change_accounts(reseal).await? {
-            Ok(count)
-        } else {
-            Err(RosterError::ChangedMeanwhile)
+            Ok((sealed.collect(), rows.len()))
+        });
+        resealed.await
+    }
+
+    /// Changes what is stored; what others make of it at the same moment is read again, once.
+    async fn change<T>(
+        &self,
+        change: impl Fn(&AccountRows) -> Result<(Changes, T), RosterError>,
+    ) -> Result<T, RosterError> {
+        for _ in 0..2 {
+            if let Some(changed) = self.store.change_accounts(&change).await? {
+                return Ok(changed);
+            }
         }
+        Err(RosterError::ChangedMeanwhile)
     }
 
     /// All accounts: those of the configuration, then those that were added at run time.

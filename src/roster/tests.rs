@@ -1,9 +1,12 @@
+use std::collections::VecDeque;
+
+use futures_core::future::BoxFuture;
 use tokio_util::sync::DropGuard;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::simulator::{self, Fault, FaultRule, Simulator};
-use crate::store::Sqlite;
+use crate::store::{Backend, EncodedRows, Key, Memory, Sqlite, StoreError, Stored, Version};
 use crate::vault::MasterKey;
 
 const CONFIGURED: &str = "wx0000000000000001";
@@ -67,6 +70,13 @@ impl World {
             keeper,
             _stop: stop.drop_guard(),
         }
+    }
+
+    /// Puts a row there as another program does.
+    async fn put(&self, appid: &str, row: AccountRow) {
+        let changes = Changes::from([(appid_of(appid), Some(row))]);
+        let changed = self.store.change_accounts(|_| Ok((changes, ())));
+        assert_eq!(changed.await, Ok::<_, StoreError>(Some(())));
     }
 
     fn trials(&self, appid: &str) -> u64 {
@@ -207,8 +217,7 @@ async fn a_configured_account_is_changed_in_the_configuration_alone() {
         secret: vault(KEY).seal(&appid_of(CONFIGURED), &Secret::new("other")),
         changed_at: world.clock.now(),
     };
-    let put = world.store.put_account(&appid_of(CONFIGURED), &row).await;
-    put.unwrap();
+    world.put(CONFIGURED, row).await;
     node.roster.reload().await;
     let account = node.keeper.accounts().only().unwrap().account.clone();
     assert_eq!(account.secret, Secret::new(SECRET));
@@ -264,10 +273,137 @@ async fn a_new_master_key_takes_the_place_of_the_old_one_for_all_accounts_or_for
             .clone()
             .unwrap()
     };
-    let put = world.store.put_account(&appid_of(CONFIGURED), &row).await;
-    put.unwrap();
+    world.put(CONFIGURED, row).await;
     let before = world.store.accounts().await.unwrap();
     let locked = restarted.roster.rekey(&vault(KEY)).await;
     assert!(matches!(locked, Err(RosterError::Locked(_))), "{locked:?}");
     assert_eq!(world.store.accounts().await.unwrap(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_do_while_wechat_is_asked_is_not_undone() {
+    let world = World::new();
+    let node = world.node(Some(KEY)).await;
+    node.roster.put(draft(ADDED)).await.unwrap();
+    let slow = Fault::Delay(Duration::from_secs(5));
+    world.simulator.inject(FaultRule::new(slow));
+    let third = draft("wx0000000000000003");
+    let app = simulator::App::new(third.appid.clone(), Secret::new(SECRET));
+    world.simulator.add_app(app);
+    let other = world.node(Some(KEY)).await;
+    let rekeying = async {
+        world.clock.sleep(Duration::from_secs(1)).await;
+        other.roster.rekey(&vault(OTHER_KEY)).await
+    };
+    let (put, rekeyed) = tokio::join!(node.roster.put(third), rekeying);
+    assert_eq!(rekeyed, Ok(1));
+    assert!(matches!(put, Err(RosterError::Locked(_))), "{put:?}");
+    assert_eq!(world.store.accounts().await.unwrap().len(), 1);
+    let restarted = world.node(Some(OTHER_KEY)).await;
+    assert_eq!(restarted.served(), [CONFIGURED, ADDED]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_change_at_the_same_moment_is_read_again_once() {
+    let newer = Secret::new("fedcba9876543210fedcba9876543210");
+    let row = |secret: &Secret| AccountRow {
+        name: None,
+        token_api: TokenApi::Classic,
+        page_hosts: vec!["h5.example.com".to_owned()],
+        secret: vault(KEY).seal(&appid_of(ADDED), secret),
+        changed_at: Timestamp::from_secs(1_700_000_000),
+    };
+    let keeps_the_secret = || Draft {
+        secret: None,
+        ..draft(ADDED)
+    };
+    let (mut world, memory) = (World::new(), Arc::<Memory>::default());
+    world.store = Store::new(Contested::new(&memory));
+    world.put(ADDED, row(&Secret::new(SECRET))).await;
+    let secret = async |world: &World| {
+        let rows = world.store.accounts().await.unwrap();
+        let row = rows[&appid_of(ADDED)].clone().unwrap();
+        vault(KEY).open(&appid_of(ADDED), &row.secret).unwrap()
+    };
+
+    // Another program stores a newer AppSecret between what is read and what is written.
+    let contested = Contested::new(&memory);
+    contested.before_next([row(&newer)]);
+    world.store = Store::new(contested);
+    let node = world.node(Some(KEY)).await;
+    node.roster.put(keeps_the_secret()).await.unwrap();
+    assert_eq!(secret(&world).await, newer);
+    assert_eq!(
+        node.keeper.accounts().get(ADDED).unwrap().account.secret,
+        newer
+    );
+
+    // It does so again and again.
+    let contested = Contested::new(&memory);
+    contested.before_next([SECRET, "a", "b"].map(|text| row(&Secret::new(text))));
+    world.store = Store::new(contested);
+    let node = world.node(Some(KEY)).await;
+    let put = node.roster.put(keeps_the_secret()).await;
+    assert!(matches!(put, Err(RosterError::ChangedMeanwhile)), "{put:?}");
+    assert_eq!(secret(&world).await, Secret::new("a"));
+}
+
+/// A way to a memory on which others are faster.
+struct Contested {
+    memory: Arc<Memory>,
+    faster: Mutex<VecDeque<AccountRow>>,
+}
+
+impl Contested {
+    fn new(memory: &Arc<Memory>) -> Self {
+        Self {
+            memory: Arc::clone(memory),
+            faster: Mutex::default(),
+        }
+    }
+
+    /// Others put these there as [`ADDED`], each before one of the next swaps.
+    fn before_next<const N: usize>(&self, rows: [AccountRow; N]) {
+        self.faster.try_lock().unwrap().extend(rows);
+    }
+}
+
+impl Backend for Contested {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        self.memory.load(key)
+    }
+
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        from: Version,
+        to: Version,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.memory.swap(key, from, to, bytes)
+    }
+
+    fn is_embedded(&self) -> bool {
+        true
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        self.memory.accounts()
+    }
+
+    fn swap_accounts(
+        &self,
+        from: EncodedRows,
+        to: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            if let Some(row) = self.faster.lock().await.pop_front() {
+                let now = self.memory.accounts().await?;
+                let mut then = now.clone();
+                then.insert(appid_of(ADDED), serde_json::to_vec(&row).unwrap());
+                assert!(self.memory.swap_accounts(now, then).await?);
+            }
+            self.memory.swap_accounts(from, to).await
+        })
+    }
 }
