@@ -9,6 +9,7 @@ use axum::extract::{Extension, RawQuery, State};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
@@ -53,30 +54,33 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Stored>), Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
-    let appid = administered(caller, &appid)?;
-    let body = body.map_err(Problem::unreadable)?;
-    let draft = draft(appid.clone(), &body).map_err(|what| {
-        let example = r#"{"secret": "…", "page_hosts": ["h5.example.com"]}"#;
-        Problem::new(Code::InvalidBody, format!("{what}; send {example}"))
-    })?;
-    let put = gate.app.roster.put(draft).await;
-    let result = if put.is_ok() { "ok" } else { "refused" };
-    caller.audit(&appid, "put the account", None, result);
-    let Put { is_new, row } = put?;
-    let status = if is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    let stored = Stored {
-        appid,
-        name: row.name,
-        token_api: row.token_api,
-        page_hosts: row.page_hosts,
-        changed_at: row.changed_at.as_secs(),
-    };
-    Ok((status, Json(stored)))
+    to_its_end(async move {
+        let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+        let appid = administered(caller, &appid)?;
+        let body = body.map_err(Problem::unreadable)?;
+        let draft = draft(appid.clone(), &body).map_err(|what| {
+            let example = r#"{"secret": "…", "page_hosts": ["h5.example.com"]}"#;
+            Problem::new(Code::InvalidBody, format!("{what}; send {example}"))
+        })?;
+        let put = gate.app.roster.put(draft).await;
+        let result = if put.is_ok() { "ok" } else { "refused" };
+        caller.audit(&appid, "put the account", None, result);
+        let Put { is_new, row } = put?;
+        let status = if is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        let stored = Stored {
+            appid,
+            name: row.name,
+            token_api: row.token_api,
+            page_hosts: row.page_hosts,
+            changed_at: row.changed_at.as_secs(),
+        };
+        Ok((status, Json(stored)))
+    })
+    .await
 }
 
 /// Removes an account.
@@ -92,13 +96,28 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
-    let appid = administered(caller, &appid)?;
-    let removed = gate.app.roster.remove(&appid).await;
-    let result = if removed.is_ok() { "ok" } else { "refused" };
-    caller.audit(&appid, "remove the account", None, result);
-    removed?;
-    Ok(StatusCode::NO_CONTENT)
+    to_its_end(async move {
+        let caller = gate.authenticate(&headers, query.as_deref(), peer.0)?;
+        let appid = administered(caller, &appid)?;
+        let removed = gate.app.roster.remove(&appid).await;
+        let result = if removed.is_ok() { "ok" } else { "refused" };
+        caller.audit(&appid, "remove the account", None, result);
+        removed?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// Makes the change, also when the caller hangs up meanwhile: what is stored is then audited and
+/// served all the same.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let changed = tokio::spawn(change.in_current_span()).await;
+    changed.unwrap_or_else(|_| {
+        let detail = "the change broke off: look at the accounts before you send it again";
+        Err(Problem::new(Code::InternalError, detail))
+    })
 }
 
 /// The account, if the caller may change it.

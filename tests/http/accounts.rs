@@ -1,6 +1,9 @@
 //! Accounts are added, changed and removed while the server runs.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use wxsign::account::AppId;
 use wxsign::config::Scope;
 use wxsign::simulator::{Fault, FaultRule};
 
@@ -219,5 +222,31 @@ async fn a_server_without_any_account_says_so_until_it_gets_one() {
     assert_eq!(put(&server, ADDED, &body(json!({}))).await.status, 201);
     server.becomes_ready().await;
     assert_eq!(server.get(page).await.status, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_change_is_made_to_its_end_though_the_caller_hangs_up() {
+    let server = with_master_key().start_ready().await;
+    let slow = Fault::Delay(Duration::from_millis(500));
+    server.simulator.inject(FaultRule::new(slow));
+    let request = Request::new("PUT", format!("/v1/accounts/{ADDED}"))
+        .with_json(body(json!({})))
+        .of("chief");
+    let mut connection = server.connect().await;
+    connection.send(&request.bytes()).await;
+    let added: AppId = ADDED.parse().unwrap();
+    until("WeChat is asked", async || {
+        let trials = server.simulator.counter(&added, "/cgi-bin/stable_token");
+        (trials.requests == 1).then_some(())
+    })
+    .await;
+    drop(connection);
+    server.simulator.clear_faults();
+    until("pages are signed", async || {
+        let answer = server.ask(&signature_of_added()).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
     server.end().await;
 }
