@@ -9,6 +9,7 @@ mod error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub struct Roster {
     keeper: Keeper,
     /// What was stored when it was read last. Whoever changes something holds it to the end.
     read: Mutex<AccountRows>,
+    /// Those among them that cannot be opened.
+    locked: ArcSwap<Vec<AppId>>,
 }
 
 /// An account as it is to be.
@@ -119,6 +122,7 @@ impl Roster {
             upstream,
             keeper,
             read: Mutex::default(),
+            locked: ArcSwap::default(),
         }
     }
 
@@ -167,8 +171,9 @@ impl Roster {
                 accounts.extend(known.get(appid.as_str()).map(|kept| kept.account.clone()));
             }
         }
-        if !locked.is_empty() {
-            tracing::error!("{}; they are left as they are", self.locked(locked));
+        self.locked.store(Arc::new(locked));
+        if let Some(why) = self.locked() {
+            tracing::error!("{why}; they are left as they are");
         }
         self.keeper.set_accounts(accounts);
     }
@@ -317,6 +322,11 @@ impl Roster {
         Ok(configured.chain(stored).collect())
     }
 
+    /// Why stored accounts could not be opened when they were read last, if there are such.
+    pub fn locked(&self) -> Option<RosterError> {
+        self.cannot_open(self.locked.load().to_vec())
+    }
+
     fn is_configured(&self, appid: &AppId) -> bool {
         self.configured
             .iter()
@@ -347,18 +357,17 @@ impl Roster {
                 None => locked.push(appid.clone()),
             }
         }
-        if locked.is_empty() {
-            Ok(opened)
-        } else {
-            Err(self.locked(locked))
+        match self.cannot_open(locked) {
+            None => Ok(opened),
+            Some(why) => Err(why),
         }
     }
 
-    fn locked(&self, appids: Vec<AppId>) -> RosterError {
-        match self.vault {
-            Some(_) => RosterError::Locked(appids.into()),
-            None => RosterError::NoKeyFor(appids.into()),
-        }
+    fn cannot_open(&self, locked: Vec<AppId>) -> Option<RosterError> {
+        (!locked.is_empty()).then(|| match self.vault {
+            Some(_) => RosterError::Locked(locked.into()),
+            None => RosterError::NoKeyFor(locked.into()),
+        })
     }
 
     async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {

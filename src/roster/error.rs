@@ -63,7 +63,10 @@ pub enum RosterError {
     Store(#[from] StoreError),
 }
 
-/// AppIDs, to be written with commas between.
+/// How many accounts a message names.
+const NAMED: usize = 10;
+
+/// AppIDs, to be written with commas between; of many the first ones.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Appids(Vec<AppId>);
 
@@ -75,7 +78,11 @@ impl From<Vec<AppId>> for Appids {
 
 impl fmt::Display for Appids {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let appids: Vec<&str> = self.0.iter().map(AppId::as_str).collect();
-        f.write_str(&appids.join(", "))
+        let named: Vec<&str> = self.0.iter().take(NAMED).map(AppId::as_str).collect();
+        f.write_str(&named.join(", "))?;
+        match self.0.len() - named.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
