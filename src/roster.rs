@@ -20,7 +20,7 @@ use crate::account::{Account, AppId, TokenApi};
 use crate::credential::Secret;
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
-use crate::store::{AccountRow, AccountRows, Changes, Store};
+use crate::store::{AccountRow, AccountRows, Changes, Store, StoreError};
 use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
 use crate::vault::Vault;
 
@@ -262,7 +262,8 @@ impl Roster {
     /// Returns how many they are.
     ///
     /// # Errors
-    /// Why none was: one cannot be opened, or others changed them meanwhile.
+    /// Why none was: one cannot be opened, or others changed them meanwhile. After
+    /// [`RosterError::MayBeRekeyed`] nobody knows.
     pub async fn rekey(&self, vault: &Vault) -> Result<usize, RosterError> {
         let resealed = self.change(|rows| {
             let opened = self.open_all(rows)?;
@@ -272,7 +273,29 @@ impl Roster {
             });
             Ok((sealed.collect(), rows.len()))
         });
-        resealed.await
+        match resealed.await {
+            Err(RosterError::Store(error)) => self.rekeyed(vault, error).await,
+            known => known,
+        }
+    }
+
+    /// What has become of a rekeying that the store answered with `error`: the write may have
+    /// taken effect all the same.
+    async fn rekeyed(&self, vault: &Vault, error: StoreError) -> Result<usize, RosterError> {
+        let Ok(rows) = self.store.accounts().await else {
+            return Err(RosterError::MayBeRekeyed(error));
+        };
+        let is_new = |(appid, row): (&AppId, &Option<AccountRow>)| {
+            let opened = row.as_ref().map(|row| vault.open(appid, &row.secret));
+            opened.is_some_and(|opened| opened.is_ok())
+        };
+        if rows.iter().all(is_new) {
+            Ok(rows.len())
+        } else if self.open_all(&rows).is_ok() {
+            Err(RosterError::Store(error))
+        } else {
+            Err(RosterError::MayBeRekeyed(error))
+        }
     }
 
     /// Changes what is stored; what others make of it at the same moment is read again, once.

@@ -58,6 +58,12 @@ pub enum RosterError {
     /// Others changed the accounts at the same time.
     #[error("somebody changed the accounts at the same time; nothing was done: try again")]
     ChangedMeanwhile,
+    /// The store failed while the AppSecrets were sealed with another master key.
+    #[error(
+        "{0}; it may have been done: keep both keys and look with wxsign account list, with each \
+         of them in WXSIGN_MASTER_KEY"
+    )]
+    MayBeRekeyed(StoreError),
     /// The store cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,12 +1,12 @@
-use std::collections::VecDeque;
+mod contested;
 
-use futures_core::future::BoxFuture;
+use contested::{Contested, Failing};
 use tokio_util::sync::DropGuard;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::simulator::{self, Fault, FaultRule, Simulator};
-use crate::store::{Backend, EncodedRows, Key, Memory, Sqlite, StoreError, Stored, Version};
+use crate::store::{Memory, Sqlite, StoreError};
 use crate::vault::MasterKey;
 
 const CONFIGURED: &str = "wx0000000000000001";
@@ -348,62 +348,36 @@ async fn what_others_change_at_the_same_moment_is_read_again_once() {
     assert_eq!(secret(&world).await, Secret::new("a"));
 }
 
-/// A way to a memory on which others are faster.
-struct Contested {
-    memory: Arc<Memory>,
-    faster: Mutex<VecDeque<AccountRow>>,
-}
-
-impl Contested {
-    fn new(memory: &Arc<Memory>) -> Self {
-        Self {
-            memory: Arc::clone(memory),
-            faster: Mutex::default(),
-        }
-    }
-
-    /// Others put these there as [`ADDED`], each before one of the next swaps.
-    fn before_next<const N: usize>(&self, rows: [AccountRow; N]) {
-        self.faster.try_lock().unwrap().extend(rows);
-    }
-}
-
-impl Backend for Contested {
-    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        self.memory.load(key)
-    }
-
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.memory.swap(key, from, to, bytes)
-    }
-
-    fn is_embedded(&self) -> bool {
-        true
-    }
-
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        self.memory.accounts()
-    }
-
-    fn swap_accounts(
-        &self,
-        from: EncodedRows,
-        to: EncodedRows,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move {
-            if let Some(row) = self.faster.lock().await.pop_front() {
-                let now = self.memory.accounts().await?;
-                let mut then = now.clone();
-                then.insert(appid_of(ADDED), serde_json::to_vec(&row).unwrap());
-                assert!(self.memory.swap_accounts(now, then).await?);
+#[tokio::test(start_paused = true)]
+async fn whether_a_new_master_key_was_taken_is_found_out_after_an_error() {
+    for (failing, told) in [
+        (&[Failing::AnswerToSwap][..], "done"),
+        (&[Failing::Swap], "not done"),
+        (&[Failing::AnswerToSwap, Failing::Accounts], "unknown"),
+        (&[Failing::Swap, Failing::Accounts], "unknown"),
+    ] {
+        let (mut world, memory) = (World::new(), Arc::<Memory>::default());
+        world.store = Store::new(Contested::new(&memory));
+        let node = world.node(Some(KEY)).await;
+        node.roster.put(draft(ADDED)).await.unwrap();
+        let contested = Contested::new(&memory);
+        contested.failing.lock().await.extend(failing);
+        world.store = Store::new(contested);
+        let rekeyed = world
+            .node(Some(KEY))
+            .await
+            .roster
+            .rekey(&vault(OTHER_KEY))
+            .await;
+        let known = match rekeyed {
+            Ok(1) => "done",
+            Err(RosterError::Store(_)) => "not done",
+            Err(ref error @ RosterError::MayBeRekeyed(_)) => {
+                assert!(error.to_string().contains("keep both keys"), "{error}");
+                "unknown"
             }
-            self.memory.swap_accounts(from, to).await
-        })
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(known, told, "{failing:?}");
     }
 }

@@ -199,7 +199,7 @@ impl From<RosterError> for Problem {
             RosterError::Locked(_) | RosterError::ChangedMeanwhile => Code::AccountsLocked,
             RosterError::Refused { .. } => Code::WechatRefused,
             RosterError::Unreachable(_) => Code::UpstreamUnreachable,
-            RosterError::Store(_) => Code::StoreUnavailable,
+            RosterError::Store(_) | RosterError::MayBeRekeyed(_) => Code::StoreUnavailable,
         };
         let problem = Self::new(code, error.to_string());
         match error {
