@@ -41,18 +41,18 @@ pub struct Roster {
     locked: ArcSwap<Vec<AppId>>,
 }
 
-/// An account as it is to be.
+/// An account as it is to be; what is `None` stays as it is stored.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// Who it is.
     pub appid: AppId,
     /// What people call it.
     pub name: Option<String>,
-    /// Which token API it uses.
-    pub token_api: TokenApi,
+    /// Which token API it uses; the classic one if nothing is stored.
+    pub token_api: Option<TokenApi>,
     /// The hosts of the pages that it may sign for.
     pub page_hosts: PageHosts,
-    /// Its AppSecret; `None` keeps the one that is stored.
+    /// Its AppSecret.
     pub secret: Option<Secret>,
     /// Takes the AppSecret without asking WeChat whether it is right.
     pub unchecked: bool,
@@ -221,18 +221,21 @@ impl Roster {
         // With two master keys in one database, no start could serve all of it.
         let stored = self.open_all(rows)?;
         let former = stored.into_iter().find(|(known, _)| known.appid == *appid);
-        let is_new = former.is_none();
-        let former = former.map(|(account, _)| account.secret);
-        let secret = draft.secret.as_ref().or(former.as_ref());
+        let former = former.as_ref().map(|(account, _)| account);
+        let known = former.map(|account| &account.secret);
+        let name = || former.and_then(|account| account.name.clone());
+        let token_api = || former.map(|account| account.token_api);
+        let secret = draft.secret.as_ref().or(known);
         let row = AccountRow {
-            name: draft.name.clone(),
-            token_api: draft.token_api,
+            name: draft.name.clone().or_else(name),
+            token_api: draft.token_api.or_else(token_api).unwrap_or_default(),
             page_hosts: draft.page_hosts.patterns(),
             secret: vault.seal(appid, secret.ok_or(RosterError::NoSecret)?),
             changed_at: self.keeper.clock().now(),
         };
+        let is_new = former.is_none();
         let untried = draft.secret.as_ref();
-        let untried = untried.filter(|secret| !draft.unchecked && former.as_ref() != Some(secret));
+        let untried = untried.filter(|secret| !draft.unchecked && known != Some(secret));
         Ok((Put { is_new, row }, untried))
     }
 

@@ -109,7 +109,7 @@ fn draft(appid: &str) -> Draft {
     Draft {
         appid: appid_of(appid),
         name: Some("shop".to_owned()),
-        token_api: TokenApi::Classic,
+        token_api: Some(TokenApi::Classic),
         page_hosts: "*.example.com".parse().unwrap(),
         secret: Some(Secret::new(SECRET)),
         unchecked: false,
@@ -148,7 +148,7 @@ async fn an_account_that_is_added_is_served_by_all_nodes_and_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_is_tried_only_when_it_is_new() {
+async fn what_is_left_out_stays_and_a_secret_is_tried_only_when_it_is_new() {
     let world = World::new();
     let node = world.node(Some(KEY)).await;
     node.roster.put(draft(ADDED)).await.unwrap();
@@ -157,6 +157,7 @@ async fn a_secret_is_tried_only_when_it_is_new() {
     for secret in unchanged {
         let change = Draft {
             name: None,
+            token_api: None,
             secret,
             ..draft(ADDED)
         };
@@ -164,7 +165,8 @@ async fn a_secret_is_tried_only_when_it_is_new() {
     }
     assert_eq!(world.trials(ADDED), 1);
     let account = node.keeper.accounts().get(ADDED).unwrap().account.clone();
-    assert_eq!((account.name, account.secret), (None, Secret::new(SECRET)));
+    assert_eq!(account.name.as_deref(), Some("shop"));
+    assert_eq!(account.secret, Secret::new(SECRET));
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,8 +37,8 @@ pub(super) struct Stored {
 
 /// Adds an account, or changes it.
 ///
-/// WeChat is asked first whether it accepts the AppSecret. For an account that is there the
-/// AppSecret may be left out; all else becomes what the body says.
+/// WeChat is asked first whether it accepts the AppSecret. Of an account that is there, what is
+/// left out stays as it is.
 #[utoipa::path(put, path = "/v1/accounts/{appid}", tag = BACK_ENDS, security(("client_key" = ["admin"])),
     params(shapes::InPath), request_body = shapes::AccountDraft,
     responses(
@@ -142,8 +142,7 @@ fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
             .transpose()?,
         token_api: text(&mut members, "token_api")?
             .map(|api| api.parse().map_err(|why| format!("token_api {why}")))
-            .transpose()?
-            .unwrap_or_default(),
+            .transpose()?,
         page_hosts: page_hosts(members.remove("page_hosts"))?,
         secret: text(&mut members, "secret")?
             .map(|secret| parse_secret(&secret).map_err(|why| format!("secret {why}")))
