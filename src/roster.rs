@@ -410,14 +410,14 @@ impl Roster {
         let Err(error) = answer else { return Ok(()) };
         let (class, remedy) = (error.class(), error.remedy());
         match error.failure {
-            Failure::Refused { errcode, errmsg } if class != Class::Transient => {
+            Failure::Refused { errcode, errmsg } if class == Class::Credentials => {
                 Err(RosterError::Refused {
                     errcode,
                     errmsg,
                     remedy,
                 })
             }
-            _ => Err(RosterError::Unreachable(error.to_string())),
+            _ => Err(RosterError::NotChecked(error)),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::account::AppId;
 use crate::store::StoreError;
+use crate::upstream::UpstreamError;
 
 /// Why the accounts are as they were.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -51,10 +52,12 @@ pub enum RosterError {
     },
     /// WeChat did not say whether it accepts the AppID with the AppSecret.
     #[error(
-        "WeChat could not be asked whether the AppSecret is right ({0}); nothing was stored: try \
-         again, or have it stored unchecked"
+        "whether the AppSecret is right could not be checked ({why}); nothing was stored: \
+         {remedy}try again, or have it stored unchecked",
+        why = .0,
+        remedy = .0.remedy().map(|remedy| format!("{remedy}; then ")).unwrap_or_default(),
     )]
-    Unreachable(String),
+    NotChecked(UpstreamError),
     /// Others changed the accounts at the same time.
     #[error("somebody changed the accounts at the same time; nothing was done: try again")]
     ChangedMeanwhile,

@@ -185,12 +185,15 @@ async fn what_wechat_refuses_or_cannot_be_asked_about_is_not_stored() {
     ));
     assert!(told.contains("errcode 40125, invalid appsecret"), "{told}");
     assert!(told.contains("copy it again"), "{told}");
-    for fault in [Fault::Unreachable, Fault::Hang, Fault::Errcode(-1)] {
+    let answers = [-1, 40164, 45009, 45011].map(Fault::Errcode);
+    for fault in [Fault::Unreachable, Fault::Hang].into_iter().chain(answers) {
         world.simulator.clear_faults();
         world.simulator.inject(FaultRule::new(fault.clone()));
         let error = node.roster.put(draft(ADDED)).await.unwrap_err();
-        let unreachable = matches!(error, RosterError::Unreachable(_));
-        assert!(unreachable, "{fault:?} {error:?}");
+        let not_checked = matches!(error, RosterError::NotChecked(_));
+        assert!(not_checked, "{fault:?} {error:?}");
+        let tells_the_way = error.to_string().contains("IP white list");
+        assert_eq!(tells_the_way, fault == Fault::Errcode(40164), "{error}");
     }
     assert_eq!(world.store.accounts().await.unwrap().len(), 0);
     let unchecked = Draft {

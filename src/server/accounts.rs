@@ -21,6 +21,7 @@ use crate::account::{AppId, TokenApi, parse_name};
 use crate::config::{Scope, parse_secret};
 use crate::page_hosts::PageHosts;
 use crate::roster::{Draft, Put, RosterError};
+use crate::upstream::{Failure, UpstreamError};
 
 /// An account as it is stored, without its AppSecret.
 #[derive(Serialize, ToSchema)]
@@ -195,16 +196,21 @@ impl From<RosterError> for Problem {
             RosterError::Configured(_) => Code::AccountIsConfigured,
             RosterError::Unknown(_) => Code::UnknownAccount,
             RosterError::NoSecret => Code::InvalidBody,
-            RosterError::Locked(_) | RosterError::ChangedMeanwhile => Code::AccountsLocked,
+            RosterError::Locked(_) => Code::AccountsLocked,
+            RosterError::ChangedMeanwhile => Code::ChangedMeanwhile,
             RosterError::Refused { .. } => Code::WechatRefused,
-            RosterError::Unreachable(_) => Code::UpstreamUnreachable,
+            RosterError::NotChecked(_) => Code::UpstreamUnreachable,
             RosterError::Store(_) | RosterError::MayBeRekeyed(_) => Code::StoreUnavailable,
         };
         let problem = Self::new(code, error.to_string());
         match error {
             RosterError::Refused {
                 errcode, errmsg, ..
-            } => problem.said(errcode, errmsg),
+            }
+            | RosterError::NotChecked(UpstreamError {
+                failure: Failure::Refused { errcode, errmsg },
+                ..
+            }) => problem.said(errcode, errmsg),
             _ => problem,
         }
     }

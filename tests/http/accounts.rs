@@ -206,6 +206,12 @@ async fn while_wechat_cannot_be_reached_an_account_is_added_only_unchecked() {
     server.simulator.inject(FaultRule::new(Fault::Reset));
     let answer = put(&server, ADDED, &body(json!({}))).await;
     is_problem(&answer, 502, "upstream_unreachable", "unchecked");
+    server.simulator.clear_faults();
+    let not_listed = FaultRule::new(Fault::Errcode(40164));
+    server.simulator.inject(not_listed);
+    let answer = put(&server, ADDED, &body(json!({}))).await;
+    is_problem(&answer, 502, "upstream_unreachable", "IP white list");
+    assert_eq!(answer.json()["errcode"], 40164);
     let unchecked = body(json!({ "unchecked": true }));
     assert_eq!(put(&server, ADDED, &unchecked).await.status, 201);
     server.end().await;
