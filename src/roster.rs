@@ -9,6 +9,7 @@ mod error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::account::{Account, AppId, TokenApi};
 use crate::credential::Secret;
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
-use crate::store::{AccountRow, AccountRows, Store};
+use crate::store::{AccountRow, AccountRows, Changes, Store, StoreError};
 use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
 use crate::vault::Vault;
 
@@ -36,20 +37,22 @@ pub struct Roster {
     keeper: Keeper,
     /// What was stored when it was read last. Whoever changes something holds it to the end.
     read: Mutex<AccountRows>,
+    /// Those among them that cannot be opened.
+    locked: ArcSwap<Vec<AppId>>,
 }
 
-/// An account as it is to be.
+/// An account as it is to be; what is `None` stays as it is stored.
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// Who it is.
     pub appid: AppId,
     /// What people call it.
     pub name: Option<String>,
-    /// Which token API it uses.
-    pub token_api: TokenApi,
+    /// Which token API it uses; the classic one if nothing is stored.
+    pub token_api: Option<TokenApi>,
     /// The hosts of the pages that it may sign for.
     pub page_hosts: PageHosts,
-    /// Its AppSecret; `None` keeps the one that is stored.
+    /// Its AppSecret.
     pub secret: Option<Secret>,
     /// Takes the AppSecret without asking WeChat whether it is right.
     pub unchecked: bool,
@@ -119,6 +122,7 @@ impl Roster {
             upstream,
             keeper,
             read: Mutex::default(),
+            locked: ArcSwap::default(),
         }
     }
 
@@ -167,8 +171,9 @@ impl Roster {
                 accounts.extend(known.get(appid.as_str()).map(|kept| kept.account.clone()));
             }
         }
-        if !locked.is_empty() {
-            tracing::error!("{}; they are left as they are", self.locked(locked));
+        self.locked.store(Arc::new(locked));
+        if let Some(why) = self.locked() {
+            tracing::error!("{why}; they are left as they are");
         }
         self.keeper.set_accounts(accounts);
     }
@@ -182,40 +187,56 @@ impl Roster {
     /// # Errors
     /// Why nothing was stored; after [`RosterError::Store`] it may have been.
     pub async fn put(&self, draft: Draft) -> Result<Put, RosterError> {
+        let (_, untried) = self.drafted(&draft, &self.store.accounts().await?)?;
+        if let Some(secret) = untried {
+            self.try_secret(&draft.appid, secret).await?;
+        }
         let mut read = self.read.lock().await;
-        let Draft {
-            appid, page_hosts, ..
-        } = draft;
+        let put = self.change(|rows| {
+            let (put, still_untried) = self.drafted(&draft, rows)?;
+            if untried.is_none() && still_untried.is_some() {
+                return Err(RosterError::ChangedMeanwhile);
+            }
+            let changes = Changes::from([(draft.appid.clone(), Some(put.row.clone()))]);
+            Ok((changes, put))
+        });
+        let put = put.await?;
+        tracing::info!(appid = %draft.appid, put.is_new, "an account was put into the store");
+        self.reload_into(&mut read).await;
+        Ok(put)
+    }
+
+    /// What is to be stored for `draft` where `rows` are, and its AppSecret if WeChat is to be
+    /// asked about it.
+    fn drafted<'a>(
+        &self,
+        draft: &'a Draft,
+        rows: &AccountRows,
+    ) -> Result<(Put, Option<&'a Secret>), RosterError> {
+        let appid = &draft.appid;
         let vault = self.vault.as_ref().ok_or(RosterError::NoMasterKey)?;
-        if self.is_configured(&appid) {
-            return Err(RosterError::Configured(appid));
+        if self.is_configured(appid) {
+            return Err(RosterError::Configured(appid.clone()));
         }
         // With two master keys in one database, no start could serve all of it.
-        let stored = self.open_all(&self.store.accounts().await?)?;
-        let former = stored.into_iter().find(|(known, _)| known.appid == appid);
-        let former = former.map(|(account, _)| account.secret);
-        let is_new = former.is_none();
-        let secret = match draft.secret {
-            Some(secret) => {
-                let is_known = former.as_ref() == Some(&secret);
-                if !is_known && !draft.unchecked {
-                    self.try_secret(&appid, &secret).await?;
-                }
-                secret
-            }
-            None => former.ok_or(RosterError::NoSecret)?,
-        };
+        let stored = self.open_all(rows)?;
+        let former = stored.into_iter().find(|(known, _)| known.appid == *appid);
+        let former = former.as_ref().map(|(account, _)| account);
+        let known = former.map(|account| &account.secret);
+        let name = || former.and_then(|account| account.name.clone());
+        let token_api = || former.map(|account| account.token_api);
+        let secret = draft.secret.as_ref().or(known);
         let row = AccountRow {
-            name: draft.name,
-            token_api: draft.token_api,
-            page_hosts: page_hosts.patterns(),
-            secret: vault.seal(&appid, &secret),
+            name: draft.name.clone().or_else(name),
+            token_api: draft.token_api.or_else(token_api).unwrap_or_default(),
+            page_hosts: draft.page_hosts.patterns(),
+            secret: vault.seal(appid, secret.ok_or(RosterError::NoSecret)?),
             changed_at: self.keeper.clock().now(),
         };
-        self.store.put_account(&appid, &row).await?;
-        tracing::info!(%appid, is_new, "an account was put into the store");
-        self.reload_into(&mut read).await;
-        Ok(Put { is_new, row })
+        let is_new = former.is_none();
+        let untried = draft.secret.as_ref();
+        let untried = untried.filter(|secret| !draft.unchecked && known != Some(secret));
+        Ok((Put { is_new, row }, untried))
     }
 
     /// Removes an account that was added at run time; it is not served any more.
@@ -225,38 +246,72 @@ impl Roster {
     /// gone.
     pub async fn remove(&self, appid: &AppId) -> Result<(), RosterError> {
         let mut read = self.read.lock().await;
-        if self.store.remove_account(appid).await? {
-            tracing::info!(%appid, "an account was removed from the store");
-            self.reload_into(&mut read).await;
-            Ok(())
-        } else if self.is_configured(appid) {
-            Err(RosterError::Configured(appid.clone()))
-        } else {
-            Err(RosterError::Unknown(appid.clone()))
-        }
+        let removed = self.change(|rows| {
+            if rows.contains_key(appid) {
+                Ok((Changes::from([(appid.clone(), None)]), ()))
+            } else if self.is_configured(appid) {
+                Err(RosterError::Configured(appid.clone()))
+            } else {
+                Err(RosterError::Unknown(appid.clone()))
+            }
+        });
+        removed.await?;
+        tracing::info!(%appid, "an account was removed from the store");
+        self.reload_into(&mut read).await;
+        Ok(())
     }
 
     /// Seals the AppSecrets of all stored accounts with another master key, all or none of them.
     /// Returns how many they are.
     ///
     /// # Errors
-    /// Why none was: one cannot be opened, or others changed them meanwhile.
+    /// Why none was: one cannot be opened, or others changed them meanwhile. After
+    /// [`RosterError::MayBeRekeyed`] nobody knows.
     pub async fn rekey(&self, vault: &Vault) -> Result<usize, RosterError> {
-        let mut count = 0;
-        let reseal = |rows: AccountRows| -> Result<_, RosterError> {
-            let opened = self.open_all(&rows)?;
-            count = opened.len();
+        let resealed = self.change(|rows| {
+            let opened = self.open_all(rows)?;
             let sealed = opened.into_iter().map(|(account, mut row)| {
                 row.secret = vault.seal(&account.appid, &account.secret);
-                (account.appid, row)
+                (account.appid, Some(row))
             });
-            Ok(sealed.collect())
-        };
-        if self.store.change_accounts(reseal).await? {
-            Ok(count)
-        } else {
-            Err(RosterError::ChangedMeanwhile)
+            Ok((sealed.collect(), rows.len()))
+        });
+        match resealed.await {
+            Err(RosterError::Store(error)) => self.rekeyed(vault, error).await,
+            known => known,
         }
+    }
+
+    /// What has become of a rekeying that the store answered with `error`: the write may have
+    /// taken effect all the same.
+    async fn rekeyed(&self, vault: &Vault, error: StoreError) -> Result<usize, RosterError> {
+        let Ok(rows) = self.store.accounts().await else {
+            return Err(RosterError::MayBeRekeyed(error));
+        };
+        let is_new = |(appid, row): (&AppId, &Option<AccountRow>)| {
+            let opened = row.as_ref().map(|row| vault.open(appid, &row.secret));
+            opened.is_some_and(|opened| opened.is_ok())
+        };
+        if rows.iter().all(is_new) {
+            Ok(rows.len())
+        } else if self.open_all(&rows).is_ok() {
+            Err(RosterError::Store(error))
+        } else {
+            Err(RosterError::MayBeRekeyed(error))
+        }
+    }
+
+    /// Changes what is stored; what others make of it at the same moment is read again, once.
+    async fn change<T>(
+        &self,
+        change: impl Fn(&AccountRows) -> Result<(Changes, T), RosterError>,
+    ) -> Result<T, RosterError> {
+        for _ in 0..2 {
+            if let Some(changed) = self.store.change_accounts(&change).await? {
+                return Ok(changed);
+            }
+        }
+        Err(RosterError::ChangedMeanwhile)
     }
 
     /// All accounts: those of the configuration, then those that were added at run time.
@@ -293,6 +348,11 @@ impl Roster {
         Ok(configured.chain(stored).collect())
     }
 
+    /// Why stored accounts could not be opened when they were read last, if there are such.
+    pub fn locked(&self) -> Option<RosterError> {
+        self.cannot_open(self.locked.load().to_vec())
+    }
+
     fn is_configured(&self, appid: &AppId) -> bool {
         self.configured
             .iter()
@@ -323,18 +383,17 @@ impl Roster {
                 None => locked.push(appid.clone()),
             }
         }
-        if locked.is_empty() {
-            Ok(opened)
-        } else {
-            Err(self.locked(locked))
+        match self.cannot_open(locked) {
+            None => Ok(opened),
+            Some(why) => Err(why),
         }
     }
 
-    fn locked(&self, appids: Vec<AppId>) -> RosterError {
-        match self.vault {
-            Some(_) => RosterError::Locked(appids.into()),
-            None => RosterError::NoKeyFor(appids.into()),
-        }
+    fn cannot_open(&self, locked: Vec<AppId>) -> Option<RosterError> {
+        (!locked.is_empty()).then(|| match self.vault {
+            Some(_) => RosterError::Locked(locked.into()),
+            None => RosterError::NoKeyFor(locked.into()),
+        })
     }
 
     async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {
@@ -351,14 +410,14 @@ impl Roster {
         let Err(error) = answer else { return Ok(()) };
         let (class, remedy) = (error.class(), error.remedy());
         match error.failure {
-            Failure::Refused { errcode, errmsg } if class != Class::Transient => {
+            Failure::Refused { errcode, errmsg } if class == Class::Credentials => {
                 Err(RosterError::Refused {
                     errcode,
                     errmsg,
                     remedy,
                 })
             }
-            _ => Err(RosterError::Unreachable(error.to_string())),
+            _ => Err(RosterError::NotChecked(error)),
         }
     }
 }

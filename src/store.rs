@@ -4,7 +4,7 @@
 //! For records a store does two things, [`load`](Store::load) and [`swap`](Store::swap). All rules
 //! about leases, renewal and conflicts are pure functions over `Record` in
 //! [`crate::keeper`], so a backend is small and every backend passes the same tests. Accounts are
-//! changed by people, so the last one wins.
+//! few and change seldom, so all of them are read, and swapped, at once.
 
 mod account_row;
 #[cfg(test)]
@@ -75,15 +75,15 @@ impl fmt::Debug for Version {
     }
 }
 
-/// A backend: bytes under a key, changed by compare-and-swap and in no other way, and beside them
-/// accounts, which are put, removed, and swapped all at once.
+/// A backend: bytes under a key, and beside them all accounts as one, changed by compare-and-swap
+/// and in no other way.
 ///
 /// What a backend promises:
 /// - **Consistency**: of several swaps from the same version at most one takes effect, whichever
 ///   processes they come from; a load that begins after a swap has returned sees it or a later one.
-/// - **Durability**: when `swap` has returned `Ok(true)`, the write survives the end of this
+/// - **Durability**: when a swap has returned `Ok(true)`, the write survives the end of this
 ///   process; whether it survives that of the machine or a failover is the backend's own word.
-/// - **Failure**: after an error of `swap` the write may or may not have taken effect.
+/// - **Failure**: after an error of a swap the write may or may not have taken effect.
 /// - **Retries**: none. The caller loads again and decides anew.
 pub trait Backend: Send + Sync + 'static {
     /// The bytes under `key` and the version of the write that put them there.
@@ -102,32 +102,15 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether only this process can reach the store, so that no other node depends on it.
     fn is_embedded(&self) -> bool;
 
-    /// All accounts, encoded, by their AppIDs. A backend keeps none unless it says otherwise.
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        Box::pin(async { Ok(EncodedRows::new()) })
-    }
-
-    /// Puts an account there, in place of the one with its AppID if there is one.
-    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        let _ = (appid, row);
-        Box::pin(async { Err(StoreError::no_accounts()) })
-    }
-
-    /// Takes an account away. Says whether it was there.
-    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let _ = appid;
-        Box::pin(async { Err(StoreError::no_accounts()) })
-    }
+    /// All accounts, encoded, by their AppIDs.
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>>;
 
     /// Replaces all accounts by `to` if they still are `from`. Says whether it did.
     fn swap_accounts(
         &self,
         from: EncodedRows,
         to: EncodedRows,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let _ = (from, to);
-        Box::pin(async { Err(StoreError::no_accounts()) })
-    }
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
 }
 
 /// Accounts as a [`Backend`] holds them: each is encoded, under its AppID.
@@ -171,6 +154,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// The accounts that were added at run time; `None` for one that cannot be read.
 pub type AccountRows = BTreeMap<AppId, Option<AccountRow>>;
+
+/// What becomes of accounts; `None` takes one away. The others stay as they are.
+pub type Changes = BTreeMap<AppId, Option<AccountRow>>;
 
 /// Records and accounts, kept in a [`Backend`]; a handle, cheap to clone.
 #[derive(Clone)]
@@ -256,36 +242,27 @@ impl Store {
         Ok(decode(&in_time(self.backend.accounts()).await?))
     }
 
-    /// Puts an account there, in place of the one with its AppID if there is one.
+    /// Changes the accounts as `change` says for what is there, all at once or not at all. Returns
+    /// what `change` returned beside; `None` if others changed them meanwhile.
     ///
     /// # Errors
-    /// The store cannot be reached; the account may or may not be there.
-    pub async fn put_account(&self, appid: &AppId, row: &AccountRow) -> Result<(), StoreError> {
-        in_time(self.backend.put_account(appid.clone(), row.encode())).await
-    }
-
-    /// Takes an account away. Says whether it was there.
-    ///
-    /// # Errors
-    /// The store cannot be reached; the account may or may not be gone.
-    pub async fn remove_account(&self, appid: &AppId) -> Result<bool, StoreError> {
-        in_time(self.backend.remove_account(appid)).await
-    }
-
-    /// Replaces all accounts by what `change` makes of them, at once or not at all. Says whether
-    /// it did: not if others changed them meanwhile.
-    ///
-    /// # Errors
-    /// That of `change`, or the store cannot be reached.
-    pub async fn change_accounts<E: From<StoreError>>(
+    /// That of `change`, or the store cannot be reached; the change may or may not have taken
+    /// effect.
+    pub async fn change_accounts<T, E: From<StoreError>>(
         &self,
-        change: impl FnOnce(AccountRows) -> Result<Vec<(AppId, AccountRow)>, E>,
-    ) -> Result<bool, E> {
+        change: impl FnOnce(&AccountRows) -> Result<(Changes, T), E>,
+    ) -> Result<Option<T>, E> {
         let from = in_time(self.backend.accounts()).await?;
-        let to = change(decode(&from))?;
-        let to = to.iter().map(|(appid, row)| (appid.clone(), row.encode()));
-        let swap = self.backend.swap_accounts(from, to.collect());
-        Ok(in_time(swap).await?)
+        let (changes, returned) = change(&decode(&from))?;
+        let mut to = from.clone();
+        for (appid, row) in changes {
+            match row {
+                Some(row) => to.insert(appid, row.encode()),
+                None => to.remove(&appid),
+            };
+        }
+        let swapped = in_time(self.backend.swap_accounts(from, to)).await?;
+        Ok(swapped.then_some(returned))
     }
 
     /// Whether only this process can reach the store.
@@ -324,10 +301,5 @@ impl StoreError {
     /// The store was not asked, because it failed a moment ago.
     pub(crate) fn unreachable() -> Self {
         Self("it could not be reached a moment ago".to_owned())
-    }
-
-    /// The backend is one for records alone.
-    fn no_accounts() -> Self {
-        Self("it keeps no accounts".to_owned())
     }
 }

@@ -34,7 +34,7 @@ enum Verb {
 /// Add an account, or change one that was added
 ///
 /// The AppSecret is read from stdin, or from a file. WeChat is asked whether it is right before it
-/// is stored.
+/// is stored. An account that is there keeps its name and token API where none is given.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -46,13 +46,8 @@ struct AddArgs {
     #[arg(long, value_parser = parse_name)]
     name: Option<String>,
     /// Which token API it uses: classic or stable [default: classic]
-    #[arg(
-        long,
-        value_name = "API",
-        default_value = "classic",
-        hide_default_value = true
-    )]
-    token_api: TokenApi,
+    #[arg(long, value_name = "API")]
+    token_api: Option<TokenApi>,
     /// A host of its pages, such as h5.example.com or *.example.com; repeat for more
     #[arg(long = "page-host", value_name = "HOST", required = true, value_parser = checked_host)]
     page_hosts: Vec<String>,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::account::AppId;
 use crate::store::StoreError;
+use crate::upstream::UpstreamError;
 
 /// Why the accounts are as they were.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -51,19 +52,30 @@ pub enum RosterError {
     },
     /// WeChat did not say whether it accepts the AppID with the AppSecret.
     #[error(
-        "WeChat could not be asked whether the AppSecret is right ({0}); nothing was stored: try \
-         again, or have it stored unchecked"
+        "whether the AppSecret is right could not be checked ({why}); nothing was stored: \
+         {remedy}try again, or have it stored unchecked",
+        why = .0,
+        remedy = .0.remedy().map(|remedy| format!("{remedy}; then ")).unwrap_or_default(),
     )]
-    Unreachable(String),
+    NotChecked(UpstreamError),
     /// Others changed the accounts at the same time.
     #[error("somebody changed the accounts at the same time; nothing was done: try again")]
     ChangedMeanwhile,
+    /// The store failed while the AppSecrets were sealed with another master key.
+    #[error(
+        "{0}; it may have been done: keep both keys and look with wxsign account list, with each \
+         of them in WXSIGN_MASTER_KEY"
+    )]
+    MayBeRekeyed(StoreError),
     /// The store cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// AppIDs, to be written with commas between.
+/// How many accounts a message names.
+const NAMED: usize = 10;
+
+/// AppIDs, to be written with commas between; of many the first ones.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Appids(Vec<AppId>);
 
@@ -75,7 +87,11 @@ impl From<Vec<AppId>> for Appids {
 
 impl fmt::Display for Appids {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let appids: Vec<&str> = self.0.iter().map(AppId::as_str).collect();
-        f.write_str(&appids.join(", "))
+        let named: Vec<&str> = self.0.iter().take(NAMED).map(AppId::as_str).collect();
+        f.write_str(&named.join(", "))?;
+        match self.0.len() - named.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }

@@ -1,9 +1,12 @@
+mod contested;
+
+use contested::{Contested, Failing};
 use tokio_util::sync::DropGuard;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::simulator::{self, Fault, FaultRule, Simulator};
-use crate::store::Sqlite;
+use crate::store::{Memory, Sqlite, StoreError};
 use crate::vault::MasterKey;
 
 const CONFIGURED: &str = "wx0000000000000001";
@@ -69,6 +72,13 @@ impl World {
         }
     }
 
+    /// Puts a row there as another program does.
+    async fn put(&self, appid: &str, row: AccountRow) {
+        let changes = Changes::from([(appid_of(appid), Some(row))]);
+        let changed = self.store.change_accounts(|_| Ok((changes, ())));
+        assert_eq!(changed.await, Ok::<_, StoreError>(Some(())));
+    }
+
     fn trials(&self, appid: &str) -> u64 {
         let path = "/cgi-bin/stable_token";
         self.simulator.counter(&appid_of(appid), path).requests
@@ -99,7 +109,7 @@ fn draft(appid: &str) -> Draft {
     Draft {
         appid: appid_of(appid),
         name: Some("shop".to_owned()),
-        token_api: TokenApi::Classic,
+        token_api: Some(TokenApi::Classic),
         page_hosts: "*.example.com".parse().unwrap(),
         secret: Some(Secret::new(SECRET)),
         unchecked: false,
@@ -138,7 +148,7 @@ async fn an_account_that_is_added_is_served_by_all_nodes_and_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_is_tried_only_when_it_is_new() {
+async fn what_is_left_out_stays_and_a_secret_is_tried_only_when_it_is_new() {
     let world = World::new();
     let node = world.node(Some(KEY)).await;
     node.roster.put(draft(ADDED)).await.unwrap();
@@ -147,6 +157,7 @@ async fn a_secret_is_tried_only_when_it_is_new() {
     for secret in unchanged {
         let change = Draft {
             name: None,
+            token_api: None,
             secret,
             ..draft(ADDED)
         };
@@ -154,7 +165,8 @@ async fn a_secret_is_tried_only_when_it_is_new() {
     }
     assert_eq!(world.trials(ADDED), 1);
     let account = node.keeper.accounts().get(ADDED).unwrap().account.clone();
-    assert_eq!((account.name, account.secret), (None, Secret::new(SECRET)));
+    assert_eq!(account.name.as_deref(), Some("shop"));
+    assert_eq!(account.secret, Secret::new(SECRET));
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,12 +185,15 @@ async fn what_wechat_refuses_or_cannot_be_asked_about_is_not_stored() {
     ));
     assert!(told.contains("errcode 40125, invalid appsecret"), "{told}");
     assert!(told.contains("copy it again"), "{told}");
-    for fault in [Fault::Unreachable, Fault::Hang, Fault::Errcode(-1)] {
+    let answers = [-1, 40164, 45009, 45011].map(Fault::Errcode);
+    for fault in [Fault::Unreachable, Fault::Hang].into_iter().chain(answers) {
         world.simulator.clear_faults();
         world.simulator.inject(FaultRule::new(fault.clone()));
         let error = node.roster.put(draft(ADDED)).await.unwrap_err();
-        let unreachable = matches!(error, RosterError::Unreachable(_));
-        assert!(unreachable, "{fault:?} {error:?}");
+        let not_checked = matches!(error, RosterError::NotChecked(_));
+        assert!(not_checked, "{fault:?} {error:?}");
+        let tells_the_way = error.to_string().contains("IP white list");
+        assert_eq!(tells_the_way, fault == Fault::Errcode(40164), "{error}");
     }
     assert_eq!(world.store.accounts().await.unwrap().len(), 0);
     let unchecked = Draft {
@@ -207,8 +222,7 @@ async fn a_configured_account_is_changed_in_the_configuration_alone() {
         secret: vault(KEY).seal(&appid_of(CONFIGURED), &Secret::new("other")),
         changed_at: world.clock.now(),
     };
-    let put = world.store.put_account(&appid_of(CONFIGURED), &row).await;
-    put.unwrap();
+    world.put(CONFIGURED, row).await;
     node.roster.reload().await;
     let account = node.keeper.accounts().only().unwrap().account.clone();
     assert_eq!(account.secret, Secret::new(SECRET));
@@ -264,10 +278,111 @@ async fn a_new_master_key_takes_the_place_of_the_old_one_for_all_accounts_or_for
             .clone()
             .unwrap()
     };
-    let put = world.store.put_account(&appid_of(CONFIGURED), &row).await;
-    put.unwrap();
+    world.put(CONFIGURED, row).await;
     let before = world.store.accounts().await.unwrap();
     let locked = restarted.roster.rekey(&vault(KEY)).await;
     assert!(matches!(locked, Err(RosterError::Locked(_))), "{locked:?}");
     assert_eq!(world.store.accounts().await.unwrap(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_do_while_wechat_is_asked_is_not_undone() {
+    let world = World::new();
+    let node = world.node(Some(KEY)).await;
+    node.roster.put(draft(ADDED)).await.unwrap();
+    let slow = Fault::Delay(Duration::from_secs(5));
+    world.simulator.inject(FaultRule::new(slow));
+    let third = draft("wx0000000000000003");
+    let app = simulator::App::new(third.appid.clone(), Secret::new(SECRET));
+    world.simulator.add_app(app);
+    let other = world.node(Some(KEY)).await;
+    let rekeying = async {
+        world.clock.sleep(Duration::from_secs(1)).await;
+        other.roster.rekey(&vault(OTHER_KEY)).await
+    };
+    let (put, rekeyed) = tokio::join!(node.roster.put(third), rekeying);
+    assert_eq!(rekeyed, Ok(1));
+    assert!(matches!(put, Err(RosterError::Locked(_))), "{put:?}");
+    assert_eq!(world.store.accounts().await.unwrap().len(), 1);
+    let restarted = world.node(Some(OTHER_KEY)).await;
+    assert_eq!(restarted.served(), [CONFIGURED, ADDED]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_change_at_the_same_moment_is_read_again_once() {
+    let newer = Secret::new("fedcba9876543210fedcba9876543210");
+    let row = |secret: &Secret| AccountRow {
+        name: None,
+        token_api: TokenApi::Classic,
+        page_hosts: vec!["h5.example.com".to_owned()],
+        secret: vault(KEY).seal(&appid_of(ADDED), secret),
+        changed_at: Timestamp::from_secs(1_700_000_000),
+    };
+    let keeps_the_secret = || Draft {
+        secret: None,
+        ..draft(ADDED)
+    };
+    let (mut world, memory) = (World::new(), Arc::<Memory>::default());
+    world.store = Store::new(Contested::new(&memory));
+    world.put(ADDED, row(&Secret::new(SECRET))).await;
+    let secret = async |world: &World| {
+        let rows = world.store.accounts().await.unwrap();
+        let row = rows[&appid_of(ADDED)].clone().unwrap();
+        vault(KEY).open(&appid_of(ADDED), &row.secret).unwrap()
+    };
+
+    // Another program stores a newer AppSecret between what is read and what is written.
+    let contested = Contested::new(&memory);
+    contested.before_next([row(&newer)]);
+    world.store = Store::new(contested);
+    let node = world.node(Some(KEY)).await;
+    node.roster.put(keeps_the_secret()).await.unwrap();
+    assert_eq!(secret(&world).await, newer);
+    assert_eq!(
+        node.keeper.accounts().get(ADDED).unwrap().account.secret,
+        newer
+    );
+
+    // It does so again and again.
+    let contested = Contested::new(&memory);
+    contested.before_next([SECRET, "a", "b"].map(|text| row(&Secret::new(text))));
+    world.store = Store::new(contested);
+    let node = world.node(Some(KEY)).await;
+    let put = node.roster.put(keeps_the_secret()).await;
+    assert!(matches!(put, Err(RosterError::ChangedMeanwhile)), "{put:?}");
+    assert_eq!(secret(&world).await, Secret::new("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_a_new_master_key_was_taken_is_found_out_after_an_error() {
+    for (failing, told) in [
+        (&[Failing::AnswerToSwap][..], "done"),
+        (&[Failing::Swap], "not done"),
+        (&[Failing::AnswerToSwap, Failing::Accounts], "unknown"),
+        (&[Failing::Swap, Failing::Accounts], "unknown"),
+    ] {
+        let (mut world, memory) = (World::new(), Arc::<Memory>::default());
+        world.store = Store::new(Contested::new(&memory));
+        let node = world.node(Some(KEY)).await;
+        node.roster.put(draft(ADDED)).await.unwrap();
+        let contested = Contested::new(&memory);
+        contested.failing.lock().await.extend(failing);
+        world.store = Store::new(contested);
+        let rekeyed = world
+            .node(Some(KEY))
+            .await
+            .roster
+            .rekey(&vault(OTHER_KEY))
+            .await;
+        let known = match rekeyed {
+            Ok(1) => "done",
+            Err(RosterError::Store(_)) => "not done",
+            Err(ref error @ RosterError::MayBeRekeyed(_)) => {
+                assert!(error.to_string().contains("keep both keys"), "{error}");
+                "unknown"
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(known, told, "{failing:?}");
+    }
 }

@@ -1,25 +1,23 @@
 //! `/v1/accounts/{appid}`: adds, changes and removes accounts at run time.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, RawQuery, State};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tracing::Instrument;
 use utoipa::ToSchema;
 
-use super::auth::Caller;
+use super::auth::{Asking, Caller};
 use super::openapi::{BACK_ENDS, OfAccountChanges, OfAccountRemovals, shapes};
 use super::problem::{Code, Problem};
 use super::segment::Segment;
-use super::{Gate, Peer};
 use crate::account::{AppId, TokenApi, parse_name};
 use crate::config::{Scope, parse_secret};
 use crate::page_hosts::PageHosts;
 use crate::roster::{Draft, Put, RosterError};
+use crate::upstream::{Failure, UpstreamError};
 
 /// An account as it is stored, without its AppSecret.
 #[derive(Serialize, ToSchema)]
@@ -40,8 +38,8 @@ pub(super) struct Stored {
 
 /// Adds an account, or changes it.
 ///
-/// WeChat is asked first whether it accepts the AppSecret. For an account that is there the
-/// AppSecret may be left out; all else becomes what the body says.
+/// WeChat is asked first whether it accepts the AppSecret. Of an account that is there, what is
+/// left out stays as it is.
 #[utoipa::path(put, path = "/v1/accounts/{appid}", tag = BACK_ENDS, security(("client_key" = ["admin"])),
     params(shapes::InPath), request_body = shapes::AccountDraft,
     responses(
@@ -50,37 +48,37 @@ pub(super) struct Stored {
         OfAccountChanges,
     ))]
 pub(super) async fn put(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
+    asking: Asking,
     Segment(appid): Segment,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Stored>), Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref().unwrap_or_default(), peer.0)?;
-    let appid = administered(caller, &appid)?;
-    let body = body.map_err(Problem::unreadable)?;
-    let draft = draft(appid.clone(), &body).map_err(|what| {
-        let example = r#"{"secret": "…", "page_hosts": ["h5.example.com"]}"#;
-        Problem::new(Code::InvalidBody, format!("{what}; send {example}"))
-    })?;
-    let put = gate.app.roster.put(draft).await;
-    let result = if put.is_ok() { "ok" } else { "refused" };
-    caller.audit(&appid, "put the account", None, result);
-    let Put { is_new, row } = put?;
-    let status = if is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    let stored = Stored {
-        appid,
-        name: row.name,
-        token_api: row.token_api,
-        page_hosts: row.page_hosts,
-        changed_at: row.changed_at.as_secs(),
-    };
-    Ok((status, Json(stored)))
+    to_its_end(async move {
+        let (gate, caller) = (&asking.gate, asking.caller()?);
+        let appid = administered(caller, &appid)?;
+        let body = body.map_err(Problem::unreadable)?;
+        let draft = draft(appid.clone(), &body).map_err(|what| {
+            let example = r#"{"secret": "…", "page_hosts": ["h5.example.com"]}"#;
+            Problem::new(Code::InvalidBody, format!("{what}; send {example}"))
+        })?;
+        let put = gate.app.roster.put(draft).await;
+        let result = if put.is_ok() { "ok" } else { "refused" };
+        caller.audit(&appid, "put the account", None, result);
+        let Put { is_new, row } = put?;
+        let status = if is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        let stored = Stored {
+            appid,
+            name: row.name,
+            token_api: row.token_api,
+            page_hosts: row.page_hosts,
+            changed_at: row.changed_at.as_secs(),
+        };
+        Ok((status, Json(stored)))
+    })
+    .await
 }
 
 /// Removes an account.
@@ -89,20 +87,29 @@ pub(super) async fn put(
 #[utoipa::path(delete, path = "/v1/accounts/{appid}", tag = BACK_ENDS, security(("client_key" = ["admin"])),
     params(shapes::InPath),
     responses((status = 204, description = "It is gone."), OfAccountRemovals))]
-pub(super) async fn delete(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    Segment(appid): Segment,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    let caller = gate.authenticate(&headers, query.as_deref().unwrap_or_default(), peer.0)?;
-    let appid = administered(caller, &appid)?;
-    let removed = gate.app.roster.remove(&appid).await;
-    let result = if removed.is_ok() { "ok" } else { "refused" };
-    caller.audit(&appid, "remove the account", None, result);
-    removed?;
-    Ok(StatusCode::NO_CONTENT)
+pub(super) async fn delete(asking: Asking, Segment(appid): Segment) -> Result<StatusCode, Problem> {
+    to_its_end(async move {
+        let (gate, caller) = (&asking.gate, asking.caller()?);
+        let appid = administered(caller, &appid)?;
+        let removed = gate.app.roster.remove(&appid).await;
+        let result = if removed.is_ok() { "ok" } else { "refused" };
+        caller.audit(&appid, "remove the account", None, result);
+        removed?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// Makes the change, also when the caller hangs up meanwhile: what is stored is then audited and
+/// served all the same.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let changed = tokio::spawn(change.in_current_span()).await;
+    changed.unwrap_or_else(|_| {
+        let detail = "the change broke off: look at the accounts before you send it again";
+        Err(Problem::new(Code::InternalError, detail))
+    })
 }
 
 /// The account, if the caller may change it.
@@ -127,8 +134,7 @@ fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
             .transpose()?,
         token_api: text(&mut members, "token_api")?
             .map(|api| api.parse().map_err(|why| format!("token_api {why}")))
-            .transpose()?
-            .unwrap_or_default(),
+            .transpose()?,
         page_hosts: page_hosts(members.remove("page_hosts"))?,
         secret: text(&mut members, "secret")?
             .map(|secret| parse_secret(&secret).map_err(|why| format!("secret {why}")))
@@ -181,16 +187,21 @@ impl From<RosterError> for Problem {
             RosterError::Configured(_) => Code::AccountIsConfigured,
             RosterError::Unknown(_) => Code::UnknownAccount,
             RosterError::NoSecret => Code::InvalidBody,
-            RosterError::Locked(_) | RosterError::ChangedMeanwhile => Code::AccountsLocked,
+            RosterError::Locked(_) => Code::AccountsLocked,
+            RosterError::ChangedMeanwhile => Code::ChangedMeanwhile,
             RosterError::Refused { .. } => Code::WechatRefused,
-            RosterError::Unreachable(_) => Code::UpstreamUnreachable,
-            RosterError::Store(_) => Code::StoreUnavailable,
+            RosterError::NotChecked(_) => Code::UpstreamUnreachable,
+            RosterError::Store(_) | RosterError::MayBeRekeyed(_) => Code::StoreUnavailable,
         };
         let problem = Self::new(code, error.to_string());
         match error {
             RosterError::Refused {
                 errcode, errmsg, ..
-            } => problem.said(errcode, errmsg),
+            }
+            | RosterError::NotChecked(UpstreamError {
+                failure: Failure::Refused { errcode, errmsg },
+                ..
+            }) => problem.said(errcode, errmsg),
             _ => problem,
         }
     }

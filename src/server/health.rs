@@ -53,7 +53,10 @@ pub(super) async fn livez(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<He
 ))]
 pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
     let App {
-        keeper, draining, ..
+        keeper,
+        roster,
+        draining,
+        ..
     } = &*gate.app;
     let accounts = keeper.accounts();
     let now = keeper.clock().moment();
@@ -65,7 +68,9 @@ pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<H
         reasons.push("the keeper's queue has stopped turning".to_owned());
     }
     let stuck = !reasons.is_empty();
-    if accounts.iter().next().is_none() {
+    if let Some(locked) = roster.locked() {
+        reasons.push(locked.to_string());
+    } else if accounts.iter().next().is_none() {
         reasons.push("there is no account yet: add one with wxsign account add".to_owned());
     }
     for kept in accounts.iter() {

@@ -145,10 +145,11 @@ problems! {
     OfChecks: KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed UnknownAccount
         RateLimited UpstreamUnreachable CredentialUnavailable;
     OfAccountChanges: InvalidBody InvalidAppid KeyInQuery KeyRequired KeyRefused ScopeMissing
-        AccountNotAllowed NoMasterKey AccountIsConfigured AccountsLocked BodyTooLarge WechatRefused
-        RateLimited UpstreamUnreachable StoreUnavailable;
+        AccountNotAllowed NoMasterKey AccountIsConfigured AccountsLocked ChangedMeanwhile
+        BodyTooLarge WechatRefused RateLimited UpstreamUnreachable StoreUnavailable;
     OfAccountRemovals: InvalidAppid KeyInQuery KeyRequired KeyRefused ScopeMissing
-        AccountNotAllowed UnknownAccount AccountIsConfigured RateLimited StoreUnavailable;
+        AccountNotAllowed UnknownAccount AccountIsConfigured ChangedMeanwhile RateLimited
+        StoreUnavailable;
     OfForwarding: InvalidPath KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         PathNotAllowed UnknownAccount RateLimited UpstreamUnreachable CredentialUnavailable
         UpstreamTimedOut;

@@ -61,6 +61,7 @@ pub(super) enum Code {
     NoMasterKey,
     AccountIsConfigured,
     AccountsLocked,
+    ChangedMeanwhile,
     WechatRefused,
     StoreUnavailable,
 }
@@ -91,9 +92,10 @@ impl Code {
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Self::NoMasterKey | Self::AccountIsConfigured | Self::AccountsLocked => {
-                StatusCode::CONFLICT
-            }
+            Self::NoMasterKey
+            | Self::AccountIsConfigured
+            | Self::AccountsLocked
+            | Self::ChangedMeanwhile => StatusCode::CONFLICT,
             Self::WechatRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -130,6 +132,7 @@ impl Code {
             Self::NoMasterKey => "There is no master key to keep AppSecrets with",
             Self::AccountIsConfigured => "The account is in the configuration",
             Self::AccountsLocked => "The master key does not fit the stored accounts",
+            Self::ChangedMeanwhile => "Somebody changed the accounts at the same time",
             Self::WechatRefused => "WeChat does not accept this AppID with this AppSecret",
             Self::StoreUnavailable => "The store cannot be reached",
         }

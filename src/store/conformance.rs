@@ -1,12 +1,10 @@
 //! What every backend must do, as one suite that each of them runs.
 
-use std::collections::BTreeMap;
-
 use futures_core::future::BoxFuture;
 
 use super::{
-    AccountRow, AccountRows, Attempt, EncodedRows, Key, Lease, Memory, Record, Sqlite, Store,
-    StoreError, Version,
+    AccountRow, AccountRows, Attempt, Changes, EncodedRows, Key, Lease, Memory, Record, Sqlite,
+    Store, StoreError, Version,
 };
 use crate::account::{AppId, TokenApi};
 use crate::clock::Timestamp;
@@ -110,39 +108,50 @@ async fn accounts_suite(one: &Store, two: &Store) {
         rows.collect::<Vec<_>>()
     };
 
-    // Nobody was added at first, and nobody can be removed.
+    // Nobody was added at first.
     assert_eq!(found(one).await, []);
-    assert_eq!(one.remove_account(&appid(1)).await, Ok(false));
 
     // Who is put there is found by everyone, in the order of AppIDs, and replaced by the next.
-    one.put_account(&appid(2), &row("b")).await.unwrap();
-    two.put_account(&appid(1), &row("first")).await.unwrap();
-    one.put_account(&appid(1), &row("a")).await.unwrap();
+    put(one, &appid(2), "b").await;
+    put(two, &appid(1), "first").await;
+    put(one, &appid(1), "a").await;
     let both = [(appid(1), row("a")), (appid(2), row("b"))];
     assert_eq!(found(one).await, both);
     assert_eq!(found(two).await, both);
 
-    // All are changed at once, unless somebody has changed one meanwhile.
-    let renamed = |rows: AccountRows| {
-        let rows = rows.into_iter().zip(["c", "d"]);
-        Ok::<_, StoreError>(rows.map(|((appid, _), name)| (appid, row(name))).collect())
-    };
-    assert_eq!(one.change_accounts(renamed).await, Ok(true));
+    // Several are changed at once or not at all.
+    let changed = one.change_accounts(|rows: &AccountRows| {
+        let names = rows.keys().cloned().zip(["c", "d"]);
+        let changes = names.map(|(appid, name)| (appid, Some(row(name))));
+        Ok::<_, StoreError>((changes.collect(), rows.len()))
+    });
+    assert_eq!(changed.await, Ok(Some(2)));
     let both = [(appid(1), row("c")), (appid(2), row("d"))];
     assert_eq!(found(two).await, both);
-    let refused = |_: AccountRows| Err(StoreError("refused".to_owned()));
+    let refused = |_: &AccountRows| Err::<(Changes, ()), _>(StoreError("refused".to_owned()));
     one.change_accounts(refused).await.unwrap_err();
     assert_eq!(found(two).await, both);
+
+    // Of two swaps from the same accounts one takes effect.
     let rows = two.backend.accounts().await.unwrap();
-    two.put_account(&appid(2), &row("e")).await.unwrap();
-    let swapped = one.backend.swap_accounts(rows, BTreeMap::new()).await;
+    put(two, &appid(2), "e").await;
+    let swapped = one.backend.swap_accounts(rows, EncodedRows::new()).await;
     assert_eq!(swapped, Ok(false));
     assert_eq!(found(two).await[1].1, row("e"));
 
-    // Who is removed is gone, once.
-    assert_eq!(two.remove_account(&appid(1)).await, Ok(true));
-    assert_eq!(one.remove_account(&appid(1)).await, Ok(false));
-    assert_eq!(found(one).await.len(), 1);
+    // Who is taken away is gone, and nobody else.
+    change(two, &appid(1), None).await;
+    assert_eq!(found(one).await, [(appid(2), row("e"))]);
+}
+
+async fn put(store: &Store, appid: &AppId, name: &str) {
+    change(store, appid, Some(row(name))).await;
+}
+
+async fn change(store: &Store, appid: &AppId, row: Option<AccountRow>) {
+    let changes = Changes::from([(appid.clone(), row)]);
+    let changed = store.change_accounts(|_| Ok::<_, StoreError>((changes, ())));
+    assert_eq!(changed.await, Ok(Some(())));
 }
 
 fn row(name: &str) -> AccountRow {
@@ -182,14 +191,6 @@ impl super::Backend for Shared {
 
     fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
         self.0.accounts()
-    }
-
-    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.0.put_account(appid, row)
-    }
-
-    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.0.remove_account(appid)
     }
 
     fn swap_accounts(
@@ -282,7 +283,7 @@ async fn an_account_that_cannot_be_read_hides_no_other() {
     let store = Store::new(Sqlite::open(&path).unwrap());
     let appids: [AppId; 2] = [1, 2].map(|number| format!("wx{number:016x}").parse().unwrap());
     for appid in &appids {
-        store.put_account(appid, &row("a")).await.unwrap();
+        put(&store, appid, "a").await;
     }
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute(
@@ -293,4 +294,11 @@ async fn an_account_that_cannot_be_read_hides_no_other() {
     let rows = store.accounts().await.unwrap();
     assert_eq!(rows[&appids[0]], None);
     assert_eq!(rows[&appids[1]], Some(row("a")));
+
+    // Nor is it touched when another is changed.
+    put(&store, &appids[1], "b").await;
+    let bytes: Vec<u8> = raw
+        .query_row("SELECT account FROM account LIMIT 1", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(bytes, b"{}");
 }

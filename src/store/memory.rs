@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Backend, EncodedRows, Key, StoreError, Stored, Version};
-use crate::account::AppId;
 use futures_core::future::BoxFuture;
 
 /// Records and accounts in this process's memory, gone when it ends.
@@ -56,17 +55,6 @@ impl Backend for Memory {
 
     fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
         Box::pin(async { Ok(self.rows().clone()) })
-    }
-
-    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async {
-            self.rows().insert(appid, row);
-            Ok(())
-        })
-    }
-
-    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async { Ok(self.rows().remove(appid).is_some()) })
     }
 
     fn swap_accounts(

@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{Backend, EncodedRows, Key, StoreError, Stored, Version};
-use crate::account::{AppId, InvalidAppId};
+use crate::account::InvalidAppId;
 use futures_core::future::BoxFuture;
 
 /// How long a write waits for another process that writes to the same file.
@@ -135,19 +135,6 @@ impl Backend for Sqlite {
         Box::pin(self.run(|connection| rows(connection)))
     }
 
-    fn put_account(&self, appid: AppId, row: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.run(move |connection| put_row(connection, &appid, &row)))
-    }
-
-    fn remove_account<'a>(&'a self, appid: &'a AppId) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let appid = appid.clone();
-        Box::pin(self.run(move |connection| {
-            let removed =
-                connection.execute("DELETE FROM account WHERE appid = ?1", [appid.as_str()])?;
-            Ok(removed == 1)
-        }))
-    }
-
     fn swap_accounts(
         &self,
         from: EncodedRows,
@@ -159,7 +146,9 @@ impl Backend for Sqlite {
             if swapped {
                 change.execute("DELETE FROM account", [])?;
                 for (appid, row) in &to {
-                    put_row(&change, appid, row)?;
+                    change
+                        .prepare_cached("INSERT INTO account (appid, account) VALUES (?1, ?2)")?
+                        .execute(params![appid.as_str(), row])?;
                 }
             }
             change.commit().map(|()| swapped)
@@ -177,13 +166,6 @@ fn rows(connection: &Connection) -> rusqlite::Result<EncodedRows> {
         Ok((appid, row.get(1)?))
     })?;
     rows.collect()
-}
-
-fn put_row(connection: &Connection, appid: &AppId, row: &[u8]) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO account (appid, account) VALUES (?1, ?2)")?
-        .execute(params![appid.as_str(), row])
-        .map(drop)
 }
 
 fn columns(key: &Key) -> (String, &'static str) {

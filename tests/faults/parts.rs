@@ -10,7 +10,7 @@ use wxsign::account::{Account, TokenApi};
 use wxsign::clock::Timestamp;
 use wxsign::credential::{Kind, Secret};
 use wxsign::simulator::{self, FaultRule, Simulator};
-use wxsign::store::{Backend, Key, Memory, StoreError, Stored, Version};
+use wxsign::store::{Backend, EncodedRows, Key, Memory, StoreError, Stored, Version};
 use wxsign::upstream::{Api, Failure, Issued, Upstream, UpstreamError};
 
 use super::world::{LATENCY, appid};
@@ -110,6 +110,18 @@ impl Backend for Reach<Shelf> {
 
     fn is_embedded(&self) -> bool {
         true
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        self.0.memory.accounts()
+    }
+
+    fn swap_accounts(
+        &self,
+        from: EncodedRows,
+        to: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.0.memory.swap_accounts(from, to)
     }
 }
 

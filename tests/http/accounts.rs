@@ -1,6 +1,9 @@
 //! Accounts are added, changed and removed while the server runs.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use wxsign::account::AppId;
 use wxsign::config::Scope;
 use wxsign::simulator::{Fault, FaultRule};
 
@@ -77,12 +80,16 @@ async fn an_account_is_added_changed_and_removed() {
     let answer = server.ask(&signature_of_added()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 
-    // What is left out is as it was in the beginning, but for the secret.
-    let change = json!({ "secret": null, "token_api": "stable" });
-    let answer = put(&server, ADDED, &body(change)).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.json()["name"], Value::Null);
-    assert_eq!(answer.json()["token_api"], "stable");
+    // What is left out stays as it is.
+    for change in [
+        json!({ "secret": null, "token_api": "stable" }),
+        json!({ "secret": null }),
+    ] {
+        let answer = put(&server, ADDED, &body(change)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["name"], "商城");
+        assert_eq!(answer.json()["token_api"], "stable");
+    }
     assert_eq!(server.ask(&signature_of_added()).await.status, 200);
 
     assert_eq!(delete(&server, ADDED).await.status, 204);
@@ -199,6 +206,12 @@ async fn while_wechat_cannot_be_reached_an_account_is_added_only_unchecked() {
     server.simulator.inject(FaultRule::new(Fault::Reset));
     let answer = put(&server, ADDED, &body(json!({}))).await;
     is_problem(&answer, 502, "upstream_unreachable", "unchecked");
+    server.simulator.clear_faults();
+    let not_listed = FaultRule::new(Fault::Errcode(40164));
+    server.simulator.inject(not_listed);
+    let answer = put(&server, ADDED, &body(json!({}))).await;
+    is_problem(&answer, 502, "upstream_unreachable", "IP white list");
+    assert_eq!(answer.json()["errcode"], 40164);
     let unchecked = body(json!({ "unchecked": true }));
     assert_eq!(put(&server, ADDED, &unchecked).await.status, 201);
     server.end().await;
@@ -219,5 +232,31 @@ async fn a_server_without_any_account_says_so_until_it_gets_one() {
     assert_eq!(put(&server, ADDED, &body(json!({}))).await.status, 201);
     server.becomes_ready().await;
     assert_eq!(server.get(page).await.status, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_change_is_made_to_its_end_though_the_caller_hangs_up() {
+    let server = with_master_key().start_ready().await;
+    let slow = Fault::Delay(Duration::from_millis(500));
+    server.simulator.inject(FaultRule::new(slow));
+    let request = Request::new("PUT", format!("/v1/accounts/{ADDED}"))
+        .with_json(body(json!({})))
+        .of("chief");
+    let mut connection = server.connect().await;
+    connection.send(&request.bytes()).await;
+    let added: AppId = ADDED.parse().unwrap();
+    until("WeChat is asked", async || {
+        let trials = server.simulator.counter(&added, "/cgi-bin/stable_token");
+        (trials.requests == 1).then_some(())
+    })
+    .await;
+    drop(connection);
+    server.simulator.clear_faults();
+    until("pages are signed", async || {
+        let answer = server.ask(&signature_of_added()).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
     server.end().await;
 }

@@ -15,7 +15,7 @@ use wxsign::keeper::{Keeper, Kept, Snapshot};
 use wxsign::page_hosts::PageHosts;
 use wxsign::page_url::PageUrl;
 use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator};
-use wxsign::store::{Backend, Key, Memory, Store, StoreError, Stored, Version};
+use wxsign::store::{Backend, EncodedRows, Key, Memory, Store, StoreError, Stored, Version};
 
 /// In China this is 06:13:20.
 pub(crate) const T0: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -266,5 +266,17 @@ impl Backend for Reach {
 
     fn is_embedded(&self) -> bool {
         self.0.embedded.load(Ordering::Relaxed)
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        self.0.memory.accounts()
+    }
+
+    fn swap_accounts(
+        &self,
+        from: EncodedRows,
+        to: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.0.memory.swap_accounts(from, to)
     }
 }

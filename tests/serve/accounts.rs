@@ -160,6 +160,16 @@ async fn a_wrong_master_key_is_told_and_touches_nothing() {
     for name in ["WXSIGN_APPID", "WXSIGN_SECRET", "WXSIGN_PAGE_HOSTS"] {
         place.set(name, "");
     }
+    // Where nothing else is served, whoever asks why is told the same.
+    place.set("WXSIGN_MASTER_KEY", OTHER_KEY);
+    let wxsign = place.serve().await;
+    let answer = wxsign.get("/readyz").await;
+    let reasons = answer.json["reasons"].to_string();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let told = format!("the AppSecrets of {APPID} cannot be opened");
+    assert!(reasons.contains(&told), "{reasons}");
+    assert!(!reasons.contains("no account yet"), "{reasons}");
+    ends(wxsign).await;
     place.set("WXSIGN_MASTER_KEY", KEY);
     assert_eq!(rows(&place).await, stored);
     let wxsign = place.serve().await;

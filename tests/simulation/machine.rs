@@ -12,7 +12,7 @@ use futures_core::future::BoxFuture;
 use tokio::task::AbortHandle;
 use wxsign::clock::Timestamp;
 use wxsign::credential::Secret;
-use wxsign::store::{Backend, Key, StoreError, Stored, Version};
+use wxsign::store::{Backend, EncodedRows, Key, StoreError, Stored, Version};
 use wxsign::upstream::CALL_TIMEOUT;
 
 pub(crate) use line::Line;
@@ -445,5 +445,17 @@ impl Backend for Reach {
 
     fn is_embedded(&self) -> bool {
         false
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
+        Box::pin(async { Ok(EncodedRows::new()) })
+    }
+
+    fn swap_accounts(
+        &self,
+        _: EncodedRows,
+        _: EncodedRows,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async { Err(StoreError("its accounts do not change".to_owned())) })
     }
 }
