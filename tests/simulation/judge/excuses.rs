@@ -108,7 +108,7 @@ impl Judge {
     ) -> Option<&'static str> {
         let account = &self.accounts[number];
         let ended = account.death_of(ticket)?;
-        let looked = ended + TICKET_POLL + LOOK;
+        let looked = ended + TICKET_POLL + IN_FLIGHT + LOOK;
         let key = world.key(number, Kind::JsapiTicket);
         let knew = node.machine.knew(&key, self.last_look);
         let knew_better = knew.is_some_and(|knew| knew.asked_at > ended);
