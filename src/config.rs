@@ -36,7 +36,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-pub use client::{Accounts, Client, KeyHash, Scope, parse_client_name};
+pub use client::{Accounts, Client, KEY_PREFIX, KeyHash, Scope, parse_client_name};
 pub use report::{Faults, Finding, Setting, Source};
 pub use secret::{parse_secret, read_secret_file};
 pub use store_url::StoreUrl;

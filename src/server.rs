@@ -105,6 +105,10 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     }
 }
 
+/// How long a request waits for the first credential of an account, for WeChat's word about a
+/// token that it reports, and for a newer one.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 /// The largest body of a request that is read.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 

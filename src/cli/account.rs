@@ -45,7 +45,7 @@ struct AddArgs {
     /// What people call it
     #[arg(long, value_parser = parse_name)]
     name: Option<String>,
-    /// Which token API it uses: classic or stable [default: classic]
+    /// Which token API it uses: classic or stable [default: as stored, else classic]
     #[arg(long, value_name = "API")]
     token_api: Option<TokenApi>,
     /// A host of its pages, such as h5.example.com or *.example.com; repeat for more

@@ -3,7 +3,7 @@ use rand::distr::{Alphanumeric, SampleString};
 
 use super::{Failure, answer};
 use crate::account::AppId;
-use crate::config::{KeyHash, Scope, parse_client_name};
+use crate::config::{KEY_PREFIX, KeyHash, Scope, parse_client_name};
 
 /// Make a key for a back end
 #[derive(clap::Args)]
@@ -53,7 +53,7 @@ pub(super) fn new_key() -> String {
     let mut random = rand::rng();
     let id = Alphanumeric.sample_string(&mut random, 8);
     let secret = Alphanumeric.sample_string(&mut random, 32);
-    format!("wxk_{id}_{secret}")
+    format!("{KEY_PREFIX}{id}_{secret}")
 }
 
 fn block(args: &NewArgs, key: &str) -> String {

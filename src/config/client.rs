@@ -23,6 +23,9 @@ const FROM_ENV: &str = "WXSIGN_CLIENT_KEY";
 /// long.
 const MIN_KEY_CHARS: usize = 32;
 
+/// What keys made by `wxsign key new` begin with.
+pub const KEY_PREFIX: &str = "wxk_";
+
 /// The new key and the old one.
 const MAX_KEYS: usize = 2;
 

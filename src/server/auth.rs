@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
@@ -17,12 +18,9 @@ use super::problem::{Code, Problem};
 use super::{Gate, Peer};
 use crate::account::AppId;
 use crate::clock::Timestamp;
-use crate::config::{Client, KeyHash, Scope};
+use crate::config::{Accounts, Client, KEY_PREFIX, KeyHash, Scope};
 use crate::credential::Credential;
 use crate::keeper::Kept;
-
-/// What keys made by `wxsign key new` begin with.
-pub(super) const KEY_PREFIX: &str = "wxk_";
 
 /// So many refused keys a second come from one address before it has to wait.
 const FAILURES_PER_SECOND: u32 = 1;
@@ -46,7 +44,7 @@ pub(super) enum Refused {
     /// Unknown, wrong or expired.
     Key,
     /// The address has sent too many of those.
-    TooMany(std::time::Duration),
+    TooMany(Duration),
 }
 
 impl Clients {
@@ -177,17 +175,17 @@ impl Gate {
     }
 
     /// The account, if the back end may do `scope` with it.
-    pub(super) fn let_through<'g>(
-        &'g self,
-        caller: &'g Caller,
+    pub(super) fn let_through(
+        &self,
+        caller: &Caller,
         scope: Scope,
         appid: &str,
-    ) -> Result<(&'g Caller, Arc<Kept>), Problem> {
+    ) -> Result<Arc<Kept>, Problem> {
         caller.needs(scope)?;
         let parsed = caller.reaches(appid)?;
         let accounts = self.app.keeper.accounts();
         let kept = accounts.get(parsed.as_str()).ok_or_else(unknown_account)?;
-        Ok((caller, Arc::clone(kept)))
+        Ok(Arc::clone(kept))
     }
 }
 
@@ -223,7 +221,8 @@ impl Asking {
 
     /// The back end that asks, if it may do `scope` with the account, and the account.
     pub(super) fn admit(&self, scope: Scope, appid: &str) -> Result<(&Caller, Arc<Kept>), Problem> {
-        self.gate.let_through(self.caller()?, scope, appid)
+        let caller = self.caller()?;
+        Ok((caller, self.gate.let_through(caller, scope, appid)?))
     }
 }
 
@@ -246,9 +245,7 @@ impl Caller {
         let parsed = appid.parse::<AppId>();
         match &parsed {
             Ok(appid) if self.client.accounts.allow(appid) => Ok(appid.clone()),
-            Err(_) if self.client.accounts == crate::config::Accounts::All => {
-                Err(unknown_account())
-            }
+            Err(_) if self.client.accounts == Accounts::All => Err(unknown_account()),
             _ => {
                 let client = &self.client.name;
                 tracing::info!(target: "wxsign::audit", client, result = "account_not_allowed");

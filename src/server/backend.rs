@@ -15,22 +15,16 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Gate;
 use super::auth::Asking;
 use super::openapi::{BACK_ENDS, OfChecks, OfReading, OfReports, shapes};
 use super::pages::knows;
 use super::problem::{Code, Problem};
 use super::segment::Segment;
+use super::{Gate, PATIENCE};
 use crate::clock::Moment;
 use crate::config::Scope;
 use crate::credential::{Credential, Fingerprint, Kind, Secret, serialize_exposed};
 use crate::keeper::{Kept, Outcome, Reported, Served};
-
-/// How long a request waits for the first credential of an account.
-const PATIENCE: Duration = Duration::from_secs(8);
-
-/// How long a report waits for WeChat's word and, if need be, for a new token.
-const REPORT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The longest `wait`.
 const MAX_WAIT: u64 = 60;
@@ -305,7 +299,7 @@ pub(super) async fn report(
     let (fingerprint, errcode) = Report::parse(&body)?;
     let keeper = &gate.app.keeper;
     let reported = keeper
-        .report_token(&kept, fingerprint, errcode, REPORT_PATIENCE)
+        .report_token(&kept, fingerprint, errcode, PATIENCE)
         .await;
     let result = result_of(reported);
     let (snapshot, now) = (kept.snapshot(), keeper.clock().moment());
@@ -393,7 +387,7 @@ pub(super) async fn check(asking: Asking, Segment(appid): Segment) -> Result<Res
     if kept.snapshot().token(keeper.clock().moment()).is_none() {
         return Err(gate.nothing_to_serve(&kept));
     }
-    let check = keeper.check_token(&kept, REPORT_PATIENCE).await;
+    let check = keeper.check_token(&kept, PATIENCE).await;
     let check = check.filter(|check| check.outcome != Outcome::Unreachable);
     let Some(check) = check else {
         caller.audit(

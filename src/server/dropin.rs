@@ -27,14 +27,11 @@ use super::backend::life_left;
 use super::openapi::{SDKS, shapes};
 use super::problem::Problem;
 use super::request_id::RequestId;
-use super::{Gate, Peer};
+use super::{Gate, PATIENCE, Peer};
 use crate::clock::Moment;
 use crate::config::Scope;
 use crate::credential::{Kind, Secret};
 use crate::keeper::{Kept, Served};
-
-/// How long a fetch waits for the first credential of an account.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long a fetch that is a report waits for WeChat's word: SDKs wait no longer for a token,
 /// and the one at hand may be good.

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
@@ -21,15 +20,12 @@ use super::client_address::client_address;
 use super::limits::client_key;
 use super::openapi::{OfPageReports, OfPosted, OfSigning, PAGES, shapes};
 use super::problem::{Code, Problem};
-use super::{Gate, Peer};
+use super::{Gate, PATIENCE, Peer};
 use crate::clock::Timestamp;
 use crate::credential::Kind;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
 use crate::signer::{Decimal, Nonce, Signer};
-
-/// How long a request waits for the first ticket of an account.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Answers a `GET` at once, or `None` if it would have to wait for a ticket.
 pub(super) fn sign_now(

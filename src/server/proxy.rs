@@ -11,7 +11,6 @@ mod body;
 mod path;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
@@ -22,7 +21,7 @@ use super::dropin::Refusal;
 use super::openapi::{BACK_ENDS, OfForwarding, shapes};
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
-use super::{Gate, Peer};
+use super::{Gate, PATIENCE, Peer};
 use crate::account::AppId;
 use crate::config::Scope;
 use crate::credential::{Credential, Kind, Secret};
@@ -34,12 +33,9 @@ use body::{Broken, Start};
 /// WeChat's errors are much smaller; in a larger answer none is looked for.
 const READABLE_BYTES: usize = 64 * 1024;
 
-/// How long a call waits for the first token of an account, or for a newer one.
-const PATIENCE: Duration = Duration::from_secs(8);
-
 /// Passes a call on to WeChat's API, with the current token in it.
 ///
-/// Any method, query, headers and body; the answer is WeChat's own. If WeChat refuses the token,
+/// GET, POST and the like, with any query, headers and body; the answer is WeChat's own. If WeChat refuses the token,
 /// the call is repeated once with a new one, provided that its body is small.
 #[utoipa::path(method(get, post), path = "/proxy/{appid}/{path}", tag = BACK_ENDS,
     security(("client_key" = ["proxy"])), params(shapes::InPath, shapes::WeChatPath),
@@ -54,7 +50,7 @@ pub(super) async fn any(
         .ok_or_else(|| Problem::new(Code::NotFound, "WeChat's path goes behind the appid"))?;
     let query = head.uri.query().unwrap_or_default();
     let caller = gate.authenticate(&head.headers, query, peer.0)?;
-    let (caller, kept) = gate.let_through(caller, Scope::Proxy, appid)?;
+    let kept = gate.let_through(caller, Scope::Proxy, appid)?;
     path::check(appid, &head.method, path, query)?;
     let call = Call {
         method: head.method,

@@ -1,5 +1,7 @@
 //! The query of a call with the access_token in it.
 
+use form_urlencoded::{byte_serialize, parse};
+
 use crate::credential::Secret;
 
 /// `query` with `token` as its only access_token; all else stays byte for byte.
@@ -12,38 +14,13 @@ pub(super) fn with_token(query: &str, token: &Secret) -> String {
         changed.push('&');
     }
     changed.push_str("access_token=");
-    for byte in token.expose().bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            changed.push(char::from(byte));
-        } else {
-            changed.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    changed.extend(byte_serialize(token.expose().as_bytes()));
     changed
 }
 
 /// Whether a parameter is an access_token, however its name is written.
 fn names_a_token(pair: &str) -> bool {
-    let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-    let mut rest = name.as_bytes();
-    let decoded = std::iter::from_fn(|| {
-        let (byte, behind) = decode_first(rest)?;
-        rest = behind;
-        Some(byte)
-    });
-    decoded.eq(b"access_token".iter().copied())
-}
-
-/// The first byte of a percent-encoded text, and what is behind it.
-fn decode_first(text: &[u8]) -> Option<(u8, &[u8])> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    if let [b'%', high, low, behind @ ..] = text
-        && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-    {
-        let byte = u8::try_from(high * 16 + low).expect("two digits make a byte");
-        return Some((byte, behind));
-    }
-    text.split_first().map(|(byte, behind)| (*byte, behind))
+    parse(pair.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
 #[cfg(test)]
