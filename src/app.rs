@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -11,7 +13,7 @@ use crate::config::{Client, Config, Limits, StoreUrl};
 use crate::keeper::{Keeper, Queue};
 use crate::roster::Roster;
 use crate::simulator::Simulator;
-use crate::store::{Sqlite, Store};
+use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
 use crate::upstream::forward::Forwarder;
 use crate::upstream::{Upstream, WeChat};
 use crate::vault::Vault;
@@ -27,6 +29,8 @@ pub struct App {
     pub forwarder: Forwarder,
     /// The accounts that the keeper is to keep.
     pub roster: Roster,
+    /// What processes share.
+    pub store: Store,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -49,10 +53,7 @@ impl App {
         simulator: Option<Simulator>,
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
-        let store = match &config.store {
-            StoreUrl::Memory => Store::memory(),
-            StoreUrl::Sqlite(path) => Store::new(Sqlite::open(path)?),
-        };
+        let store = open(&config)?;
         let forwarder = Forwarder::new(&config.upstream)?;
         let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
         let (keeper, queue) = Keeper::new(
@@ -63,10 +64,12 @@ impl App {
             config.accounts.clone(),
         );
         let vault = config.master_key.as_ref().map(Vault::new);
-        let roster = Roster::new(config.accounts, vault, store, upstream, keeper.clone());
+        let (accounts, shared) = (config.accounts, store.clone());
+        let roster = Roster::new(accounts, vault, shared, upstream, keeper.clone());
         let app = Self {
             keeper,
             roster,
+            store,
             clients: config.clients,
             forwarder,
             trusted_proxies: config.trusted_proxies,
@@ -77,6 +80,67 @@ impl App {
         };
         Ok((Arc::new(app), queue))
     }
+
+    /// Follows what other processes change in the store, until `stop`.
+    pub async fn follow_store(&self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let (store, clock) = (&self.store, self.keeper.clock());
+        let mut hints = store.hints();
+        let mut position = None;
+        loop {
+            self.roster.reload().await;
+            if let Ok(news) = store.changes(position).await {
+                position = Some(news.position);
+                match news.accounts {
+                    Some(accounts) => accounts.iter().for_each(|appid| self.keeper.look(appid)),
+                    None => self.keeper.look_at_all(),
+                }
+            }
+            let look = clock.sleep(LOOK_EVERY);
+            tokio::pin!(look);
+            loop {
+                tokio::select! {
+                    () = &mut look => break,
+                    hint = next(&mut hints) => match hint {
+                        Hint::Account(appid) => self.keeper.look(&appid),
+                        Hint::Directory => self.roster.reload().await,
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// The next hint, for ever if there are none.
+async fn next(hints: &mut Option<mpsc::UnboundedReceiver<Hint>>) -> Hint {
+    if let Some(hints) = hints
+        && let Some(hint) = hints.recv().await
+    {
+        return hint;
+    }
+    std::future::pending().await
+}
+
+/// What others change in the store is seen so much later, at most, also without hints.
+pub const LOOK_EVERY: Duration = Duration::from_secs(4);
+
+/// The store that `config` names.
+fn open(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
+    let vault = config.master_key.as_ref().map(Vault::new);
+    Ok(match &config.store {
+        StoreUrl::Memory => Store::memory(),
+        StoreUrl::Sqlite(path) => Store::sealed(Sqlite::open(path)?, vault),
+        StoreUrl::Shared(url) if url.engine == Engine::Postgres => {
+            Store::sealed(Postgres::new(url)?, vault)
+        }
+        StoreUrl::Shared(url) => Store::sealed(Redis::new(url)?, vault),
+    })
 }
 
 /// A name for this process in leases and logs.

@@ -216,7 +216,8 @@ pub struct ConfigFlags {
     /// Address and port to listen on, port 0 for any free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", value_parser = checked_listen)]
     listen: Option<String>,
-    /// Where credentials are kept: memory: or sqlite:PATH [default: sqlite:wxsign.db]
+    /// Where credentials are kept: memory:, sqlite:PATH, redis://… or postgres://… [default:
+    /// sqlite:wxsign.db]
     #[arg(long, value_name = "URL", value_parser = checked_store)]
     store: Option<String>,
 }

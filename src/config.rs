@@ -18,7 +18,8 @@
 //! | `WXSIGN_TOKEN_API` | `token_api` |
 //! | `WXSIGN_MASTER_KEY`, `WXSIGN_MASTER_KEY_FILE` | `master_key`, `master_key_file` |
 //! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
-//! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_STORE`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
+//! | `WXSIGN_STORE_PASSWORD`, `WXSIGN_STORE_PASSWORD_FILE` | `store_password`, `store_password_file` |
+//! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_STORE`, `WXSIGN_SOLO`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
 //! | `WXSIGN_CONFIG` | the file; without it `wxsign.toml`, if there is one |
 
 mod accounts;
@@ -66,6 +67,9 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// `store`: where credentials are kept. Default `sqlite:wxsign.db`.
     pub store: StoreUrl,
+    /// `solo`: whether this process, and no other that shares the store, may fetch a classic token
+    /// while the store is lost and the old one is about to end. Default false.
+    pub solo: bool,
     /// `upstream`: the base URL of WeChat's API, without a slash at its end. Default
     /// [`DEFAULT_UPSTREAM`].
     pub upstream: String,
@@ -145,6 +149,7 @@ impl Config {
             listen: DEFAULT_LISTEN,
             admin_listen: None,
             store: StoreUrl::default(),
+            solo: false,
             upstream: DEFAULT_UPSTREAM.to_owned(),
             trusted_proxies: Vec::new(),
             master_key: None,
@@ -221,7 +226,8 @@ fn read(
     let listen = top.value("listen", DEFAULT_LISTEN, parse_listen, report);
     let parse_admin = |text: &str| parse_listen(text).map(Some);
     let admin_listen = top.value("admin_listen", None, parse_admin, report);
-    let store = top.value("store", StoreUrl::default(), StoreUrl::parse, report);
+    let store = read_store(&mut top, report);
+    let solo = top.truth("solo", report);
     let upstream = top.value(
         "upstream",
         DEFAULT_UPSTREAM.to_owned(),
@@ -249,6 +255,7 @@ fn read(
         listen,
         admin_listen,
         store,
+        solo,
         upstream,
         trusted_proxies,
         master_key,
@@ -259,6 +266,26 @@ fn read(
         log,
         log_format,
     }
+}
+
+fn read_store(top: &mut Section<'_>, report: &mut Report) -> StoreUrl {
+    let mut store = top.value("store", StoreUrl::default(), StoreUrl::parse, report);
+    if let Some(password) = top.secret("store_password", "store_password_file", report) {
+        match &mut store {
+            StoreUrl::Shared(url) if url.password.is_none() => url.password = Some(password.value),
+            StoreUrl::Shared(_) => report.fault(
+                &password.source,
+                "the password of the store is given here and in its URL: remove one, so that it \
+                 is clear which holds"
+                    .to_owned(),
+            ),
+            _ => report.warn(
+                &password.source,
+                "is not used: the store is no server that wants a password".to_owned(),
+            ),
+        }
+    }
+    store
 }
 
 fn read_logging(top: &mut Section<'_>, report: &mut Report) -> (String, LogFormat) {

@@ -65,7 +65,7 @@ struct Shared {
     node: String,
     accounts: ArcSwap<Accounts>,
     pace: Pace,
-    nudges: mpsc::UnboundedSender<AppId>,
+    nudges: mpsc::UnboundedSender<Nudge>,
     /// The queue's last sign of life: milliseconds on the boot clock.
     beat: AtomicU64,
 }
@@ -111,7 +111,7 @@ impl Keeper {
         let next = Arc::new(Accounts::following(&former, accounts));
         self.shared.accounts.store(Arc::clone(&next));
         // Not by `nudge`: a step may just begin with the account as it was.
-        let look = |kept: &Kept| drop(self.shared.nudges.send(kept.account.appid.clone()));
+        let look = |kept: &Kept| drop(self.shared.nudges.send(Nudge::of(kept)));
         for kept in former.iter() {
             if next.get(kept.account.appid.as_str()).is_none() {
                 kept.let_go();
@@ -141,8 +141,21 @@ impl Keeper {
     pub fn nudge(&self, kept: &Kept) {
         if !kept.known.nudged.swap(true, Ordering::AcqRel) {
             // The queue is gone only when the program ends.
-            let _ = self.shared.nudges.send(kept.account.appid.clone());
+            let _ = self.shared.nudges.send(Nudge::of(kept));
         }
+    }
+
+    /// Has an account looked at, since another process may have renewed something of it.
+    pub fn look(&self, appid: &AppId) {
+        if let Some(kept) = self.accounts().get(appid.as_str()) {
+            self.nudge(kept);
+        }
+    }
+
+    /// Has all accounts looked at, a little apart.
+    pub fn look_at_all(&self) {
+        // The queue is gone only when the program ends.
+        let _ = self.shared.nudges.send(Nudge::All);
     }
 
     /// A snapshot that holds a credential of `kind`, and the moment at which it is good: at once,
@@ -217,10 +230,22 @@ impl fmt::Debug for Keeper {
     }
 }
 
+/// What the queue is to have looked at, out of turn.
+enum Nudge {
+    One(AppId),
+    All,
+}
+
+impl Nudge {
+    fn of(kept: &Kept) -> Self {
+        Self::One(kept.account.appid.clone())
+    }
+}
+
 /// The task that watches over the accounts.
 pub struct Queue {
     shared: Arc<Shared>,
-    nudged: mpsc::UnboundedReceiver<AppId>,
+    nudged: mpsc::UnboundedReceiver<Nudge>,
 }
 
 impl Queue {

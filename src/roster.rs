@@ -6,13 +6,12 @@
 
 mod error;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio_util::sync::CancellationToken;
 
 pub use error::{Appids, RosterError};
 
@@ -20,12 +19,12 @@ use crate::account::{Account, AppId, TokenApi};
 use crate::credential::Secret;
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
-use crate::store::{AccountRow, AccountRows, Changes, Store, StoreError};
+use crate::store::{AccountRow, AccountRows, Changes, Directory, Store, StoreError};
 use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
 use crate::vault::Vault;
 
-/// Changes that others make in the store are seen so much later, at most.
-pub const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// What becomes of accounts; `None` takes one away.
+type AccountChanges = BTreeMap<AppId, Option<AccountRow>>;
 
 /// The accounts, and the only way to change them.
 pub struct Roster {
@@ -36,7 +35,7 @@ pub struct Roster {
     upstream: Arc<dyn Upstream>,
     keeper: Keeper,
     /// What was stored when it was read last. Whoever changes something holds it to the end.
-    read: Mutex<AccountRows>,
+    read: Mutex<Arc<Directory>>,
     /// Those among them that cannot be opened.
     locked: ArcSwap<Vec<AppId>>,
 }
@@ -126,30 +125,20 @@ impl Roster {
         }
     }
 
-    /// Reloads again and again until `stop`.
-    pub async fn watch(&self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.keeper.clock().sleep(LOOK_EVERY) => self.reload().await,
-            }
-        }
-    }
-
     /// Reads what is stored, and has the keeper keep it if it has changed. While the store cannot
     /// be reached, the accounts that are known stay.
     pub async fn reload(&self) {
         self.reload_into(&mut self.read.lock().await).await;
     }
 
-    async fn reload_into(&self, read: &mut MutexGuard<'_, AccountRows>) {
-        match self.store.accounts().await {
-            Ok(rows) if rows == **read => {}
-            Ok(rows) => {
-                self.take_up(&rows);
-                **read = rows;
+    async fn reload_into(&self, read: &mut MutexGuard<'_, Arc<Directory>>) {
+        match self.store.directory().await {
+            Ok(directory) if directory.version == read.version => {}
+            Ok(directory) => {
+                self.take_up(&directory.accounts);
+                **read = directory;
             }
-            Err(error) => tracing::error!(%error, "going on with the accounts that are known"),
+            Err(error) => tracing::debug!(%error, "going on with the accounts that are known"),
         }
     }
 
@@ -187,7 +176,8 @@ impl Roster {
     /// # Errors
     /// Why nothing was stored; after [`RosterError::Store`] it may have been.
     pub async fn put(&self, draft: Draft) -> Result<Put, RosterError> {
-        let (_, untried) = self.drafted(&draft, &self.store.accounts().await?)?;
+        let directory = self.store.directory().await?;
+        let (_, untried) = self.drafted(&draft, &directory.accounts)?;
         if let Some(secret) = untried {
             self.try_secret(&draft.appid, secret).await?;
         }
@@ -197,8 +187,8 @@ impl Roster {
             if untried.is_none() && still_untried.is_some() {
                 return Err(RosterError::ChangedMeanwhile);
             }
-            let changes = Changes::from([(draft.appid.clone(), Some(put.row.clone()))]);
-            Ok((changes, put))
+            let changes = [(draft.appid.clone(), Some(put.row.clone()))];
+            Ok((changes.into(), put))
         });
         let put = put.await?;
         tracing::info!(appid = %draft.appid, put.is_new, "an account was put into the store");
@@ -248,7 +238,7 @@ impl Roster {
         let mut read = self.read.lock().await;
         let removed = self.change(|rows| {
             if rows.contains_key(appid) {
-                Ok((Changes::from([(appid.clone(), None)]), ()))
+                Ok(([(appid.clone(), None)].into(), ()))
             } else if self.is_configured(appid) {
                 Err(RosterError::Configured(appid.clone()))
             } else {
@@ -285,16 +275,17 @@ impl Roster {
     /// What has become of a rekeying that the store answered with `error`: the write may have
     /// taken effect all the same.
     async fn rekeyed(&self, vault: &Vault, error: StoreError) -> Result<usize, RosterError> {
-        let Ok(rows) = self.store.accounts().await else {
+        let Ok(directory) = self.store.directory().await else {
             return Err(RosterError::MayBeRekeyed(error));
         };
+        let rows = &directory.accounts;
         let is_new = |(appid, row): (&AppId, &Option<AccountRow>)| {
             let opened = row.as_ref().map(|row| vault.open(appid, &row.secret));
             opened.is_some_and(|opened| opened.is_ok())
         };
         if rows.iter().all(is_new) {
             Ok(rows.len())
-        } else if self.open_all(&rows).is_ok() {
+        } else if self.open_all(rows).is_ok() {
             Err(RosterError::Store(error))
         } else {
             Err(RosterError::MayBeRekeyed(error))
@@ -304,10 +295,14 @@ impl Roster {
     /// Changes what is stored; what others make of it at the same moment is read again, once.
     async fn change<T>(
         &self,
-        change: impl Fn(&AccountRows) -> Result<(Changes, T), RosterError>,
+        change: impl Fn(&AccountRows) -> Result<(AccountChanges, T), RosterError>,
     ) -> Result<T, RosterError> {
         for _ in 0..2 {
-            if let Some(changed) = self.store.change_accounts(&change).await? {
+            let changed = self.store.change_directory(|directory| {
+                let (accounts, changed) = change(&directory.accounts)?;
+                Ok::<_, RosterError>((Changes { accounts }, changed))
+            });
+            if let Some(changed) = changed.await? {
                 return Ok(changed);
             }
         }
@@ -327,7 +322,7 @@ impl Roster {
             kept_in: KeptIn::Configuration,
             state: State::Served,
         });
-        let rows = self.store.accounts().await?;
+        let rows = self.store.directory().await?.accounts.clone();
         let stored = rows.into_iter().map(|(appid, row)| {
             let state = if self.is_configured(&appid) {
                 State::Overridden

@@ -84,7 +84,7 @@ enum Audience {
 pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, shutdown: Shutdown) {
     let Listeners { pages, admin } = listeners.into();
     let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
-    tokio::spawn(async move { watched.roster.watch(stop).await });
+    tokio::spawn(async move { watched.follow_store(stop).await });
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     let gate = Arc::new(Gate::new(app));
     let closing = shutdown.closing;

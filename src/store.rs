@@ -1,174 +1,100 @@
 //! Where processes share what they know: one [`Record`] per account and kind of credential, and
-//! one [`AccountRow`] per account that was added at run time.
+//! one [`Directory`] of the accounts that were added at run time.
 //!
 //! For records a store does two things, [`load`](Store::load) and [`swap`](Store::swap). All rules
 //! about leases, renewal and conflicts are pure functions over `Record` in
-//! [`crate::keeper`], so a backend is small and every backend passes the same tests. Accounts are
-//! few and change seldom, so all of them are read, and swapped, at once.
+//! [`crate::keeper`], so a backend is small and every backend passes the same tests. The directory
+//! changes seldom, so it is read when its version is another one, and changed as a whole.
+//!
+//! With a master key, records are stored sealed.
 
 mod account_row;
-#[cfg(test)]
-mod conformance;
+mod backend;
+mod dial;
+mod directory;
+mod link;
 mod memory;
+mod postgres;
 mod record;
+mod redis;
+mod sealed;
+mod server_url;
 mod sqlite;
+mod tally;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
+use tokio::sync::{Mutex, mpsc};
 
 pub use account_row::AccountRow;
+pub use backend::{
+    Backend, EncodedChanges, Entries, Hint, Key, News, Seen, Stored, Version, Write,
+};
+pub use directory::{AccountRows, Changes, Directory};
 pub use memory::Memory;
+pub use postgres::Postgres;
 pub use record::{Attempt, Backoff, Calls, Lease, Record};
+pub use redis::Redis;
+pub use server_url::{Endpoint, Engine, FORMS, ServerUrl};
 pub use sqlite::Sqlite;
+pub use tally::{Op, Tally};
 
-use crate::account::AppId;
-use crate::credential::Kind;
+use crate::vault::Vault;
 use futures_core::future::BoxFuture;
-
-/// Which record.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Key {
-    /// The account.
-    pub appid: AppId,
-    /// The kind of credential.
-    pub kind: Kind,
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.appid, self.kind)
-    }
-}
-
-/// Names one write of one record.
-///
-/// It is random and not a count: after a failover that lost a write, two writers would hold the
-/// same count, and each would believe that its own swap was the one that counted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Version(u128);
-
-impl Version {
-    /// The version of a record that was never written.
-    pub const ABSENT: Self = Self(0);
-
-    fn random() -> Self {
-        let mut bytes = [0; 16];
-        rand::rng().fill_bytes(&mut bytes);
-        Self(u128::from_le_bytes(bytes).max(1))
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-/// A backend: bytes under a key, and beside them all accounts as one, changed by compare-and-swap
-/// and in no other way.
-///
-/// What a backend promises:
-/// - **Consistency**: of several swaps from the same version at most one takes effect, whichever
-///   processes they come from; a load that begins after a swap has returned sees it or a later one.
-/// - **Durability**: when a swap has returned `Ok(true)`, the write survives the end of this
-///   process; whether it survives that of the machine or a failover is the backend's own word.
-/// - **Failure**: after an error of a swap the write may or may not have taken effect.
-/// - **Retries**: none. The caller loads again and decides anew.
-pub trait Backend: Send + Sync + 'static {
-    /// The bytes under `key` and the version of the write that put them there.
-    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>>;
-
-    /// Puts `bytes` under `key` as version `to`, if the version there is still `from`
-    /// ([`Version::ABSENT`]: if there is nothing yet). Says whether it did.
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
-
-    /// Whether only this process can reach the store, so that no other node depends on it.
-    fn is_embedded(&self) -> bool;
-
-    /// All accounts, encoded, by their AppIDs.
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>>;
-
-    /// Replaces all accounts by `to` if they still are `from`. Says whether it did.
-    fn swap_accounts(
-        &self,
-        from: EncodedRows,
-        to: EncodedRows,
-    ) -> BoxFuture<'_, Result<bool, StoreError>>;
-}
-
-/// Accounts as a [`Backend`] holds them: each is encoded, under its AppID.
-pub type EncodedRows = BTreeMap<AppId, Vec<u8>>;
-
-/// What a [`Backend`] holds under a key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The record, encoded.
-    pub bytes: Vec<u8>,
-    /// The write that put it there.
-    pub version: Version,
-}
-
-/// What was found under a key, to be told apart from what comes later.
-///
-/// A version alone would not do: it says nothing about a record that was changed behind the back
-/// of all programs, by hand or by a disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen {
-    /// The version, for the next swap.
-    pub version: Version,
-    content: u64,
-}
-
-impl Seen {
-    fn of(stored: Option<&Stored>) -> Self {
-        let mut content = DefaultHasher::new();
-        stored.map(|stored| &stored.bytes).hash(&mut content);
-        Self {
-            version: stored.map_or(Version::ABSENT, |stored| stored.version),
-            content: content.finish(),
-        }
-    }
-}
 
 /// A call to the store is given up after this. A backend has its own, shorter limits; this one is
 /// for what they do not see, such as a disk that hangs. It is longer than a write to an SQLite
 /// file waits for another process, and so short that a lease outlives two such calls.
 const CALL_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// The accounts that were added at run time; `None` for one that cannot be read.
-pub type AccountRows = BTreeMap<AppId, Option<AccountRow>>;
+/// Who else should hear of a write at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tell {
+    /// The other processes: there is something new for their readers.
+    Others,
+    /// Nobody: who needs to know looks for himself.
+    Nobody,
+}
 
-/// What becomes of accounts; `None` takes one away. The others stay as they are.
-pub type Changes = BTreeMap<AppId, Option<AccountRow>>;
-
-/// Records and accounts, kept in a [`Backend`]; a handle, cheap to clone.
+/// Records and the directory, kept in a [`Backend`]; a handle, cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    backend: Arc<dyn Backend>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Box<dyn Backend>,
+    /// Records are sealed with it, if there is one.
+    vault: Option<Vault>,
+    /// The directory as it was read last. Whoever reads or changes it holds it to the end.
+    known: Mutex<Known>,
+    tally: Tally,
+}
+
+#[derive(Default)]
+struct Known {
+    stored: Entries,
+    decoded: Arc<Directory>,
 }
 
 impl Store {
-    /// A store in `backend`.
+    /// A store in `backend`, where records can be read by whoever can read the backend.
     pub fn new(backend: impl Backend) -> Self {
+        Self::sealed(backend, None)
+    }
+
+    /// A store in `backend`, where records are sealed if there is a `vault`.
+    pub fn sealed(backend: impl Backend, vault: Option<Vault>) -> Self {
+        let shared = Shared {
+            backend: Box::new(backend),
+            vault,
+            known: Mutex::default(),
+            tally: Tally::default(),
+        };
         Self {
-            backend: Arc::new(backend),
+            shared: Arc::new(shared),
         }
     }
 
@@ -183,7 +109,7 @@ impl Store {
     /// the next swap.
     ///
     /// # Errors
-    /// The store cannot be reached.
+    /// The store cannot be reached, or what it holds is sealed with another master key.
     pub async fn load(&self, key: &Key) -> Result<(Record, Version), StoreError> {
         let loaded = self.load_unless(key, None).await?;
         let (record, seen) = loaded.expect("without anything to compare with, all is new");
@@ -193,20 +119,22 @@ impl Store {
     /// The same; `None` if what is there is still what was `known`.
     ///
     /// # Errors
-    /// The store cannot be reached.
+    /// As [`load`](Self::load).
     pub async fn load_unless(
         &self,
         key: &Key,
         known: Option<Seen>,
     ) -> Result<Option<(Record, Seen)>, StoreError> {
-        let stored = in_time(self.backend.load(key)).await?;
+        let stored = self.call(Op::Load, self.shared.backend.load(key)).await?;
         let seen = Seen::of(stored.as_ref());
         if known == Some(seen) {
             return Ok(None);
         }
-        let Some(Stored { bytes, .. }) = stored else {
+        let Some(stored) = stored else {
             return Ok(Some((Record::default(), seen)));
         };
+        let bytes = sealed::open(self.shared.vault.as_ref(), key, stored.bytes)
+            .inspect_err(|error| tracing::error!("{error}"))?;
         let record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
             // Only the place: the message could quote the record, and the record is secret.
             tracing::error!(
@@ -227,62 +155,142 @@ impl Store {
         key: &Key,
         from: Version,
         record: &Record,
+        tell: Tell,
     ) -> Result<Option<Version>, StoreError> {
         let bytes = serde_json::to_vec(record).expect("a record has only text keys");
         let to = Version::random();
-        let swapped = in_time(self.backend.swap(key, from, to, bytes)).await?;
-        Ok(swapped.then_some(to))
+        let write = Write {
+            from,
+            to,
+            bytes: sealed::seal(self.shared.vault.as_ref(), key, bytes),
+            is_news: tell == Tell::Others,
+        };
+        let swapped = self.call(Op::Swap, self.shared.backend.swap(key, write));
+        Ok(swapped.await?.then_some(to))
     }
 
-    /// The accounts that were added at run time, by their AppIDs.
+    /// What was added at run time.
+    ///
+    /// If the store has lost it, it is given back what this process knows.
     ///
     /// # Errors
     /// The store cannot be reached.
-    pub async fn accounts(&self) -> Result<AccountRows, StoreError> {
-        Ok(decode(&in_time(self.backend.accounts()).await?))
+    pub async fn directory(&self) -> Result<Arc<Directory>, StoreError> {
+        let mut known = self.shared.known.lock().await;
+        self.read_directory(&mut known).await?;
+        Ok(Arc::clone(&known.decoded))
     }
 
-    /// Changes the accounts as `change` says for what is there, all at once or not at all. Returns
-    /// what `change` returned beside; `None` if others changed them meanwhile.
+    /// Changes what was added as `change` says for what is there, all at once or not at all.
+    /// Returns what `change` returned beside; `None` if others changed something meanwhile.
     ///
     /// # Errors
     /// That of `change`, or the store cannot be reached; the change may or may not have taken
     /// effect.
-    pub async fn change_accounts<T, E: From<StoreError>>(
+    pub async fn change_directory<T, E: From<StoreError>>(
         &self,
-        change: impl FnOnce(&AccountRows) -> Result<(Changes, T), E>,
+        change: impl FnOnce(&Directory) -> Result<(Changes, T), E>,
     ) -> Result<Option<T>, E> {
-        let from = in_time(self.backend.accounts()).await?;
-        let (changes, returned) = change(&decode(&from))?;
-        let mut to = from.clone();
-        for (appid, row) in changes {
-            match row {
-                Some(row) => to.insert(appid, row.encode()),
-                None => to.remove(&appid),
-            };
-        }
-        let swapped = in_time(self.backend.swap_accounts(from, to)).await?;
+        let mut known = self.shared.known.lock().await;
+        self.read_directory(&mut known).await?;
+        let (changes, returned) = change(&known.decoded)?;
+        let swapped = self.write_directory(&mut known, changes.encode()).await?;
         Ok(swapped.then_some(returned))
+    }
+
+    async fn read_directory(&self, known: &mut Known) -> Result<(), StoreError> {
+        let backend = &self.shared.backend;
+        let version = Some(known.stored.version);
+        let Some(stored) = self.call(Op::Directory, backend.directory(version)).await? else {
+            return Ok(());
+        };
+        if stored.version != Version::ABSENT || known.stored.entries.is_empty() {
+            known.take(stored);
+            return Ok(());
+        }
+        tracing::error!(
+            "the store has lost the accounts that were added at run time: it gets back those that \
+             are known here"
+        );
+        let lost = known.stored.entries.clone().into_iter();
+        let lost = lost.map(|(name, bytes)| (name, Some(bytes))).collect();
+        known.stored.version = Version::ABSENT;
+        // If others are faster, theirs is read the next time.
+        self.write_directory(known, lost).await?;
+        Ok(())
+    }
+
+    async fn write_directory(
+        &self,
+        known: &mut Known,
+        changes: EncodedChanges,
+    ) -> Result<bool, StoreError> {
+        let (from, to) = (known.stored.version, Version::random());
+        let mut entries = known.stored.entries.clone();
+        directory::apply(&mut entries, &changes);
+        let swapped = self.shared.backend.swap_directory(from, to, changes);
+        let swapped = self.call(Op::SwapDirectory, swapped).await?;
+        if swapped {
+            known.take(Entries {
+                version: to,
+                entries,
+            });
+        }
+        Ok(swapped)
+    }
+
+    /// Which accounts have news since `position`: `None` for the first question, which only asks
+    /// for the position.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn changes(&self, position: Option<u64>) -> Result<News, StoreError> {
+        self.call(Op::Changes, self.shared.backend.changes(position))
+            .await
+    }
+
+    /// Hints of what others have changed, for whoever asks first. They may come late or get lost.
+    pub fn hints(&self) -> Option<mpsc::UnboundedReceiver<Hint>> {
+        self.shared.backend.hints()
     }
 
     /// Whether only this process can reach the store.
     pub fn is_embedded(&self) -> bool {
-        self.backend.is_embedded()
+        self.shared.backend.is_embedded()
+    }
+
+    /// How often the store was called, and whether it answers.
+    pub fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
+    /// Makes a call, for a limited time, and takes note of it.
+    async fn call<T>(
+        &self,
+        op: Op,
+        call: BoxFuture<'_, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let called = tokio::time::timeout(CALL_TIMEOUT, call).await;
+        let called = called.unwrap_or_else(|_| {
+            let limit = CALL_TIMEOUT.as_secs();
+            Err(StoreError(format!("no answer within {limit} s")))
+        });
+        if self.shared.tally.note(op, called.as_ref().err()) {
+            match &called {
+                Ok(_) => tracing::info!("the store answers again"),
+                Err(error) => tracing::error!(
+                    %error, "going on without the store, with what is known here"
+                ),
+            }
+        }
+        called
     }
 }
 
-fn decode(rows: &EncodedRows) -> AccountRows {
-    let decoded = |(appid, row): (&AppId, &Vec<u8>)| (appid.clone(), AccountRow::decode(row));
-    rows.iter().map(decoded).collect()
-}
-
-async fn in_time<T>(call: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(done) => done,
-        Err(_) => Err(StoreError(format!(
-            "no answer within {} s",
-            CALL_TIMEOUT.as_secs()
-        ))),
+impl Known {
+    fn take(&mut self, stored: Entries) {
+        self.decoded = Arc::new(Directory::decode(&stored));
+        self.stored = stored;
     }
 }
 

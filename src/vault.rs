@@ -1,4 +1,4 @@
-//! Keeps AppSecrets unreadable where they are stored: XChaCha20-Poly1305 under the master key
+//! Keeps AppSecrets and records unreadable where they are stored: XChaCha20-Poly1305 under the master key
 //! (<https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha-03>).
 //!
 //! The AppID is authenticated along with the AppSecret, so that the secret of one account cannot
@@ -110,17 +110,7 @@ impl Vault {
 
     /// Makes `secret`, which is the AppSecret of `appid`, unreadable.
     pub fn seal(&self, appid: &AppId, secret: &Secret) -> Sealed {
-        let mut nonce = [0; NONCE_BYTES];
-        rand::rng().fill_bytes(&mut nonce);
-        let payload = Payload {
-            msg: secret.expose().as_bytes(),
-            aad: appid.as_str().as_bytes(),
-        };
-        let sealed = self
-            .cipher
-            .encrypt(&XNonce::from(nonce), payload)
-            .expect("only a text of 256 GB is too long");
-        Sealed([&nonce[..], &sealed].concat())
+        Sealed(self.seal_bytes(appid.as_str(), secret.expose().as_bytes()))
     }
 
     /// Makes the AppSecret of `appid` readable again.
@@ -128,15 +118,39 @@ impl Vault {
     /// # Errors
     /// It was sealed with another master key, for another account, or it was changed since.
     pub fn open(&self, appid: &AppId, sealed: &Sealed) -> Result<Secret, WrongKey> {
-        let (nonce, sealed) = sealed.0.split_first_chunk().ok_or(WrongKey)?;
+        let opened = self.open_bytes(appid.as_str(), &sealed.0)?;
+        let text = String::from_utf8(opened).map_err(|_| WrongKey)?;
+        Ok(Secret::new(text))
+    }
+
+    /// Makes `bytes`, which belong to `name`, unreadable: a nonce, and behind it what was sealed.
+    pub fn seal_bytes(&self, name: &str, bytes: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        rand::rng().fill_bytes(&mut nonce);
+        let payload = Payload {
+            msg: bytes,
+            aad: name.as_bytes(),
+        };
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("only a text of 256 GB is too long");
+        [&nonce[..], &sealed].concat()
+    }
+
+    /// Makes what belongs to `name` readable again.
+    ///
+    /// # Errors
+    /// It was sealed with another master key, for another name, or it was changed since.
+    pub fn open_bytes(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, WrongKey> {
+        let (nonce, sealed) = sealed.split_first_chunk().ok_or(WrongKey)?;
         let payload = Payload {
             msg: sealed,
-            aad: appid.as_str().as_bytes(),
+            aad: name.as_bytes(),
         };
         let nonce: [u8; NONCE_BYTES] = *nonce;
         let opened = self.cipher.decrypt(&XNonce::from(nonce), payload);
-        let text = String::from_utf8(opened.map_err(|_| WrongKey)?).map_err(|_| WrongKey)?;
-        Ok(Secret::new(text))
+        opened.map_err(|_| WrongKey)
     }
 }
 

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use wxsign::credential::Kind;
 use wxsign::simulator::Action;
-use wxsign::store::{Key, Sqlite, Store};
+use wxsign::store::{Key, Sqlite, Store, Tell};
 
 use back_end::{BackEnd, Sdk};
 use harness::{PAGE, Place, WeChat, Wxsign, appid};
@@ -120,6 +120,7 @@ async fn serve_with_older_token(place: &Place) -> Wxsign {
     ] {
         *time = time.before(Duration::from_secs(120));
     }
-    assert!(store.swap(&key, version, &record).await.unwrap().is_some());
+    let swapped = store.swap(&key, version, &record, Tell::Nobody).await;
+    assert!(swapped.unwrap().is_some());
     place.serve().await
 }

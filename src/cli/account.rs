@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFlags, Failure, answer, print_warnings};
 use crate::account::{AppId, TokenApi, parse_name};
 use crate::app::App;
+use crate::app::LOOK_EVERY;
 use crate::config::{StoreUrl, parse_secret, read_secret_file};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
-use crate::roster::{Draft, KeptIn, LOOK_EVERY, Listed, Roster, RosterError, State};
+use crate::roster::{Draft, KeptIn, Listed, Roster, RosterError, State};
 use crate::vault::{MasterKey, Vault};
 
 /// Add, list or remove accounts beside the configuration

@@ -18,7 +18,7 @@ use super::report::{Found, Report, Source};
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 16] = [
+pub(super) const VARIABLES: [&str; 19] = [
     "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
@@ -32,21 +32,27 @@ pub(super) const VARIABLES: [&str; 16] = [
     "PAGE_HOSTS",
     "SECRET",
     "SECRET_FILE",
+    "SOLO",
     "STORE",
+    "STORE_PASSWORD",
+    "STORE_PASSWORD_FILE",
     "TOKEN_API",
     "UPSTREAM",
 ];
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most
 /// frequent surprise.
-const TOP_KEYS: [&str; 9] = [
+const TOP_KEYS: [&str; 12] = [
     "admin_listen",
     "listen",
     "log",
     "log_format",
     "master_key",
     "master_key_file",
+    "solo",
     "store",
+    "store_password",
+    "store_password_file",
     "trusted_proxies",
     "upstream",
 ];
@@ -203,6 +209,31 @@ impl<'a> Section<'a> {
                 default
             }
         }
+    }
+
+    /// Whether something is so: `true` or `false`, in quotes only where there is but text.
+    pub(super) fn truth(&mut self, key: &'static str, report: &mut Report) -> bool {
+        let in_file = self.entry(key).map(|(value, source)| Found {
+            value: value.get_ref().as_bool(),
+            source,
+        });
+        let in_env = self.layers.env.and_then(|env| variable(env, key));
+        let in_env = in_env.map(|found| Found {
+            value: found.value.parse().ok(),
+            source: found.source,
+        });
+        let found = in_env.or(in_file).unwrap_or(Found {
+            value: Some(false),
+            source: Source::Default,
+        });
+        match found.value {
+            Some(truth) => report.setting(self.key_path(key), truth, &found.source),
+            None => report.fault(
+                &found.source,
+                format!("{} must be true or false", self.name(key)),
+            ),
+        }
+        found.value.unwrap_or_default()
     }
 
     /// A whole number from 0 up; only the file holds such.

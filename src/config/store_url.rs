@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
+use crate::store::{FORMS, ServerUrl};
+
 /// Where credentials are kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreUrl {
@@ -12,6 +14,8 @@ pub enum StoreUrl {
     Memory,
     /// `sqlite:PATH`, in a file.
     Sqlite(PathBuf),
+    /// On a server that several processes share.
+    Shared(ServerUrl),
 }
 
 impl StoreUrl {
@@ -20,19 +24,17 @@ impl StoreUrl {
     /// # Errors
     /// What a URL must look like. The text is not repeated: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const REDIS: [&str; 3] = ["redis://", "rediss://", "redis+sentinel://"];
         if text == "memory:" {
             return Ok(Self::Memory);
         }
-        if REDIS.iter().any(|scheme| text.starts_with(scheme)) {
-            return Err(
-                "names a Redis, which this version cannot use yet: write sqlite:PATH (kept \
-                 across restarts) or memory:"
-                    .to_owned(),
-            );
+        if let Some(url) = ServerUrl::parse(text) {
+            return url.map(Self::Shared);
         }
         match text.strip_prefix("sqlite:") {
-            None => Err("must be memory: or sqlite:PATH, as sqlite:wxsign.db".to_owned()),
+            None => Err(format!(
+                "must be memory: or sqlite:PATH (as sqlite:wxsign.db) or, for several machines, one of \
+                 {FORMS}"
+            )),
             Some("") => Err("names no file: write sqlite:PATH, as sqlite:wxsign.db".to_owned()),
             Some(path) if path.starts_with("//") => Err(
                 "must have the path right behind \"sqlite:\", without \"//\": \
@@ -55,6 +57,7 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Shared(url) => url.fmt(f),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, TICK, millis, step};
+use super::{Nudge, Shared, TICK, millis, step};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 
@@ -44,7 +44,7 @@ enum Slot {
 /// Runs steps until `stop`, then waits for those that run.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    mut nudged: mpsc::UnboundedReceiver<AppId>,
+    mut nudged: mpsc::UnboundedReceiver<Nudge>,
     stop: CancellationToken,
 ) {
     let mut queue = Queue {
@@ -75,7 +75,7 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(appid) = nudged.recv() => queue.nudge(appid),
+            Some(nudge) = nudged.recv() => queue.nudge(nudge),
             Some(done) = queue.steps.join_next_with_id() => queue.finished(done),
             () = queue.shared.clock.sleep(pause) => {}
         }
@@ -113,8 +113,11 @@ impl Queue {
         self.waiting.insert((at, appid));
     }
 
-    fn nudge(&mut self, appid: AppId) {
-        self.wait(appid, Duration::ZERO);
+    fn nudge(&mut self, nudge: Nudge) {
+        match nudge {
+            Nudge::One(appid) => self.wait(appid, Duration::ZERO),
+            Nudge::All => self.fill(),
+        }
     }
 
     fn start_due(&mut self, now: Moment) {

@@ -15,7 +15,7 @@ use super::snapshot::{Served, Trouble};
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
-use crate::store::{Attempt, Key, Record, StoreError, Version};
+use crate::store::{Attempt, Key, Record, StoreError, Tell, Version};
 use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
@@ -141,7 +141,11 @@ impl Renewal<'_> {
             local.stands(seen);
             return Ok(Some(Base::Stored(seen.version)));
         };
-        match store.swap(&self.key, seen.version, &mended.record).await {
+        let tell = tell(&stored, &mended.record);
+        match store
+            .swap(&self.key, seen.version, &mended.record, tell)
+            .await
+        {
             Ok(swapped) => Ok(swapped.map(|version| {
                 mended.written(local, now);
                 Base::Stored(version)
@@ -167,7 +171,8 @@ impl Renewal<'_> {
         let base = match base {
             Base::Alone => Base::Alone,
             Base::Stored(version) => {
-                match self.shared.store.swap(&self.key, version, &record).await {
+                let store = &self.shared.store;
+                match store.swap(&self.key, version, &record, Tell::Nobody).await {
                     Ok(Some(version)) => Base::Stored(version),
                     Ok(None) => return Ok(None),
                     Err(error) if self.can_go_alone() => {
@@ -339,9 +344,10 @@ impl Renewal<'_> {
             let mended = reconcile(self.policy, &stored, local, now)
                 .unwrap_or_else(|| Mended::nothing(stored.clone()));
             let mended = mended.and(&mut change);
+            let tell = tell(&stored, &mended.record);
             if mended.record == stored
                 || store
-                    .swap(&self.key, version, &mended.record)
+                    .swap(&self.key, version, &mended.record, tell)
                     .await?
                     .is_some()
             {
@@ -426,6 +432,17 @@ impl Renewal<'_> {
     }
 
     fn report_store(&self, error: &StoreError) {
-        tracing::error!(key = %self.key, %error, "going on without the store");
+        // The store has told of it already, once for all accounts.
+        tracing::debug!(key = %self.key, %error, "going on without the store");
+    }
+}
+
+/// Others hear at once of what their readers are to get; all else they find when they look.
+fn tell(former: &Record, next: &Record) -> Tell {
+    let value = |record: &Record| record.credential.as_ref().map(|c| c.value.clone());
+    if value(former) == value(next) {
+        Tell::Nobody
+    } else {
+        Tell::Others
     }
 }

@@ -1,7 +1,10 @@
 mod contested;
 
+use std::time::Duration;
+
 use contested::{Contested, Failing};
-use tokio_util::sync::DropGuard;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
@@ -74,9 +77,15 @@ impl World {
 
     /// Puts a row there as another program does.
     async fn put(&self, appid: &str, row: AccountRow) {
-        let changes = Changes::from([(appid_of(appid), Some(row))]);
-        let changed = self.store.change_accounts(|_| Ok((changes, ())));
+        let accounts = [(appid_of(appid), Some(row))].into();
+        let changed = self
+            .store
+            .change_directory(|_| Ok((Changes { accounts }, ())));
         assert_eq!(changed.await, Ok::<_, StoreError>(Some(())));
+    }
+
+    async fn rows(&self) -> AccountRows {
+        self.store.directory().await.unwrap().accounts.clone()
     }
 
     fn trials(&self, appid: &str) -> u64 {
@@ -136,14 +145,7 @@ async fn an_account_that_is_added_is_served_by_all_nodes_and_after_a_restart() {
     assert_eq!(one.served(), [CONFIGURED]);
     let unknown = one.roster.remove(&appid_of(ADDED)).await;
     assert_eq!(unknown, Err(RosterError::Unknown(appid_of(ADDED))));
-    // The others look by themselves.
-    let stop = CancellationToken::new();
-    let looking = async { two.roster.watch(stop.clone()).await };
-    let waiting = async {
-        world.clock.sleep(LOOK_EVERY + Duration::from_secs(1)).await;
-        stop.cancel();
-    };
-    tokio::join!(looking, waiting);
+    two.roster.reload().await;
     assert_eq!(two.served(), [CONFIGURED]);
 }
 
@@ -195,13 +197,13 @@ async fn what_wechat_refuses_or_cannot_be_asked_about_is_not_stored() {
         let tells_the_way = error.to_string().contains("IP white list");
         assert_eq!(tells_the_way, fault == Fault::Errcode(40164), "{error}");
     }
-    assert_eq!(world.store.accounts().await.unwrap().len(), 0);
+    assert_eq!(world.rows().await.len(), 0);
     let unchecked = Draft {
         unchecked: true,
         ..wrong()
     };
     node.roster.put(unchecked).await.unwrap();
-    assert_eq!(world.store.accounts().await.unwrap().len(), 1);
+    assert_eq!(world.rows().await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,7 +240,7 @@ async fn without_its_master_key_an_account_is_left_as_it_is_and_the_others_are_s
     let world = World::new();
     let node = world.node(Some(KEY)).await;
     node.roster.put(draft(ADDED)).await.unwrap();
-    let stored = world.store.accounts().await.unwrap();
+    let stored = world.rows().await;
     let third = || draft("wx0000000000000003");
     let wrong = world.node(Some(OTHER_KEY)).await;
     let locked = wrong.roster.put(third()).await.unwrap_err();
@@ -251,7 +253,7 @@ async fn without_its_master_key_an_account_is_left_as_it_is_and_the_others_are_s
         assert_eq!(node.served(), [CONFIGURED]);
         assert_eq!(node.roster.list().await.unwrap()[1].state, State::Locked);
     }
-    assert_eq!(world.store.accounts().await.unwrap(), stored);
+    assert_eq!(world.rows().await, stored);
 }
 
 #[tokio::test]
@@ -274,15 +276,13 @@ async fn a_new_master_key_takes_the_place_of_the_old_one_for_all_accounts_or_for
     // One row of the old key keeps all from being changed.
     let row = AccountRow {
         secret: vault(KEY).seal(&appid_of(CONFIGURED), &Secret::new(SECRET)),
-        ..world.store.accounts().await.unwrap()[&appid_of(ADDED)]
-            .clone()
-            .unwrap()
+        ..world.rows().await[&appid_of(ADDED)].clone().unwrap()
     };
     world.put(CONFIGURED, row).await;
-    let before = world.store.accounts().await.unwrap();
+    let before = world.rows().await;
     let locked = restarted.roster.rekey(&vault(KEY)).await;
     assert!(matches!(locked, Err(RosterError::Locked(_))), "{locked:?}");
-    assert_eq!(world.store.accounts().await.unwrap(), before);
+    assert_eq!(world.rows().await, before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -303,7 +303,7 @@ async fn what_others_do_while_wechat_is_asked_is_not_undone() {
     let (put, rekeyed) = tokio::join!(node.roster.put(third), rekeying);
     assert_eq!(rekeyed, Ok(1));
     assert!(matches!(put, Err(RosterError::Locked(_))), "{put:?}");
-    assert_eq!(world.store.accounts().await.unwrap().len(), 1);
+    assert_eq!(world.rows().await.len(), 1);
     let restarted = world.node(Some(OTHER_KEY)).await;
     assert_eq!(restarted.served(), [CONFIGURED, ADDED]);
 }
@@ -326,7 +326,7 @@ async fn what_others_change_at_the_same_moment_is_read_again_once() {
     world.store = Store::new(Contested::new(&memory));
     world.put(ADDED, row(&Secret::new(SECRET))).await;
     let secret = async |world: &World| {
-        let rows = world.store.accounts().await.unwrap();
+        let rows = world.rows().await;
         let row = rows[&appid_of(ADDED)].clone().unwrap();
         vault(KEY).open(&appid_of(ADDED), &row.secret).unwrap()
     };
@@ -358,8 +358,8 @@ async fn whether_a_new_master_key_was_taken_is_found_out_after_an_error() {
     for (failing, told) in [
         (&[Failing::AnswerToSwap][..], "done"),
         (&[Failing::Swap], "not done"),
-        (&[Failing::AnswerToSwap, Failing::Accounts], "unknown"),
-        (&[Failing::Swap, Failing::Accounts], "unknown"),
+        (&[Failing::AnswerToSwap, Failing::Directory], "unknown"),
+        (&[Failing::Swap, Failing::Directory], "unknown"),
     ] {
         let (mut world, memory) = (World::new(), Arc::<Memory>::default());
         world.store = Store::new(Contested::new(&memory));

@@ -1,16 +1,18 @@
-//! Records and accounts in this process's memory.
+//! Records and the directory in this process's memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, EncodedRows, Key, StoreError, Stored, Version};
 use futures_core::future::BoxFuture;
 
-/// Records and accounts in this process's memory, gone when it ends.
+use super::directory::apply;
+use super::{Backend, EncodedChanges, Entries, Key, StoreError, Stored, Version, Write};
+
+/// Records and the directory in this process's memory, gone when it ends.
 #[derive(Default)]
 pub struct Memory {
     records: Mutex<HashMap<Key, Stored>>,
-    accounts: Mutex<EncodedRows>,
+    directory: Mutex<Entries>,
 }
 
 impl Memory {
@@ -19,8 +21,10 @@ impl Memory {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rows(&self) -> MutexGuard<'_, EncodedRows> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -29,14 +33,11 @@ impl Backend for Memory {
         Box::pin(async { Ok(self.records().get(key).cloned()) })
     }
 
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
+            let Write {
+                from, to, bytes, ..
+            } = write;
             let mut records = self.records();
             let current = records
                 .get(key)
@@ -49,26 +50,34 @@ impl Backend for Memory {
         })
     }
 
-    fn is_embedded(&self) -> bool {
-        true
-    }
-
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        Box::pin(async { Ok(self.rows().clone()) })
-    }
-
-    fn swap_accounts(
+    fn directory(
         &self,
-        from: EncodedRows,
-        to: EncodedRows,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        Box::pin(async move {
+            let entries = self.entries();
+            Ok((known != Some(entries.version)).then(|| entries.clone()))
+        })
+    }
+
+    fn swap_directory(
+        &self,
+        from: Version,
+        to: Version,
+        changes: EncodedChanges,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mut rows = self.rows();
-            let swapped = *rows == from;
+            let mut directory = self.entries();
+            let swapped = directory.version == from;
             if swapped {
-                *rows = to;
+                directory.version = to;
+                apply(&mut directory.entries, &changes);
             }
             Ok(swapped)
         })
+    }
+
+    fn is_embedded(&self) -> bool {
+        true
     }
 }

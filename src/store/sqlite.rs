@@ -1,14 +1,12 @@
-//! Records and accounts in an SQLite file.
+//! Records and the directory in an SQLite file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Backend, EncodedRows, Key, StoreError, Stored, Version};
-use crate::account::InvalidAppId;
+use super::{Backend, EncodedChanges, Entries, Key, StoreError, Stored, Version, Write};
 use futures_core::future::BoxFuture;
 
 /// How long a write waits for another process that writes to the same file.
@@ -21,7 +19,7 @@ const APPLICATION_ID: i32 = 0x7778_7367;
 const SCHEMA_VERSION: i32 = LAYOUTS.len() as i32;
 
 /// What each layout adds to the one before.
-const LAYOUTS: [&str; 2] = [
+const LAYOUTS: [&str; 3] = [
     "CREATE TABLE record (
          appid   TEXT NOT NULL,
          kind    TEXT NOT NULL,
@@ -33,10 +31,20 @@ const LAYOUTS: [&str; 2] = [
          appid   TEXT NOT NULL PRIMARY KEY,
          account BLOB NOT NULL
      ) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE entry (
+         name    TEXT NOT NULL PRIMARY KEY,
+         content BLOB NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE directory (
+         version BLOB NOT NULL
+     ) STRICT;
+     INSERT INTO entry SELECT 'account/' || appid, account FROM account;
+     INSERT INTO directory SELECT randomblob(16) WHERE EXISTS (SELECT 1 FROM entry);
+     DROP TABLE account;",
 ];
 
-/// Records and accounts in an SQLite file: a table for each, every write on the disk before its
-/// call returns.
+/// Records and the directory in an SQLite file: a table for each, every write on the disk before
+/// its call returns.
 pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
 }
@@ -90,25 +98,19 @@ impl Backend for Sqlite {
                     let version: [u8; 16] = row.get(1)?;
                     Ok(Stored {
                         bytes: row.get(0)?,
-                        version: Version(u128::from_be_bytes(version)),
+                        version: Version::from_bytes(version),
                     })
                 })
                 .optional()
         }))
     }
 
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
         let (appid, kind) = columns(key);
-        let (from_bytes, to) = (from.0.to_be_bytes(), to.0.to_be_bytes());
         Box::pin(self.run(move |connection| {
+            let (from, to, bytes) = (write.from.to_bytes(), write.to.to_bytes(), write.bytes);
             // Each is one statement, and so one transaction that begins by taking the write lock.
-            let changed = if from == Version::ABSENT {
+            let changed = if write.from == Version::ABSENT {
                 connection
                     .prepare_cached(
                         "INSERT INTO record (appid, kind, record, version) VALUES (?1, ?2, ?3, ?4)
@@ -121,7 +123,7 @@ impl Backend for Sqlite {
                         "UPDATE record SET record = ?3, version = ?4
                          WHERE appid = ?1 AND kind = ?2 AND version = ?5",
                     )?
-                    .execute(params![appid, kind, bytes, to, from_bytes])?
+                    .execute(params![appid, kind, bytes, to, from])?
             };
             Ok(changed == 1)
         }))
@@ -131,41 +133,66 @@ impl Backend for Sqlite {
         true
     }
 
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        Box::pin(self.run(|connection| rows(connection)))
+    fn directory(
+        &self,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        Box::pin(self.run(move |connection| {
+            // Both reads see one state of the file.
+            let reading = connection.transaction()?;
+            let version = directory_version(&reading)?;
+            if known == Some(version) {
+                return Ok(None);
+            }
+            let entries = reading
+                .prepare_cached("SELECT name, content FROM entry")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(Some(Entries { version, entries }))
+        }))
     }
 
-    fn swap_accounts(
+    fn swap_directory(
         &self,
-        from: EncodedRows,
-        to: EncodedRows,
+        from: Version,
+        to: Version,
+        changes: EncodedChanges,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(self.run(move |connection| {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let swapped = rows(&change)? == from;
-            if swapped {
-                change.execute("DELETE FROM account", [])?;
-                for (appid, row) in &to {
-                    change
-                        .prepare_cached("INSERT INTO account (appid, account) VALUES (?1, ?2)")?
-                        .execute(params![appid.as_str(), row])?;
-                }
+            if directory_version(&change)? != from {
+                return Ok(false);
             }
-            change.commit().map(|()| swapped)
+            change.execute("DELETE FROM directory", [])?;
+            change.execute(
+                "INSERT INTO directory (version) VALUES (?1)",
+                [to.to_bytes()],
+            )?;
+            for (name, content) in &changes {
+                match content {
+                    Some(content) => change
+                        .prepare_cached(
+                            "INSERT INTO entry (name, content) VALUES (?1, ?2)
+                             ON CONFLICT DO UPDATE SET content = ?2",
+                        )?
+                        .execute(params![name, content])?,
+                    None => change
+                        .prepare_cached("DELETE FROM entry WHERE name = ?1")?
+                        .execute([name])?,
+                };
+            }
+            change.commit()?;
+            Ok(true)
         }))
     }
 }
 
-fn rows(connection: &Connection) -> rusqlite::Result<EncodedRows> {
-    let mut all = connection.prepare_cached("SELECT appid, account FROM account")?;
-    let rows = all.query_map([], |row| {
-        let appid: String = row.get(0)?;
-        let appid = appid.parse().map_err(|error: InvalidAppId| {
-            rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error))
-        })?;
-        Ok((appid, row.get(1)?))
-    })?;
-    rows.collect()
+fn directory_version(connection: &Connection) -> rusqlite::Result<Version> {
+    let version = connection
+        .prepare_cached("SELECT version FROM directory")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(version.map_or(Version::ABSENT, Version::from_bytes))
 }
 
 fn columns(key: &Key) -> (String, &'static str) {
@@ -282,15 +309,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_first_layout_gets_the_second_and_keeps_what_it_holds() {
+    fn a_file_of_a_former_layout_gets_the_newest_and_keeps_what_it_holds() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("wxsign.db");
         let former = Connection::open(&path).unwrap();
         former
             .execute_batch(&format!(
-                "{} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;
-                 INSERT INTO record VALUES ('wx0123456789abcdef', 'access_token', x'01', x'7b7d');",
-                LAYOUTS[0]
+                "{} {} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 2;
+                 INSERT INTO record VALUES ('wx0123456789abcdef', 'access_token', x'01', x'7b7d');
+                 INSERT INTO account VALUES ('wx0123456789abcdef', x'7b7d');",
+                LAYOUTS[0], LAYOUTS[1]
             ))
             .unwrap();
         for _ in 0..2 {
@@ -298,8 +326,10 @@ mod tests {
             let connection = sqlite.connection.lock().unwrap();
             let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
             assert_eq!(count("SELECT count(*) FROM record"), Ok(1));
-            assert_eq!(count("SELECT count(*) FROM account"), Ok(0));
-            assert_eq!(count("PRAGMA user_version"), Ok(2));
+            let entries = "SELECT count(*) FROM entry WHERE name = 'account/wx0123456789abcdef'";
+            assert_eq!(count(entries), Ok(1));
+            assert_ne!(directory_version(&connection), Ok(Version::ABSENT));
+            assert_eq!(count("PRAGMA user_version"), Ok(SCHEMA_VERSION.into()));
             assert_eq!(count("PRAGMA application_id"), Ok(APPLICATION_ID.into()));
         }
     }

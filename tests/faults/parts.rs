@@ -10,7 +10,9 @@ use wxsign::account::{Account, TokenApi};
 use wxsign::clock::Timestamp;
 use wxsign::credential::{Kind, Secret};
 use wxsign::simulator::{self, FaultRule, Simulator};
-use wxsign::store::{Backend, EncodedRows, Key, Memory, StoreError, Stored, Version};
+use wxsign::store::{
+    Backend, EncodedChanges, Entries, Key, Memory, StoreError, Stored, Version, Write,
+};
 use wxsign::upstream::{Api, Failure, Issued, Upstream, UpstreamError};
 
 use super::world::{LATENCY, appid};
@@ -57,8 +59,13 @@ impl Shelf {
             let appid = appid();
             let key = Key { appid, kind };
             if let Some(Stored { version, .. }) = self.memory.load(&key).await.unwrap() {
-                let garbage = vec![0xff, 0];
-                let swapped = self.memory.swap(&key, version, version, garbage).await;
+                let garbage = Write {
+                    from: version,
+                    to: version,
+                    bytes: vec![0xff, 0],
+                    is_news: false,
+                };
+                let swapped = self.memory.swap(&key, garbage).await;
                 assert!(swapped.unwrap());
             }
         }
@@ -84,13 +91,7 @@ impl Backend for Reach<Shelf> {
         })
     }
 
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let held = self.0.held.load(Relaxed);
             if held > 0 {
@@ -103,7 +104,7 @@ impl Backend for Reach<Shelf> {
                     self.0.strike(None);
                     Ok(true)
                 }
-                _ => self.0.memory.swap(key, from, to, bytes).await,
+                _ => self.0.memory.swap(key, write).await,
             }
         })
     }
@@ -112,16 +113,20 @@ impl Backend for Reach<Shelf> {
         true
     }
 
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        self.0.memory.accounts()
+    fn directory(
+        &self,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        self.0.memory.directory(known)
     }
 
-    fn swap_accounts(
+    fn swap_directory(
         &self,
-        from: EncodedRows,
-        to: EncodedRows,
+        from: Version,
+        to: Version,
+        changes: EncodedChanges,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.0.memory.swap_accounts(from, to)
+        self.0.memory.swap_directory(from, to, changes)
     }
 }
 

@@ -24,7 +24,7 @@ use wxsign::credential::{Credential, Kind, Secret};
 use wxsign::server::Listeners;
 use wxsign::shutdown::Shutdown;
 use wxsign::simulator::{Action, App, Simulator, wechat_router};
-use wxsign::store::{Key, Record, Sqlite, Store, Version};
+use wxsign::store::{Key, Record, Sqlite, Store, Tell, Version};
 
 use crate::wire::{Answer, Connection, PATIENCE, Request, encode_uri_component};
 
@@ -106,7 +106,10 @@ impl Setup {
                 appid: appid.clone(),
                 kind: Kind::AccessToken,
             };
-            let stored = store.swap(&key, Version::ABSENT, &record).await.unwrap();
+            let stored = store
+                .swap(&key, Version::ABSENT, &record, Tell::Nobody)
+                .await
+                .unwrap();
             assert!(stored.is_some());
         }
         self.config.store = StoreUrl::Sqlite(path);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use wxsign::credential::{Fingerprint, Kind};
 use wxsign::simulator::{Minted, What};
-use wxsign::store::{Key, Sqlite, Store};
+use wxsign::store::{Key, Sqlite, Store, Tell};
 
 use crate::harness::{Place, TICKET_PATH, TOKEN_PATH, WeChat, appid};
 use crate::line::Line;
@@ -112,7 +112,10 @@ async fn age_stored(place: &Path, by: Duration) {
         ] {
             *time = time.before(by);
         }
-        let swapped = store.swap(&key, version, &record).await.unwrap();
+        let swapped = store
+            .swap(&key, version, &record, Tell::Nobody)
+            .await
+            .unwrap();
         assert!(swapped.is_some());
     }
 }

@@ -15,7 +15,9 @@ use wxsign::keeper::{Keeper, Kept, Snapshot};
 use wxsign::page_hosts::PageHosts;
 use wxsign::page_url::PageUrl;
 use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator};
-use wxsign::store::{Backend, EncodedRows, Key, Memory, Store, StoreError, Stored, Version};
+use wxsign::store::{
+    Backend, EncodedChanges, Entries, Key, Memory, Store, StoreError, Stored, Version, Write,
+};
 
 /// In China this is 06:13:20.
 pub(crate) const T0: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -251,32 +253,30 @@ impl Backend for Reach {
         self.0.memory.load(key)
     }
 
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
         if self.0.unwritable.load(Ordering::Relaxed) {
             return Box::pin(async { Err(StoreError("it cannot be written".to_owned())) });
         }
-        self.0.memory.swap(key, from, to, bytes)
+        self.0.memory.swap(key, write)
     }
 
     fn is_embedded(&self) -> bool {
         self.0.embedded.load(Ordering::Relaxed)
     }
 
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        self.0.memory.accounts()
+    fn directory(
+        &self,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        self.0.memory.directory(known)
     }
 
-    fn swap_accounts(
+    fn swap_directory(
         &self,
-        from: EncodedRows,
-        to: EncodedRows,
+        from: Version,
+        to: Version,
+        changes: EncodedChanges,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.0.memory.swap_accounts(from, to)
+        self.0.memory.swap_directory(from, to, changes)
     }
 }

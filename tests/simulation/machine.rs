@@ -12,7 +12,7 @@ use futures_core::future::BoxFuture;
 use tokio::task::AbortHandle;
 use wxsign::clock::Timestamp;
 use wxsign::credential::Secret;
-use wxsign::store::{Backend, EncodedRows, Key, StoreError, Stored, Version};
+use wxsign::store::{Backend, EncodedChanges, Entries, Key, StoreError, Stored, Version, Write};
 use wxsign::upstream::CALL_TIMEOUT;
 
 pub(crate) use line::Line;
@@ -391,13 +391,7 @@ impl Backend for Reach {
         })
     }
 
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let (machine, shared) = (&self.0, &self.0.shared);
             let mut errand = Errand::begin(machine, key);
@@ -409,12 +403,15 @@ impl Backend for Reach {
                 lies => (shared.chance(lies), shared.chance(0.7)),
             };
             let before = shared.state().disk.load(key);
-            let bytes = shared.control.swapped(before.as_ref(), bytes);
-            let stored = Stored { bytes, version: to };
+            let bytes = shared.control.swapped(before.as_ref(), write.bytes);
+            let stored = Stored {
+                bytes,
+                version: write.to,
+            };
             let outcome = match arrived {
                 Err(error) => Err(error),
                 Ok(()) if lied && !applied => Err(StoreError("the write got lost".to_owned())),
-                Ok(()) => Ok(shared.state().disk.swap(key, from, stored.clone())),
+                Ok(()) => Ok(shared.state().disk.swap(key, write.from, stored.clone())),
             };
             let outcome = match outcome {
                 Ok(true) => {
@@ -447,15 +444,19 @@ impl Backend for Reach {
         false
     }
 
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        Box::pin(async { Ok(EncodedRows::new()) })
+    fn directory(
+        &self,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        Box::pin(async move { Ok(known.is_none().then(Entries::default)) })
     }
 
-    fn swap_accounts(
+    fn swap_directory(
         &self,
-        _: EncodedRows,
-        _: EncodedRows,
+        _: Version,
+        _: Version,
+        _: EncodedChanges,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async { Err(StoreError("its accounts do not change".to_owned())) })
+        Box::pin(async { Err(StoreError("its directory does not change".to_owned())) })
     }
 }

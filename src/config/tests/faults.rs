@@ -114,7 +114,7 @@ fn a_client_is_checked_in_every_field() {
 }
 
 #[test]
-fn stores_are_memory_or_sqlite() {
+fn stores_are_in_memory_in_a_file_or_on_a_server() {
     let store = |url: &str| {
         let case = Case::env_account().var("STORE", url);
         case.load().map(|loaded| loaded.config.store)
@@ -128,12 +128,46 @@ fn stores_are_memory_or_sqlite() {
         ("memory", "must be memory: or sqlite:PATH"),
         ("sqlite:", "names no file"),
         ("sqlite:///x.db", "without \"//\""),
-        ("redis://:c4n4ry@h", "cannot use yet"),
-        ("redis+sentinel://h1,h2/m", "cannot use yet"),
+        ("redis://:c4n4ry@", "must name hosts"),
+        ("redis+sentinel://:c4n4ry@h1,h2", "names no master"),
     ] {
         let fault = store(url).unwrap_err().to_string();
         assert!(fault.contains(told), "{fault}");
         assert!(!fault.contains("c4n4ry"), "{fault}");
+    }
+}
+
+#[test]
+fn the_password_of_a_store_can_stand_beside_its_url() {
+    let load = |url: &str| {
+        let case = Case::env_account().var("STORE", url);
+        case.var("STORE_PASSWORD", "c4n4ry").load()
+    };
+    let loaded = load("redis://wx@h").unwrap();
+    let StoreUrl::Shared(url) = loaded.config.store else {
+        panic!("a server");
+    };
+    assert_eq!(url.password, Some(crate::credential::Secret::new("c4n4ry")));
+    let shown = format!("{:?}", loaded.settings);
+    assert!(shown.contains("redis://wx@h:6379"), "{shown}");
+    assert!(!shown.contains("c4n4ry"), "{shown}");
+    let twice = load("redis://:other@h").unwrap_err().to_string();
+    assert!(twice.contains("remove one"), "{twice}");
+    let unused = load("memory:").unwrap().warnings;
+    assert!(format!("{unused:?}").contains("is not used"), "{unused:?}");
+}
+
+#[test]
+fn whether_a_node_is_solo_is_true_or_false() {
+    assert!(!Case::env_account().config().solo);
+    assert!(Case::env_account().var("SOLO", "true").config().solo);
+    assert!(Case::env_account().file("solo = true").config().solo);
+    for case in [
+        Case::env_account().var("SOLO", "yes"),
+        Case::env_account().file("solo = \"true\""),
+    ] {
+        let fault = case.load().unwrap_err().to_string();
+        assert!(fault.contains("solo must be true or false"), "{fault}");
     }
 }
 

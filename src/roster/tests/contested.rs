@@ -6,8 +6,10 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::{ADDED, appid_of};
-use crate::store::{AccountRow, Backend, EncodedRows, Key, Memory, StoreError, Stored, Version};
+use super::ADDED;
+use crate::store::{
+    AccountRow, Backend, EncodedChanges, Entries, Key, Memory, StoreError, Stored, Version, Write,
+};
 
 /// A way to a memory on which others are faster, or that fails.
 pub(super) struct Contested {
@@ -25,7 +27,7 @@ pub(super) enum Failing {
     /// It is written, and the answer gets lost.
     AnswerToSwap,
     /// Nothing is read.
-    Accounts,
+    Directory,
 }
 
 impl Contested {
@@ -48,46 +50,45 @@ impl Backend for Contested {
         self.memory.load(key)
     }
 
-    fn swap<'a>(
-        &'a self,
-        key: &'a Key,
-        from: Version,
-        to: Version,
-        bytes: Vec<u8>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.memory.swap(key, from, to, bytes)
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.memory.swap(key, write)
     }
 
     fn is_embedded(&self) -> bool {
         true
     }
 
-    fn accounts(&self) -> BoxFuture<'_, Result<EncodedRows, StoreError>> {
-        Box::pin(async {
+    fn directory(
+        &self,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        Box::pin(async move {
             match self.failing.lock().await.front() {
-                Some(Failing::Accounts) => Err(StoreError("it cannot be read".to_owned())),
-                _ => self.memory.accounts().await,
+                Some(Failing::Directory) => Err(StoreError("it cannot be read".to_owned())),
+                _ => self.memory.directory(known).await,
             }
         })
     }
 
-    fn swap_accounts(
+    fn swap_directory(
         &self,
-        from: EncodedRows,
-        to: EncodedRows,
+        from: Version,
+        to: Version,
+        changes: EncodedChanges,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             if let Some(row) = self.faster.lock().await.pop_front() {
-                let now = self.memory.accounts().await?;
-                let mut then = now.clone();
-                then.insert(appid_of(ADDED), serde_json::to_vec(&row).unwrap());
-                assert!(self.memory.swap_accounts(now, then).await?);
+                let row = serde_json::to_vec(&row).unwrap();
+                let theirs = [(format!("account/{ADDED}"), Some(row))].into();
+                let then = Version::random();
+                let swapped = self.memory.swap_directory(from, then, theirs).await?;
+                assert!(swapped);
             }
             let failing = self.failing.lock().await.pop_front();
             if failing == Some(Failing::Swap) {
                 return Err(StoreError("it cannot be written".to_owned()));
             }
-            let swapped = self.memory.swap_accounts(from, to).await?;
+            let swapped = self.memory.swap_directory(from, to, changes).await?;
             match failing {
                 None => Ok(swapped),
                 Some(_) => Err(StoreError("no answer".to_owned())),

@@ -1,0 +1,301 @@
+//! Records and the directory in PostgreSQL.
+//!
+//! A table of records, one of the directory's entries, and one with its version. Each record says
+//! which transaction brought its last news, so that others can ask for what they did not see.
+
+mod sql;
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_core::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
+
+use super::dial::{Dialer, Stream};
+use super::link::Link;
+use super::{
+    Backend, EncodedChanges, Endpoint, Entries, Hint, Key, News, ServerUrl, StoreError, Stored,
+    Version, Write,
+};
+use sql::Sql;
+
+/// Records and the directory in PostgreSQL 13 or newer: one statement a call, all of them on one
+/// connection.
+///
+/// A write is on the disk when its call returns, unless the server is told otherwise
+/// (`synchronous_commit`). A failover loses what the standby did not have yet, which
+/// [`crate::keeper`] sets right.
+pub struct Postgres {
+    link: Link<Arc<Client>>,
+    sql: Arc<Sql>,
+    hints: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
+}
+
+impl Postgres {
+    /// A store at `url`; it is connected to when it is needed, and makes its tables.
+    ///
+    /// # Errors
+    /// The certificates that the URL names cannot be read.
+    pub fn new(url: &ServerUrl) -> Result<Self, StoreError> {
+        let sql = Arc::new(Sql::new(&url.prefix));
+        let (tell, hints) = mpsc::unbounded_channel();
+        let server = Arc::new(Server {
+            endpoints: url.endpoints.clone(),
+            dialer: Dialer::new(url)?,
+            config: config(url),
+            sql: Arc::clone(&sql),
+            tell,
+        });
+        let link = Link::new(move || {
+            let server = Arc::clone(&server);
+            Box::pin(async move { server.connect().await })
+        });
+        Ok(Self {
+            link,
+            sql,
+            hints: Mutex::new(Some(hints)),
+        })
+    }
+
+    /// Sends a statement and reads its rows.
+    async fn ask(
+        &self,
+        statement: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.link
+            .call(|client| async move {
+                let asked = client.query_typed(statement, params).await;
+                asked.map_err(|error| failure(&error))
+            })
+            .await
+    }
+
+    /// Sends a statement that says how many rows it has written.
+    async fn write(
+        &self,
+        statement: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<bool, StoreError> {
+        let rows = self.ask(statement, params).await?;
+        let written: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
+        Ok(written == 1)
+    }
+}
+
+/// What the server said, without the values that it was sent.
+fn failure(error: &tokio_postgres::Error) -> StoreError {
+    StoreError(match error.as_db_error() {
+        Some(said) => format!("PostgreSQL says {} {}", said.code().code(), said.message()),
+        None => error.to_string(),
+    })
+}
+
+fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    number: usize,
+) -> Result<T, StoreError> {
+    row.try_get(number)
+        .map_err(|_| StoreError("the tables are none of this version's".to_owned()))
+}
+
+fn version(bytes: &[u8]) -> Result<Version, StoreError> {
+    let bytes = bytes.try_into();
+    bytes
+        .map(Version::from_bytes)
+        .map_err(|_| StoreError("a version in the tables is none of wxsign's".to_owned()))
+}
+
+impl Backend for Postgres {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move {
+            let name = key.to_string();
+            let rows = self.ask(&self.sql.load, &[(&name, Type::TEXT)]).await?;
+            let Some(row) = rows.first() else {
+                return Ok(None);
+            };
+            Ok(Some(Stored {
+                version: version(column(row, 0)?)?,
+                bytes: column(row, 1)?,
+            }))
+        })
+    }
+
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let (name, hint) = (key.to_string(), Hint::Account(key.appid.clone()));
+            let (from, to) = (write.from.to_bytes(), write.to.to_bytes());
+            let hint = if write.is_news { hint.as_str() } else { "" };
+            let (from, to) = (&from[..], &to[..]);
+            let mut params: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+                (&name, Type::TEXT),
+                (&to, Type::BYTEA),
+                (&write.bytes, Type::BYTEA),
+                (&hint, Type::TEXT),
+            ];
+            let statement = if write.from == Version::ABSENT {
+                &self.sql.insert
+            } else {
+                params.push((&from, Type::BYTEA));
+                &self.sql.update
+            };
+            self.write(statement, &params).await
+        })
+    }
+
+    fn directory(
+        &self,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        Box::pin(async move {
+            let known = known.map_or_else(Vec::new, |version| version.to_bytes().to_vec());
+            let statement = &self.sql.directory;
+            let rows = self.ask(statement, &[(&known, Type::BYTEA)]).await?;
+            let Some(first) = rows.first() else {
+                return Ok(None);
+            };
+            let mut found = Entries {
+                version: version(column(first, 0)?)?,
+                ..Entries::default()
+            };
+            for row in &rows {
+                // An empty directory has one row without a name.
+                if let Some(name) = column(row, 1)? {
+                    found.entries.insert(name, column(row, 2)?);
+                }
+            }
+            Ok(Some(found))
+        })
+    }
+
+    fn swap_directory(
+        &self,
+        from: Version,
+        to: Version,
+        changes: EncodedChanges,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let (from, to) = (from.to_bytes(), to.to_bytes());
+            let (from, to) = (&from[..], &to[..]);
+            let (names, contents): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+            let params: [(&(dyn ToSql + Sync), Type); 4] = [
+                (&from, Type::BYTEA),
+                (&to, Type::BYTEA),
+                (&names, Type::TEXT_ARRAY),
+                (&contents, Type::BYTEA_ARRAY),
+            ];
+            self.write(&self.sql.swap_directory, &params).await
+        })
+    }
+
+    fn is_embedded(&self) -> bool {
+        false
+    }
+
+    fn changes(&self, position: Option<u64>) -> BoxFuture<'_, Result<News, StoreError>> {
+        Box::pin(async move {
+            let since = position.unwrap_or(u64::MAX).to_string();
+            let asked = self.ask(&self.sql.changes, &[(&since, Type::TEXT)]).await?;
+            let row = asked
+                .first()
+                .ok_or_else(|| StoreError("no answer".to_owned()))?;
+            let next: &str = column(row, 0)?;
+            let next = next.parse().unwrap_or_default();
+            let keys: Option<Vec<&str>> = column(row, 1)?;
+            let keys = keys.unwrap_or_default();
+            let appids = keys
+                .iter()
+                .filter_map(|key| key.split('/').next()?.parse().ok());
+            Ok(News {
+                position: next,
+                accounts: position
+                    .is_none_or(|since| since <= next)
+                    .then(|| appids.collect()),
+            })
+        })
+    }
+
+    fn hints(&self) -> Option<mpsc::UnboundedReceiver<Hint>> {
+        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        hints.take()
+    }
+}
+
+/// What is needed to connect.
+struct Server {
+    endpoints: Vec<Endpoint>,
+    dialer: Dialer,
+    config: Config,
+    sql: Arc<Sql>,
+    tell: mpsc::UnboundedSender<Hint>,
+}
+
+fn config(url: &ServerUrl) -> Config {
+    let mut config = Config::new();
+    // Encryption is the dialer's.
+    config.ssl_mode(tokio_postgres::config::SslMode::Disable);
+    config.application_name("wxsign");
+    config.user(url.user.as_deref().unwrap_or("wxsign"));
+    if let Some(password) = &url.password {
+        config.password(password.expose());
+    }
+    if let Some(database) = &url.database {
+        config.dbname(database);
+    }
+    config
+}
+
+impl Server {
+    /// Connects to the first server that can be written to, and sees to its tables.
+    async fn connect(&self) -> Result<Arc<Client>, StoreError> {
+        let mut failed = StoreError("the URL of the store names no server".to_owned());
+        for endpoint in &self.endpoints {
+            match self.open(endpoint).await {
+                Ok(client) => return Ok(Arc::new(client)),
+                Err(error) => {
+                    tracing::debug!(%endpoint, %error, "no store there");
+                    failed = error;
+                }
+            }
+        }
+        Err(failed)
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Client, StoreError> {
+        let said =
+            |error: tokio_postgres::Error| StoreError(format!("{endpoint}: {}", failure(&error).0));
+        let stream = self.dialer.dial_postgres(endpoint).await?;
+        let (client, connection) = self.config.connect_raw(stream, NoTls).await.map_err(said)?;
+        tokio::spawn(drive(connection, self.tell.clone()));
+        let asked = client.query_typed("SELECT pg_is_in_recovery()", &[]).await;
+        let rows = asked.map_err(said)?;
+        if rows.first().map_or(Ok(true), |row| column(row, 0))? {
+            return Err(StoreError(format!(
+                "{endpoint} is a standby, which cannot be written to"
+            )));
+        }
+        client
+            .batch_execute(&self.sql.lay_out)
+            .await
+            .map_err(said)?;
+        tracing::info!(%endpoint, hints = true, "connected to the store");
+        Ok(client)
+    }
+}
+
+/// Carries what is sent and answered until the client is gone, and tells of notifications.
+async fn drive(
+    mut connection: tokio_postgres::Connection<Box<dyn Stream>, tokio_postgres::tls::NoTlsStream>,
+    tell: mpsc::UnboundedSender<Hint>,
+) {
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(told) = message
+            && let Some(hint) = Hint::parse(told.payload())
+        {
+            // Nobody listens: then nobody wants to know.
+            let _ = tell.send(hint);
+        }
+    }
+}

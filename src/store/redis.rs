@@ -1,0 +1,282 @@
+//! Records and the directory in Redis or Valkey.
+//!
+//! All keys have one hash tag, so that a Redis Cluster keeps them on one member and each script
+//! sees them together:
+//!
+//! | key | what |
+//! |---|---|
+//! | `{wxsign}:record:APPID/KIND` | the version, 16 bytes, and behind it the record |
+//! | `{wxsign}:directory` | a hash of the entries |
+//! | `{wxsign}:directory:version` | its version |
+//! | `{wxsign}:changes` | a sorted set of the accounts with news, each by the position of its last |
+//! | `{wxsign}:position` | the last position |
+//!
+//! Hints are published on the channel `{wxsign}:hints`.
+
+mod connect;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value, cmd};
+use futures_core::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::link::Link;
+use super::{
+    Backend, EncodedChanges, Entries, Hint, Key, News, ServerUrl, StoreError, Stored, Version,
+    Write,
+};
+use connect::Server;
+
+/// Records and the directory in Redis or Valkey: one command a call, a script where it writes.
+///
+/// A write survives the end of this process. What it survives beside that is up to the server: with
+/// `appendfsync everysec` a crash of the machine loses a second, and a failover loses what the
+/// replica did not have yet. [`crate::keeper`] sets both right.
+pub struct Redis {
+    link: Link<MultiplexedConnection>,
+    keys: Keys,
+    hints: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
+}
+
+/// The names under which everything is kept.
+#[derive(Clone)]
+struct Keys {
+    tag: String,
+}
+
+impl Keys {
+    fn record(&self, key: &Key) -> String {
+        format!("{}:record:{key}", self.tag)
+    }
+
+    fn named(&self, name: &str) -> String {
+        format!("{}:{name}", self.tag)
+    }
+
+    fn hints(&self) -> String {
+        self.named("hints")
+    }
+}
+
+impl Redis {
+    /// A store at `url`; it is connected to when it is needed.
+    ///
+    /// # Errors
+    /// The certificates that the URL names cannot be read.
+    pub fn new(url: &ServerUrl) -> Result<Self, StoreError> {
+        let keys = Keys {
+            tag: format!("{{{}}}", url.prefix),
+        };
+        let (tell, hints) = mpsc::unbounded_channel();
+        let server = Arc::new(Server::new(url, keys.clone(), tell)?);
+        let link = Link::new(move || {
+            let server = Arc::clone(&server);
+            Box::pin(async move { server.connect().await })
+        });
+        Ok(Self {
+            link,
+            keys,
+            hints: Mutex::new(Some(hints)),
+        })
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
+        self.link
+            .call(|mut connection| async move {
+                command
+                    .query_async(&mut connection)
+                    .await
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+}
+
+/// What the server said. It never repeats what was sent to it, beside the name of a command.
+fn failure(error: &RedisError) -> StoreError {
+    StoreError(match (error.kind(), error.code(), error.detail()) {
+        (ErrorKind::AuthenticationFailed, ..) => "Redis does not accept the user and password of \
+                                                  the store's URL"
+            .to_owned(),
+        (_, Some("NOAUTH"), _) => "Redis wants a password: put it into the store's URL, or set \
+                                   WXSIGN_STORE_PASSWORD_FILE"
+            .to_owned(),
+        (_, Some(code), Some(detail)) => format!("Redis says {code} {detail}"),
+        (_, Some(code), None) => format!("Redis says {code}"),
+        (_, None, _) => error.to_string(),
+    })
+}
+
+/// A script with the keys that it works on. It is sent in full each time: so few calls are made
+/// that this is no load, and no server has to remember it.
+fn script<const N: usize>(source: &str, keys: [String; N]) -> Cmd {
+    let mut command = cmd("EVAL");
+    command.arg(source).arg(N);
+    for key in keys {
+        command.arg(key);
+    }
+    command
+}
+
+/// Writes the record if its version is ARGV[1]. If it is news for ARGV[4], that is written into
+/// the changes too, and published; who may not publish writes all the same.
+const SWAP: &str = "\
+local found = redis.call('GET', KEYS[1])
+local version = found and string.sub(found, 1, 16) or string.rep('\\0', 16)
+if version ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2] .. ARGV[3])
+if ARGV[4] ~= '' then
+  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[4])
+  redis.pcall('PUBLISH', ARGV[5], ARGV[4])
+end
+return 1";
+
+/// The version and the entries, unless the version is ARGV[1].
+const DIRECTORY: &str = "\
+local version = redis.call('GET', KEYS[1]) or string.rep('\\0', 16)
+if version == ARGV[1] then return false end
+return {version, redis.call('HGETALL', KEYS[2])}";
+
+/// Changes entries if the version is ARGV[1]: each by its name, whether it is to be there, and what
+/// it is to be.
+const SWAP_DIRECTORY: &str = "\
+local version = redis.call('GET', KEYS[1]) or string.rep('\\0', 16)
+if version ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+for i = 5, #ARGV, 3 do
+  if ARGV[i + 1] == '1' then redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])
+  else redis.call('HDEL', KEYS[2], ARGV[i]) end
+end
+redis.pcall('PUBLISH', ARGV[3], ARGV[4])
+return 1";
+
+/// The position, and the accounts with news since ARGV[1]; none of them if it is empty, and false
+/// if it lies ahead: then the server has forgotten something.
+const CHANGES: &str = "\
+local position = tonumber(redis.call('GET', KEYS[1]) or 0)
+local since = tonumber(ARGV[1])
+if not since or since == position then return {position, {}} end
+if since > position then return {position, false} end
+return {position, redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf')}";
+
+impl Backend for Redis {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move {
+            let mut get = cmd("GET");
+            get.arg(self.keys.record(key));
+            let Some(found): Option<Vec<u8>> = self.ask(get).await? else {
+                return Ok(None);
+            };
+            let Some((version, record)) = found.split_first_chunk() else {
+                return Err(StoreError(format!("the record {key} is none of wxsign's")));
+            };
+            Ok(Some(Stored {
+                version: Version::from_bytes(*version),
+                bytes: record.to_vec(),
+            }))
+        })
+    }
+
+    fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let keys = [
+                self.keys.record(key),
+                self.keys.named("changes"),
+                self.keys.named("position"),
+            ];
+            let hint = Hint::Account(key.appid.clone());
+            let mut swap = script(SWAP, keys);
+            swap.arg(&write.from.to_bytes())
+                .arg(&write.to.to_bytes())
+                .arg(write.bytes)
+                .arg(if write.is_news { hint.as_str() } else { "" })
+                .arg(self.keys.hints());
+            self.ask(swap).await
+        })
+    }
+
+    fn directory(
+        &self,
+        known: Option<Version>,
+    ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
+        Box::pin(async move {
+            let keys = ["directory:version", "directory"].map(|name| self.keys.named(name));
+            let mut directory = script(DIRECTORY, keys);
+            match known {
+                Some(version) => directory.arg(&version.to_bytes()),
+                None => directory.arg(""),
+            };
+            let found: Option<(Vec<u8>, BTreeMap<String, Vec<u8>>)> = self.ask(directory).await?;
+            let Some((version, entries)) = found else {
+                return Ok(None);
+            };
+            let version = version
+                .try_into()
+                .map_err(|_| StoreError("the directory is none of wxsign's".to_owned()))?;
+            Ok(Some(Entries {
+                version: Version::from_bytes(version),
+                entries,
+            }))
+        })
+    }
+
+    fn swap_directory(
+        &self,
+        from: Version,
+        to: Version,
+        changes: EncodedChanges,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let keys = ["directory:version", "directory"].map(|name| self.keys.named(name));
+            let mut swap = script(SWAP_DIRECTORY, keys);
+            swap.arg(&from.to_bytes())
+                .arg(&to.to_bytes())
+                .arg(self.keys.hints())
+                .arg(Hint::Directory.as_str());
+            for (name, change) in changes {
+                let there = u8::from(change.is_some());
+                swap.arg(name).arg(there).arg(change.unwrap_or_default());
+            }
+            self.ask(swap).await
+        })
+    }
+
+    fn is_embedded(&self) -> bool {
+        false
+    }
+
+    fn changes(&self, position: Option<u64>) -> BoxFuture<'_, Result<News, StoreError>> {
+        Box::pin(async move {
+            let keys = ["position", "changes"].map(|name| self.keys.named(name));
+            let mut changes = script(CHANGES, keys);
+            changes.arg(position.map_or_else(String::new, |position| position.to_string()));
+            let (position, accounts): (u64, Option<Vec<String>>) = self.ask(changes).await?;
+            let parsed = |accounts: Vec<String>| {
+                accounts
+                    .iter()
+                    .filter_map(|appid| appid.parse().ok())
+                    .collect()
+            };
+            Ok(News {
+                position,
+                accounts: accounts.map(parsed),
+            })
+        })
+    }
+
+    fn hints(&self) -> Option<mpsc::UnboundedReceiver<Hint>> {
+        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        hints.take()
+    }
+}
+
+/// The hint in a message on the channel.
+fn hint(message: &[Value]) -> Option<Hint> {
+    let [_, Value::BulkString(text)] = message else {
+        return None;
+    };
+    Hint::parse(std::str::from_utf8(text).ok()?)
+}

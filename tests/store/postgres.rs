@@ -1,0 +1,94 @@
+//! PostgreSQL.
+
+use wxsign::credential::Kind;
+use wxsign::store::{Postgres, ServerUrl, Store, StoreError, Tell};
+
+use super::engines;
+use super::engines::eventually;
+use super::engines::postgres::Options;
+use super::engines::proxy::{Mood, Proxy};
+use super::suite::{key, record, shared_suite, suite};
+
+fn backend(url: &str) -> Postgres {
+    Postgres::new(&ServerUrl::parse(url).unwrap().unwrap()).unwrap()
+}
+
+fn open(url: &str) -> Store {
+    Store::new(backend(url))
+}
+
+async fn write(store: &Store, generation: u64) -> Result<(), StoreError> {
+    let token = key(Kind::AccessToken);
+    let (_, version) = store.load(&token).await?;
+    let swapped = store
+        .swap(&token, version, &record(generation), Tell::Others)
+        .await;
+    assert!(swapped?.is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn postgresql_conforms() {
+    let postgres = engines::postgres::Postgres::start().await;
+    suite(|| backend(&postgres.url())).await;
+    let other = format!("{}?prefix=other", postgres.url());
+    shared_suite(|| backend(&other)).await;
+}
+
+#[tokio::test]
+async fn postgresql_with_tls_and_a_password_conforms() {
+    let options = Options {
+        password: Some("p@ss"),
+        tls: true,
+        ..Options::default()
+    };
+    let postgres = engines::postgres::Postgres::with(options).await;
+    let address = postgres.address();
+    let ca_file = postgres.ca_file().display();
+    let url = |password: &str| {
+        format!(
+            "postgres://wxsign:{password}@{address}/postgres?sslmode=verify-full&ca_file={ca_file}"
+        )
+    };
+    suite(|| backend(&url("p%40ss"))).await;
+    let error = open(&url("hunter2")).load(&key(Kind::AccessToken)).await;
+    let error = error.unwrap_err();
+    assert!(
+        error.0.contains("password authentication failed"),
+        "{error}"
+    );
+    assert!(!error.0.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn many_that_make_the_tables_at_once_do_not_trip_over_each_other() {
+    let postgres = engines::postgres::Postgres::start().await;
+    let mut nodes = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let store = open(&postgres.url());
+        nodes.spawn(async move { store.load(&key(Kind::AccessToken)).await.map(drop) });
+    }
+    for opened in nodes.join_all().await {
+        opened.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_postgresql_that_comes_back_or_was_silent_is_used_again() {
+    let mut postgres = engines::postgres::Postgres::start().await;
+    let proxy = Proxy::to(postgres.address()).await;
+    let url = postgres.url();
+    let store = open(&url.replace(
+        &postgres.address().to_string(),
+        &proxy.address().to_string(),
+    ));
+    write(&store, 1).await.unwrap();
+    proxy.set(Mood::Silent);
+    write(&store, 2).await.unwrap_err();
+    proxy.set(Mood::Pass);
+    eventually("it is used again", async || write(&store, 3).await.ok()).await;
+    postgres.kill();
+    write(&store, 4).await.unwrap_err();
+    postgres.restart().await;
+    eventually("it is used again", async || write(&store, 5).await.ok()).await;
+}

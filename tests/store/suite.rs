@@ -1,0 +1,257 @@
+//! What every backend must do, as one suite that each of them runs.
+
+use std::time::Duration;
+
+use wxsign::account::{AppId, TokenApi};
+use wxsign::clock::Timestamp;
+use wxsign::credential::{Credential, Kind, Secret};
+use wxsign::store::{
+    AccountRow, Attempt, Backend, Changes, Directory, Hint, Key, Lease, Record, Store, StoreError,
+    Tell, Version,
+};
+
+pub(crate) fn key(kind: Kind) -> Key {
+    Key {
+        appid: "wx0123456789abcdef".parse().unwrap(),
+        kind,
+    }
+}
+
+pub(crate) fn record(generation: u64) -> Record {
+    let now = Timestamp::from_secs(1_700_000_000);
+    Record {
+        credential: Some(Credential {
+            value: Secret::new("t".repeat(1024)),
+            generation,
+            first_seen: now,
+            confirmed_at: now,
+            expires_at: now,
+            claimed_until: now,
+        }),
+        lease: Some(Lease {
+            attempt: Attempt::random(),
+            holder: "node \"微\"".to_owned(),
+            acquired_at: now,
+            until: now,
+            strays_seen: u64::MAX,
+        }),
+        ..Record::default()
+    }
+}
+
+/// Runs the suite; `open` opens the same store again, as another process would.
+pub(crate) async fn suite<B: Backend>(open: impl Fn() -> B) {
+    let open_store = || Store::new(open());
+    let (one, two) = (open_store(), open_store());
+    let token = key(Kind::AccessToken);
+
+    // Nothing is there at first.
+    assert_eq!(
+        one.load(&token).await.unwrap(),
+        (Record::default(), Version::ABSENT)
+    );
+
+    // What is put there is what is read, by everyone.
+    let first = one
+        .swap(&token, Version::ABSENT, &record(1), Tell::Nobody)
+        .await
+        .unwrap()
+        .unwrap();
+    let (loaded, version) = two.load(&token).await.unwrap();
+    assert_eq!((loaded.credential, version), (record(1).credential, first));
+
+    // A second first write, and a write from a version that is gone, change nothing.
+    assert_eq!(
+        two.swap(&token, Version::ABSENT, &record(9), Tell::Nobody)
+            .await
+            .unwrap(),
+        None
+    );
+    let second = two
+        .swap(&token, first, &record(2), Tell::Nobody)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_ne!(first, second);
+    assert_eq!(
+        one.swap(&token, first, &record(9), Tell::Nobody)
+            .await
+            .unwrap(),
+        None
+    );
+    let (loaded, version) = one.load(&token).await.unwrap();
+    assert_eq!(loaded.credential.unwrap().generation, 2);
+    assert_eq!(version, second);
+
+    // A write to a version that never was changes nothing, also where nothing is.
+    let ticket = key(Kind::JsapiTicket);
+    assert_eq!(
+        one.swap(&ticket, first, &record(9), Tell::Nobody)
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(one.load(&ticket).await.unwrap().1, Version::ABSENT);
+
+    // The same content written again is a new version.
+    let third = one
+        .swap(&token, second, &record(2), Tell::Nobody)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_ne!(second, third);
+
+    // Of many swaps from one version exactly one takes effect.
+    let stores: Vec<Store> = (0..8).map(|_| open_store()).collect();
+    let mut version = third;
+    for round in 0..10_u64 {
+        let swaps = stores.iter().enumerate().map(|(node, store)| {
+            let record = record(100 * (round + 1) + node as u64);
+            let token = token.clone();
+            async move {
+                store
+                    .swap(&token, version, &record, Tell::Nobody)
+                    .await
+                    .unwrap()
+            }
+        });
+        let mut winners = Vec::new();
+        for swap in swaps {
+            winners.extend(swap.await);
+        }
+        assert_eq!(winners.len(), 1, "round {round}");
+        version = winners[0];
+        assert_eq!(one.load(&token).await.unwrap().1, version);
+    }
+    directory_suite(&one, &two, &open()).await;
+}
+
+async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {
+    let appid = |number: u8| format!("wx{number:016x}").parse::<AppId>().unwrap();
+    let found = async |store: &Store| {
+        let rows = store.directory().await.unwrap().accounts.clone();
+        let rows = rows.into_iter().map(|(appid, row)| (appid, row.unwrap()));
+        rows.collect::<Vec<_>>()
+    };
+
+    // Nobody was added at first.
+    assert_eq!(found(one).await, []);
+    let version = one.directory().await.unwrap().version;
+    assert_eq!(version, Version::ABSENT);
+    assert!(raw.directory(Some(version)).await.unwrap().is_none());
+
+    // Who is put there is found by everyone, in the order of AppIDs, and replaced by the next.
+    put(one, &appid(2), "b").await;
+    put(two, &appid(1), "first").await;
+    put(one, &appid(1), "a").await;
+    let both = [(appid(1), row("a")), (appid(2), row("b"))];
+    assert_eq!(found(one).await, both);
+    assert_eq!(found(two).await, both);
+
+    // Several are changed at once or not at all.
+    let changed = one.change_directory(|directory: &Directory| {
+        let names = directory.accounts.keys().cloned().zip(["c", "d"]);
+        let accounts = names.map(|(appid, name)| (appid, Some(row(name))));
+        let changes = Changes {
+            accounts: accounts.collect(),
+        };
+        Ok::<_, StoreError>((changes, directory.accounts.len()))
+    });
+    assert_eq!(changed.await, Ok(Some(2)));
+    let both = [(appid(1), row("c")), (appid(2), row("d"))];
+    assert_eq!(found(two).await, both);
+    let refused = |_: &Directory| Err::<(Changes, ()), _>(StoreError("refused".to_owned()));
+    one.change_directory(refused).await.unwrap_err();
+    assert_eq!(found(two).await, both);
+
+    // Of two swaps from the same version one takes effect, and what is known is not read again.
+    let version = two.directory().await.unwrap().version;
+    put(two, &appid(2), "e").await;
+    let gone = [(format!("account/{}", appid(1)), None)];
+    let swapped = raw.swap_directory(version, version, gone.clone().into());
+    assert_eq!(swapped.await, Ok(false));
+    let swapped = raw.swap_directory(Version::ABSENT, version, gone.into());
+    assert_eq!(swapped.await, Ok(false));
+    assert_eq!(found(two).await[1].1, row("e"));
+    let version = two.directory().await.unwrap().version;
+    assert!(raw.directory(Some(version)).await.unwrap().is_none());
+
+    // Who is taken away is gone, and nobody else; an empty directory is not one that never was.
+    change(two, &appid(1), None).await;
+    assert_eq!(found(one).await, [(appid(2), row("e"))]);
+    change(two, &appid(2), None).await;
+    assert_eq!(found(one).await, []);
+    assert_ne!(one.directory().await.unwrap().version, Version::ABSENT);
+}
+
+async fn put(store: &Store, appid: &AppId, name: &str) {
+    change(store, appid, Some(row(name))).await;
+}
+
+async fn change(store: &Store, appid: &AppId, row: Option<AccountRow>) {
+    let accounts = [(appid.clone(), row)].into();
+    let changed = store.change_directory(|_| Ok::<_, StoreError>((Changes { accounts }, ())));
+    assert_eq!(changed.await, Ok(Some(())));
+}
+
+pub(crate) fn row(name: &str) -> AccountRow {
+    AccountRow {
+        name: Some(name.to_owned()),
+        token_api: TokenApi::Stable,
+        page_hosts: vec!["*.example.com".to_owned(), "[::1]:8080".to_owned()],
+        secret: serde_json::from_str("\"c2VhbGVk\"").unwrap(),
+        changed_at: Timestamp::from_millis(i64::MAX),
+    }
+}
+
+/// What backends do besides that are shared by machines.
+pub(crate) async fn shared_suite<B: Backend>(open: impl Fn() -> B) {
+    let (one, two) = (Store::new(open()), Store::new(open()));
+    assert!(!one.is_embedded());
+    let (token, ticket) = (key(Kind::AccessToken), key(Kind::JsapiTicket));
+    let mut hints = two.hints().expect("hints");
+    assert!(two.hints().is_none(), "they are for one");
+    // The first question connects, and with that begins to listen.
+    let start = two.changes(None).await.unwrap();
+    assert_eq!(start.accounts, Some(Vec::new()));
+
+    // What is no news is told to nobody; what is comes as a hint, and is found by who asks.
+    let quiet = one
+        .swap(&token, Version::ABSENT, &record(1), Tell::Nobody)
+        .await;
+    let version = quiet.unwrap().unwrap();
+    let news = two.changes(Some(start.position)).await.unwrap();
+    assert_eq!(news.accounts, Some(Vec::new()));
+    let swapped = one.swap(&token, version, &record(2), Tell::Others).await;
+    assert!(swapped.unwrap().is_some());
+    assert_eq!(hint(&mut hints).await, Hint::Account(token.appid.clone()));
+    let later = two.changes(Some(news.position)).await.unwrap();
+    assert_eq!(later.accounts, Some(vec![token.appid.clone()]));
+    let nothing = two.changes(Some(later.position)).await.unwrap();
+    assert_eq!(nothing.accounts, Some(Vec::new()));
+
+    // A write that does not take effect is told to nobody.
+    let refused = one.swap(&token, version, &record(3), Tell::Others).await;
+    assert_eq!(refused, Ok(None));
+    let swapped = one
+        .swap(&ticket, Version::ABSENT, &record(1), Tell::Others)
+        .await;
+    assert!(swapped.unwrap().is_some());
+    let since = Some(nothing.position);
+    let news = two.changes(since).await.unwrap().accounts;
+    assert_eq!(news, Some(vec![ticket.appid.clone()]));
+    assert_eq!(hint(&mut hints).await, Hint::Account(ticket.appid));
+
+    let appid = "wx00000000000000ff".parse().unwrap();
+    put(&one, &appid, "a").await;
+    assert_eq!(hint(&mut hints).await, Hint::Directory);
+
+    // A position that lies ahead is that of a store which has forgotten something.
+    let news = two.changes(Some(u64::MAX / 2)).await.unwrap();
+    assert_eq!(news.accounts, None);
+}
+
+async fn hint(hints: &mut tokio::sync::mpsc::UnboundedReceiver<Hint>) -> Hint {
+    let hint = tokio::time::timeout(Duration::from_secs(10), hints.recv()).await;
+    hint.expect("a hint in time").expect("a store that hints")
+}
