@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Client, Config, Limits, StoreUrl};
-use crate::keeper::{Keeper, Queue};
+use crate::keeper::{Keeper, Node, Queue};
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
@@ -60,7 +60,7 @@ impl App {
             Clock::system(),
             store.clone(),
             Arc::clone(&upstream),
-            node(),
+            node(config.solo),
             config.accounts.clone(),
         );
         let vault = config.master_key.as_ref().map(Vault::new);
@@ -144,7 +144,10 @@ fn open(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
 }
 
 /// A name for this process in leases and logs.
-fn node() -> String {
+fn node(solo: bool) -> Node {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}/{}", host.trim(), std::process::id())
+    Node {
+        name: format!("{}/{}", host.trim(), std::process::id()),
+        solo,
+    }
 }

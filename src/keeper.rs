@@ -50,6 +50,23 @@ const TICK: Duration = Duration::from_secs(15);
 /// A queue that has been silent for so long is stuck.
 const SILENT: Duration = Duration::from_secs(60);
 
+/// A process among those that share a store.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its name in leases, for people to read: its host, a slash, and what tells it from others
+    /// there.
+    pub name: String,
+    /// Whether it renews classic tokens that are about to end while the store is lost. There may
+    /// be but one such node: two would take each other's tokens.
+    pub solo: bool,
+}
+
+impl From<String> for Node {
+    fn from(name: String) -> Self {
+        Self { name, solo: false }
+    }
+}
+
 /// The credentials of all accounts: a handle, cheap to clone.
 #[derive(Clone)]
 pub struct Keeper {
@@ -61,8 +78,7 @@ struct Shared {
     clock: Clock,
     store: Store,
     upstream: Arc<dyn Upstream>,
-    /// This process in leases, for people to read.
-    node: String,
+    node: Node,
     accounts: ArcSwap<Accounts>,
     pace: Pace,
     nudges: mpsc::UnboundedSender<Nudge>,
@@ -77,7 +93,7 @@ impl Keeper {
         clock: Clock,
         store: Store,
         upstream: Arc<dyn Upstream>,
-        node: String,
+        node: impl Into<Node>,
         accounts: Vec<Account>,
     ) -> (Self, Queue) {
         let (nudges, nudged) = mpsc::unbounded_channel();
@@ -87,7 +103,7 @@ impl Keeper {
             clock,
             store,
             upstream,
-            node,
+            node: node.into(),
             accounts: ArcSwap::from_pointee(Accounts::following(&Accounts::default(), accounts)),
             nudges,
         });

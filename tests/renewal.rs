@@ -12,6 +12,8 @@ mod edges;
 mod failures;
 #[path = "renewal/reports.rs"]
 mod reports;
+#[path = "renewal/solo.rs"]
+mod solo;
 #[path = "renewal/stores.rs"]
 mod stores;
 #[path = "renewal/storm.rs"]

@@ -43,6 +43,10 @@ pub(super) struct Local {
     pub(super) pardoned: Option<Timestamp>,
     /// A backoff that the store could not be told of.
     unwritten: Option<Backoff>,
+    /// Since when the store cannot be read, and since when no lease could be written into it, on
+    /// the boot clock.
+    unreadable: Option<Duration>,
+    unwritable: Option<Duration>,
 }
 
 impl Local {
@@ -53,6 +57,22 @@ impl Local {
             now.wall
                 .max(anchor.wall + now.boot.saturating_sub(anchor.boot))
         })
+    }
+
+    /// Notes whether the store could be read.
+    pub(super) fn could_read(&mut self, could: bool, now: Moment) {
+        self.unreadable = (!could).then(|| self.unreadable.unwrap_or(now.boot));
+    }
+
+    /// Notes whether a lease could be written, or another node was faster.
+    pub(super) fn could_write(&mut self, could: bool, now: Moment) {
+        self.unwritable = (!could).then(|| self.unwritable.unwrap_or(now.boot));
+    }
+
+    /// For how long the store has been of no use.
+    pub(super) fn store_lost_for(&self, now: Moment) -> Duration {
+        let since = self.unreadable.into_iter().chain(self.unwritable).min();
+        since.map_or(Duration::ZERO, |since| now.boot.saturating_sub(since))
     }
 
     /// The generation of the credential.

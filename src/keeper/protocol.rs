@@ -37,6 +37,9 @@ const REJECTED_A_DAY: u32 = 50;
 /// last time.
 pub(super) const DOUBTED_INTERVAL: Duration = Duration::from_secs(60);
 
+/// A store that could not be reached for so long will not be back in time.
+const SOLO_AFTER: Duration = Duration::from_secs(60);
+
 /// How many earlier values a record remembers by their fingerprints.
 pub(super) const FORMER: usize = 8;
 
@@ -146,6 +149,15 @@ pub(super) fn plan(
     } else {
         Plan::Fetch(purpose)
     }
+}
+
+/// Whether the one node that may do so renews a classic token without the store: it is lost for
+/// good, and what everybody serves is about to end. A node that never knew a token does not know
+/// that either.
+pub(super) fn goes_solo(policy: Policy, appid: &AppId, local: &Local, now: Moment) -> bool {
+    let known = local.record.credential.is_some();
+    let phase = policy.phase(appid, &local.record, local.latest(now));
+    known && local.store_lost_for(now) >= SOLO_AFTER && phase >= Phase::Urgent
 }
 
 /// The record with a lease for `attempt`.

@@ -74,7 +74,7 @@ impl Renewal<'_> {
                 Err(error) => {
                     self.report_store(&error);
                     self.publish(local);
-                    if !self.can_go_alone() {
+                    if !self.can_go_alone(local) {
                         return (self.shared.clock.now() + STORE_RETRY, false);
                     }
                     Base::Alone
@@ -132,7 +132,9 @@ impl Renewal<'_> {
     /// Loads the record and sets right what must be; `None` if another node was faster.
     async fn read(&self, local: &mut Local) -> Result<Option<Base>, StoreError> {
         let (store, known) = (&self.shared.store, local.stored_as());
-        let Some((stored, seen)) = store.load_unless(&self.key, known).await? else {
+        let loaded = store.load_unless(&self.key, known).await;
+        local.could_read(loaded.is_ok(), self.shared.clock.moment());
+        let Some((stored, seen)) = loaded? else {
             return Ok(known.map(|seen| Base::Stored(seen.version)));
         };
         let now = self.shared.clock.moment();
@@ -166,16 +168,18 @@ impl Renewal<'_> {
     ) -> Result<Option<Lease>, StoreError> {
         let before = self.shared.clock.moment();
         let attempt = Attempt::random();
-        let node = &self.shared.node;
+        let node = &self.shared.node.name;
         let record = protocol::take_lease(self.policy, local, purpose, attempt, node, before.wall);
         let base = match base {
             Base::Alone => Base::Alone,
             Base::Stored(version) => {
                 let store = &self.shared.store;
-                match store.swap(&self.key, version, &record, Tell::Nobody).await {
+                let swapped = store.swap(&self.key, version, &record, Tell::Nobody).await;
+                local.could_write(swapped.is_ok(), self.shared.clock.moment());
+                match swapped {
                     Ok(Some(version)) => Base::Stored(version),
                     Ok(None) => return Ok(None),
-                    Err(error) if self.can_go_alone() => {
+                    Err(error) if self.can_go_alone(local) => {
                         self.report_store(&error);
                         Base::Alone
                     }
@@ -398,9 +402,14 @@ impl Renewal<'_> {
     }
 
     /// Whether the credential may be fetched while the store cannot be reached: when a second
-    /// fetch would do no harm, or when there is nobody else to fetch.
-    fn can_go_alone(&self) -> bool {
-        !self.policy.counts_strays() || self.shared.store.is_embedded()
+    /// fetch would do no harm, when there is nobody else to fetch, or when everybody else waits
+    /// for this node to do it.
+    fn can_go_alone(&self, local: &Local) -> bool {
+        let (store, node) = (&self.shared.store, &self.shared.node);
+        !self.policy.counts_strays() || store.is_embedded() || {
+            let now = self.shared.clock.moment();
+            node.solo && protocol::goes_solo(self.policy, &self.key.appid, local, now)
+        }
     }
 
     /// A node looks a little later than it could, so that not all ask for the lease at once.
@@ -417,7 +426,7 @@ impl Renewal<'_> {
 
     /// Who calls WeChat here. Processes on one host have one address.
     fn caller(&self) -> Caller<'_> {
-        let node = &self.shared.node;
+        let node = &self.shared.node.name;
         Caller {
             secret: self.kept.secret,
             host: node.split_once('/').map_or(node, |(host, _)| host),
@@ -426,7 +435,7 @@ impl Renewal<'_> {
 
     /// A number in [0, 1) in which nodes and accounts differ.
     fn chance(&self, now: Timestamp) -> f64 {
-        let (node, appid) = (&self.shared.node, &self.key.appid);
+        let (node, appid) = (&self.shared.node.name, &self.key.appid);
         let names = [node, appid.as_str(), self.key.kind.as_str()];
         policy::spread(&names, now.as_millis() as u64)
     }

@@ -141,8 +141,11 @@ impl Process {
     /// Fails the test if it has ended by itself; `Drop` then says why.
     pub(crate) fn assert_running(&mut self) {
         let running = self.running.as_mut().expect("it was started");
-        let ended = running.0.try_wait().unwrap();
-        assert!(ended.is_none(), "{:?} ended: {ended:?}", self.command);
+        if let Some(status) = running.0.try_wait().unwrap() {
+            // Its number may be another's from now on.
+            self.running = None;
+            panic!("{:?} ended: {status}", self.command);
+        }
     }
 
     pub(crate) fn is_running(&self) -> bool {

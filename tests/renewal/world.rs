@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::{Clock, Timestamp};
 use wxsign::credential::Secret;
-use wxsign::keeper::{Keeper, Kept, Snapshot};
+use wxsign::keeper::{Keeper, Kept, Node, Snapshot};
 use wxsign::page_hosts::PageHosts;
 use wxsign::page_url::PageUrl;
 use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator};
@@ -68,9 +68,21 @@ impl World {
 
     /// Starts one more node on the same store.
     pub(crate) fn add_node(&mut self) {
+        self.add(false);
+    }
+
+    /// Starts one that may renew while the store is lost.
+    pub(crate) fn add_solo_node(&mut self) {
+        self.add(true);
+    }
+
+    fn add(&mut self, solo: bool) {
         let store = Store::new(Reach(Arc::clone(&self.store)));
         let upstream = Arc::new(self.simulator.clone());
-        let node = format!("node {}", self.nodes.len());
+        let node = Node {
+            name: format!("node {}", self.nodes.len()),
+            solo,
+        };
         let accounts = vec![account(self.token_api)];
         let (keeper, queue) = Keeper::new(self.clock.clone(), store, upstream, node, accounts);
         let stop = self.stop.token().clone();
