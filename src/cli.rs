@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod key;
 pub mod listen;
+mod print;
 mod serve;
 mod sign;
 mod simulator;
@@ -51,6 +52,7 @@ enum Verb {
     Account(account::AccountArgs),
     Config(config::ConfigArgs),
     Key(key::KeyArgs),
+    Print(print::PrintArgs),
     Simulator(simulator::SimulatorArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -71,6 +73,7 @@ const HELP: &str = "\
   account      Add, list or remove accounts beside the configuration
   config       Check the configuration, or show where each value comes from
   key          Make a key for a back end
+  print        Print a file to deploy it with
 
 \x1b[1mDevelop with it\x1b[0m
   simulator    Run a simulated WeChat alone, for other programs' tests
@@ -94,6 +97,7 @@ pub fn run() -> ExitCode {
         Verb::Account(args) => account::run(args),
         Verb::Config(args) => config::run(&args),
         Verb::Key(args) => key::run(args),
+        Verb::Print(args) => print::run(&args),
         Verb::Simulator(args) => simulator::run(args),
         Verb::Completions(args) => completions::run(&args),
     };

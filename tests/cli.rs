@@ -93,6 +93,7 @@ fn help_is_a_screen_for_each_verb() {
         ("help_config_check", &["config", "check", "--help"]),
         ("help_config_show", &["config", "show", "--help"]),
         ("help_key_new", &["key", "new", "--help"]),
+        ("help_print", &["print", "--help"]),
         ("help_completions", &["completions", "--help"]),
     ] {
         let ran = place.run(args);
@@ -131,6 +132,8 @@ fn wrong_usage_ends_with_2() {
         &["account", "add", "wx0123456789abcdef", "--page-host", "a/b"],
         &["account", "remove"],
         &["account", "rekey"],
+        &["print"],
+        &["print", "helm"],
         &["completions", "cmd"],
     ] {
         let ran = place.run(args);
@@ -377,6 +380,44 @@ fn a_new_key_and_its_block_belong_together() {
     );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("2 clients"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_compose_file_configures_nodes_as_they_want_it() {
+    let place = Place::new();
+    let ran = place.run(&["print", "compose"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let version = env!("CARGO_PKG_VERSION");
+    insta::assert_snapshot!("print_compose", ran.stdout.replace(version, "[version]"));
+
+    let in_image = ran
+        .stdout
+        .split("<<TOML /etc/wxsign.toml\n")
+        .nth(1)
+        .unwrap();
+    let (toml, _) = in_image.split_once("        TOML\n").unwrap();
+    place.write("wxsign.toml", toml);
+    for secret in ["appsecret", "redis", "master_key", "client_key"] {
+        place.write(secret, &CANARY.repeat(2).replace(['n', 'r', 'y'], "0"));
+    }
+    let here = place.path().display().to_string();
+    let variables = ran.stdout.lines().filter_map(|line| {
+        let (name, value) = line.trim().split_once(": ")?;
+        let value = match value {
+            "${WXSIGN_APPID:?}" => "wx0123456789abcdef",
+            "${WXSIGN_PAGE_HOSTS:?}" => "h5.example.com",
+            _ => value,
+        };
+        let value = value.replace("/run/secrets", &here).replace("/etc", &here);
+        name.starts_with("WXSIGN_")
+            .then(|| (name.to_owned(), value))
+    });
+    let mut command = place.command(&["config", "show"]);
+    let ran = self::ran(command.envs(variables).output().unwrap());
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    for told in ["172.30.233.0/24", "redis://redis", "WXSIGN_MASTER_KEY_FILE"] {
+        assert!(ran.stdout.contains(told), "{told} {}", ran.stdout);
+    }
 }
 
 #[test]
