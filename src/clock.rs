@@ -74,6 +74,14 @@ pub struct Moment {
     pub boot: Duration,
 }
 
+impl Moment {
+    /// How long it is until then, by the clock that says less.
+    pub fn left(self, now: Self) -> Duration {
+        let by_boot = self.boot.saturating_sub(now.boot);
+        self.wall.since(now.wall).min(by_boot)
+    }
+}
+
 /// Tells the time and sleeps.
 #[derive(Clone)]
 pub struct Clock(Source);

@@ -102,10 +102,8 @@ impl Local {
 
     /// How long readers may go on using the credential.
     pub(super) fn serves_for(&self, policy: Policy, now: Moment) -> Duration {
-        self.served_until(policy).map_or(Duration::ZERO, |until| {
-            let by_boot = until.boot.saturating_sub(now.boot);
-            until.wall.since(now.wall).min(by_boot)
-        })
+        self.served_until(policy)
+            .map_or(Duration::ZERO, |until| until.left(now))
     }
 
     /// When the lease in `record` ends, unless nothing is sent under it: no later than one that is

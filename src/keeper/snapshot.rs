@@ -45,7 +45,7 @@ pub struct Served {
 
 impl Served {
     fn at(served: Option<&Self>, now: Moment) -> Option<&Self> {
-        served.filter(|served| now.wall < served.until.wall && now.boot < served.until.boot)
+        served.filter(|served| !served.until.left(now).is_zero())
     }
 }
 

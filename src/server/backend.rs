@@ -69,7 +69,7 @@ fn exposed<S: serde::Serializer>(secret: &Option<&Secret>, to: S) -> Result<S::O
 impl<'a> Reading<'a> {
     fn new(kind: Kind, served: &'a Served, now: Moment) -> Self {
         let credential = &served.credential;
-        let left = life_left(served, now);
+        let left = served.until.left(now);
         let value = |of| (kind == of).then_some(&credential.value);
         Self {
             access_token: value(Kind::AccessToken),
@@ -89,13 +89,6 @@ impl<'a> Reading<'a> {
             ..self
         }
     }
-}
-
-/// How long a credential may still be used, by the clock that says less.
-pub(super) fn life_left(served: &Served, now: Moment) -> Duration {
-    let wall = served.until.wall.since(now.wall);
-    let boot = served.until.boot.saturating_sub(now.boot);
-    wall.min(boot)
 }
 
 /// Reads the access_token.

@@ -23,7 +23,6 @@ use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refused};
-use super::backend::life_left;
 use super::openapi::{SDKS, shapes};
 use super::problem::Problem;
 use super::request_id::RequestId;
@@ -249,7 +248,7 @@ async fn fetch(
 /// How long an SDK may keep a credential, whenever it is renewed meanwhile.
 fn keep_for(served: &Served, now: Moment) -> Duration {
     let until_renewed = served.renew_at.since(now.wall);
-    life_left(served, now).min(until_renewed + SAFE_OVERLAP)
+    served.until.left(now).min(until_renewed + SAFE_OVERLAP)
 }
 
 /// The order is that of WeChat.

@@ -10,7 +10,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Asking;
-use super::backend::life_left;
 use super::openapi::{BACK_ENDS, OfAccounts, OfKeys, shapes};
 use super::problem::Problem;
 use super::segment::Segment;
@@ -201,7 +200,7 @@ impl Status {
 
 impl Life {
     fn of(served: &Served, now: Moment) -> Self {
-        let (credential, left) = (&served.credential, life_left(served, now));
+        let (credential, left) = (&served.credential, served.until.left(now));
         Self {
             generation: credential.generation,
             fingerprint: credential.value.fingerprint(),
