@@ -39,7 +39,7 @@ use crate::page_hosts::PageHosts;
 use crate::store::Store;
 use crate::upstream::Upstream;
 pub use report::{Check, Outcome, Reported};
-pub use snapshot::{Served, Snapshot, Trouble, Unavailable};
+pub use snapshot::{Held, Served, Snapshot, Trouble, Unavailable};
 
 use local::Local;
 use pace::Pace;
@@ -140,6 +140,11 @@ impl Keeper {
                 look(kept);
             }
         }
+    }
+
+    /// This process in leases, for people to read.
+    pub fn node(&self) -> &str {
+        &self.shared.node.name
     }
 
     /// The clock by which the keeper works.

@@ -110,10 +110,19 @@ impl Local {
     /// taken when it is seen first, whatever time another clock gave it.
     pub(super) fn lease_until(&self, now: Moment) -> Option<Timestamp> {
         let lease = self.record.lease.as_ref();
-        let lease = lease.filter(|lease| self.unsent != Some(lease.attempt))?;
-        let (_, seen) = self.lease_seen?;
-        let longest = (seen + LEASE).saturating_sub(now.boot);
-        Some(lease.until.min(now.wall + longest))
+        lease.filter(|lease| self.unsent != Some(lease.attempt))?;
+        let ends = self.lease_ends()?;
+        let longest = ends.boot.saturating_sub(now.boot);
+        Some(ends.wall.min(now.wall + longest))
+    }
+
+    /// When the lease in `record` ends, on both clocks, whether anything is sent under it or not.
+    pub(super) fn lease_ends(&self) -> Option<Moment> {
+        let (lease, (_, seen)) = self.record.lease.as_ref().zip(self.lease_seen)?;
+        Some(Moment {
+            wall: lease.until,
+            boot: seen + LEASE,
+        })
     }
 
     /// Takes `record` as what the store holds now.

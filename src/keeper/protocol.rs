@@ -254,6 +254,7 @@ pub(super) fn commit(
         next.former.insert(0, former.value.fingerprint());
         next.former.truncate(FORMER);
     }
+    next.renewed_by = Some(lease.holder.clone());
     next.lease = None;
     next.backoff = None;
     next.settle_strays(lease.strays_seen, sent_at);

@@ -74,13 +74,17 @@ pub(super) fn reconcile(
     let mut next = stored.clone();
     let mut strays = local.owed;
     if let Some(mine) = &local.record.credential {
+        let put = |next: &mut Record, generation| {
+            next.credential = Some(Credential {
+                generation,
+                ..mine.clone()
+            });
+            next.renewed_by.clone_from(&local.record.renewed_by);
+        };
         match compare(mine, stored, local, now.wall) {
             Comparison::Same | Comparison::TheirsIsNewer => {}
             Comparison::MineIsBetterKnown { generation } => {
-                next.credential = Some(Credential {
-                    generation,
-                    ..mine.clone()
-                });
+                put(&mut next, generation);
                 // Two clocks that disagree would end each other's backoffs for ever.
                 if local.uncommitted.is_some() {
                     next.end_backoff(mine.confirmed_at);
@@ -98,10 +102,7 @@ pub(super) fn reconcile(
                 strays = strays.or_else(|| Some(sent_at.min(now.wall)));
             }
             Comparison::MineIsNewer { generation } => {
-                next.credential = Some(Credential {
-                    generation,
-                    ..mine.clone()
-                });
+                put(&mut next, generation);
                 next.end_backoff(mine.confirmed_at);
                 let lease = stored.lease.as_ref();
                 match lease.filter(|lease| Some(lease.attempt) == local.uncommitted) {

@@ -11,7 +11,7 @@ use super::local::Local;
 use super::policy::{self, Policy};
 use super::protocol::{self, CONFIRMING_A_DAY, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::reconcile::{Mended, reconcile};
-use super::snapshot::{Served, Trouble};
+use super::snapshot::Standing;
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
@@ -369,17 +369,7 @@ impl Renewal<'_> {
         if !local.take_news() {
             return;
         }
-        let until = local.served_until(self.policy);
-        let served = local.record.credential.clone().zip(until);
-        let served = served.map(|(credential, until)| Served {
-            renew_at: self.policy.due_at(&self.key.appid, &credential),
-            credential,
-            until,
-            former: local.record.former.clone(),
-        });
-        let trouble = local
-            .backoff()
-            .map(|backoff| Trouble::new(backoff, self.policy.api()));
+        let standing = Standing::of(local, self.policy, &self.key.appid);
         let now = self.shared.clock.moment();
         let robbed = protocol::is_robbed(&local.record, now.wall);
         let (kind, kept) = (self.key.kind, self.kept);
@@ -394,7 +384,7 @@ impl Renewal<'_> {
             if kind == Kind::AccessToken {
                 snapshot.robbed = robbed;
             }
-            if let Err(broken) = snapshot.set(kind, served, trouble, now) {
+            if let Err(broken) = snapshot.set(kind, standing, now) {
                 tracing::error!(key = %self.key, "this is a bug in wxsign: {broken}");
                 local.keep_news();
             }

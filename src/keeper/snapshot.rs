@@ -1,33 +1,66 @@
 //! What readers see of an account.
+//!
+//! Each credential has its [`Standing`]; what is served and the trouble in renewing it are two
+//! things there, so that a failure never hides a credential that WeChat accepts.
 
 use std::time::Duration;
 
-use super::policy::LONGEST_LIFE;
+use super::local::Local;
+use super::policy::{LONGEST_LIFE, Policy};
 use super::protocol::CLOCK_TOLERANCE;
 use super::reconcile::DISTRUSTED_LIFE;
 use super::report::{Check, Outcome};
+use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::signer::Signer;
-use crate::store::Backoff;
+use crate::store::{Backoff, Lease};
 use crate::upstream::{self, Api, Class};
 
 /// What readers may use of an account at one point in time. Value and end of a credential always
 /// belong together here.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    token: Option<Served>,
-    ticket: Option<Served>,
+    token: Standing,
+    ticket: Standing,
     /// Prepared from the ticket above.
     signer: Option<Signer>,
-    token_trouble: Option<Trouble>,
-    ticket_trouble: Option<Trouble>,
     /// What WeChat said last when it was asked about a token.
     pub(super) check: Option<Check>,
     /// Another program fetches tokens with the account's AppSecret.
     pub(super) robbed: bool,
     /// Whether a step has come to its end, with or without a credential.
     pub(super) tried: bool,
+}
+
+/// How one credential stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing {
+    served: Option<Served>,
+    /// Why it was not renewed the last time.
+    trouble: Option<Trouble>,
+    lease: Option<Held>,
+}
+
+impl Standing {
+    /// What is known of it here.
+    pub(super) fn of(local: &Local, policy: Policy, appid: &AppId) -> Self {
+        let record = &local.record;
+        let served = record.credential.clone().zip(local.served_until(policy));
+        let served = served.map(|(credential, until)| Served {
+            renew_at: policy.due_at(appid, &credential),
+            credential,
+            until,
+            renewed_by: record.renewed_by.clone(),
+            former: record.former.clone(),
+        });
+        let trouble = local.backoff();
+        Self {
+            served,
+            trouble: trouble.map(|backoff| Trouble::new(backoff, policy.api())),
+            lease: record.lease.as_ref().zip(local.lease_ends()).map(Held::new),
+        }
+    }
 }
 
 /// A credential that readers may use.
@@ -39,13 +72,31 @@ pub struct Served {
     pub until: Moment,
     /// When it is replaced, if all goes well.
     pub renew_at: Timestamp,
+    /// The node that fetched or confirmed it last, if that is known.
+    pub renewed_by: Option<String>,
     /// The fingerprints of those before it, the latest first.
     pub former: Vec<Fingerprint>,
 }
 
 impl Served {
-    fn at(served: Option<&Self>, now: Moment) -> Option<&Self> {
-        served.filter(|served| !served.until.left(now).is_zero())
+    fn is_good(&self, now: Moment) -> bool {
+        !self.until.left(now).is_zero()
+    }
+}
+
+/// A lease: one node fetches the credential.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// The node.
+    pub holder: String,
+    /// When others may take it, on either clock.
+    pub until: Moment,
+}
+
+impl Held {
+    fn new((lease, until): (&Lease, Moment)) -> Self {
+        let holder = lease.holder.clone();
+        Self { holder, until }
     }
 }
 
@@ -57,19 +108,34 @@ impl Snapshot {
 
     /// The access_token, while it is good.
     pub fn token(&self, now: Moment) -> Option<&Served> {
-        Served::at(self.token.as_ref(), now)
+        self.served(Kind::AccessToken, now)
     }
 
     /// The jsapi_ticket, while it is good.
     pub fn ticket(&self, now: Moment) -> Option<&Served> {
-        Served::at(self.ticket.as_ref(), now)
+        self.served(Kind::JsapiTicket, now)
     }
 
     /// The credential of `kind`, while it is good.
     pub fn served(&self, kind: Kind, now: Moment) -> Option<&Served> {
+        self.last(kind).filter(|served| served.is_good(now))
+    }
+
+    /// The credential of `kind` that was served last, good or not.
+    pub fn last(&self, kind: Kind) -> Option<&Served> {
+        self.standing(kind).served.as_ref()
+    }
+
+    /// The lease of the credential of `kind`, while it lasts, as far as it is known here.
+    pub fn lease(&self, kind: Kind, now: Moment) -> Option<&Held> {
+        let lease = self.standing(kind).lease.as_ref();
+        lease.filter(|lease| !lease.until.left(now).is_zero())
+    }
+
+    const fn standing(&self, kind: Kind) -> &Standing {
         match kind {
-            Kind::AccessToken => self.token(now),
-            Kind::JsapiTicket => self.ticket(now),
+            Kind::AccessToken => &self.token,
+            Kind::JsapiTicket => &self.ticket,
         }
     }
 
@@ -92,43 +158,45 @@ impl Snapshot {
 
     /// What stands in the way of a new token or, that being fine, of a new ticket.
     pub fn trouble(&self) -> Option<&Trouble> {
-        self.token_trouble.as_ref().or(self.ticket_trouble.as_ref())
+        let (token, ticket) = (&self.token, &self.ticket);
+        token.trouble.as_ref().or(ticket.trouble.as_ref())
     }
 
-    /// Takes what is known of one credential now, and prepares what readers will do with it.
+    /// Takes how one credential stands now, and prepares what readers will do with it.
     ///
     /// # Errors
     /// What was to be served breaks a promise: it is not taken, or only for a short while.
     pub(super) fn set(
         &mut self,
         kind: Kind,
-        mut served: Option<Served>,
-        trouble: Option<Trouble>,
+        mut next: Standing,
         now: Moment,
     ) -> Result<(), &'static str> {
-        let (slot, trouble_slot) = match kind {
-            Kind::AccessToken => (&mut self.token, &mut self.token_trouble),
-            Kind::JsapiTicket => (&mut self.ticket, &mut self.ticket_trouble),
+        let slot = match kind {
+            Kind::AccessToken => &mut self.token,
+            Kind::JsapiTicket => &mut self.ticket,
         };
-        *trouble_slot = trouble;
         let generation = |served: &Served| served.credential.generation;
-        let mut kept = Ok(());
-        if let (Some(former), Some(next)) = (Served::at(slot.as_ref(), now), &served)
-            && generation(next) < generation(former)
+        let former = slot.served.as_ref().filter(|former| former.is_good(now));
+        if let (Some(former), Some(served)) = (former, &next.served)
+            && generation(served) < generation(former)
         {
+            next.served = slot.served.take();
+            *slot = next;
             return Err("a generation went down; the one that is served stays");
         }
-        if let Some(next) = &mut served
-            && next.until.boot > now.boot + LONGEST_SERVED
+        let mut kept = Ok(());
+        if let Some(served) = &mut next.served
+            && served.until.boot > now.boot + LONGEST_SERVED
         {
-            next.until.boot = now.boot + DISTRUSTED_LIFE;
+            served.until.boot = now.boot + DISTRUSTED_LIFE;
             kept = Err("a credential was to be served too long; it is served for ten minutes");
         }
-        let value = |served: &Option<Served>| served.as_ref().map(|s| s.credential.value.clone());
-        let same_value = value(slot) == value(&served);
-        *slot = served;
+        let value = |of: &Standing| of.served.as_ref().map(|s| s.credential.value.clone());
+        let same_value = value(slot) == value(&next);
+        *slot = next;
         if kind == Kind::JsapiTicket && !same_value {
-            let ticket = self.ticket.as_ref();
+            let ticket = self.ticket.served.as_ref();
             self.signer = ticket.map(|ticket| Signer::new(&ticket.credential.value));
         }
         kept
@@ -191,10 +259,10 @@ mod tests {
         boot: Duration::from_secs(1000),
     };
 
-    fn served(generation: u64, seconds: u64) -> Served {
+    fn served(generation: u64, seconds: u64) -> Standing {
         let life = Duration::from_secs(seconds);
         let end = NOW.wall + life;
-        Served {
+        let served = Served {
             credential: Credential {
                 value: Secret::new(format!("value {generation}")),
                 generation,
@@ -208,7 +276,12 @@ mod tests {
                 boot: NOW.boot + life,
             },
             renew_at: end,
+            renewed_by: None,
             former: Vec::new(),
+        };
+        Standing {
+            served: Some(served),
+            ..Standing::default()
         }
     }
 
@@ -230,15 +303,11 @@ mod tests {
     fn a_generation_that_goes_down_is_not_taken_while_the_newer_one_lives() {
         let mut snapshot = Snapshot::default();
         let kind = Kind::AccessToken;
-        assert_eq!(snapshot.set(kind, Some(served(5, 100)), None, NOW), Ok(()));
-        assert!(
-            snapshot
-                .set(kind, Some(served(4, 7000)), None, NOW)
-                .is_err()
-        );
+        assert_eq!(snapshot.set(kind, served(5, 100), NOW), Ok(()));
+        assert!(snapshot.set(kind, served(4, 7000), NOW).is_err());
         assert_eq!(generation(&snapshot, NOW), Some(5));
         let now = later(100);
-        assert_eq!(snapshot.set(kind, Some(served(4, 7000)), None, now), Ok(()));
+        assert_eq!(snapshot.set(kind, served(4, 7000), now), Ok(()));
         assert_eq!(generation(&snapshot, now), Some(4));
     }
 
@@ -246,12 +315,46 @@ mod tests {
     fn a_life_that_cannot_be_is_cut_to_ten_minutes() {
         let mut snapshot = Snapshot::default();
         let kind = Kind::AccessToken;
-        assert!(
-            snapshot
-                .set(kind, Some(served(1, 8000)), None, NOW)
-                .is_err()
-        );
+        assert!(snapshot.set(kind, served(1, 8000), NOW).is_err());
         assert_eq!(generation(&snapshot, later(599)), Some(1));
         assert_eq!(generation(&snapshot, later(600)), None);
+    }
+
+    #[test]
+    fn a_credential_is_known_after_its_end_and_a_lease_is_not() {
+        let mut snapshot = Snapshot::default();
+        let kind = Kind::AccessToken;
+        let lease = Held {
+            holder: "node".to_owned(),
+            until: later(30),
+        };
+        let standing = Standing {
+            lease: Some(lease.clone()),
+            ..served(1, 100)
+        };
+        assert_eq!(snapshot.set(kind, standing, NOW), Ok(()));
+        assert_eq!(snapshot.lease(kind, later(29)), Some(&lease));
+        assert_eq!(snapshot.lease(kind, later(30)), None);
+        assert_eq!(snapshot.lease(Kind::JsapiTicket, NOW), None);
+        assert!(snapshot.served(kind, later(100)).is_none());
+        assert!(snapshot.last(kind).is_some());
+    }
+
+    #[test]
+    fn a_generation_that_is_not_taken_hides_neither_the_trouble_nor_the_lease() {
+        let mut snapshot = Snapshot::default();
+        let kind = Kind::AccessToken;
+        assert_eq!(snapshot.set(kind, served(5, 100), NOW), Ok(()));
+        let lease = Some(Held {
+            holder: "node".to_owned(),
+            until: later(30),
+        });
+        let standing = Standing {
+            lease: lease.clone(),
+            ..served(4, 7000)
+        };
+        assert!(snapshot.set(kind, standing, NOW).is_err());
+        assert_eq!(generation(&snapshot, NOW), Some(5));
+        assert_eq!(snapshot.lease(kind, NOW), lease.as_ref());
     }
 }

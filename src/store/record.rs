@@ -16,6 +16,8 @@ use crate::upstream::Class;
 pub struct Record {
     /// The newest credential, kept after its end.
     pub credential: Option<Credential>,
+    /// The node that fetched or confirmed it last, for people to read.
+    pub renewed_by: Option<String>,
     /// The fingerprints of those before it, the latest first.
     pub former: Vec<Fingerprint>,
     /// When classic tokens that nobody here replaced turned out to be dead long before their end:

@@ -25,6 +25,23 @@ fn a_store_that_went_back_in_time_is_healed_and_the_token_confirmed() {
 }
 
 #[test]
+fn who_renewed_a_token_last_stays_with_it_also_in_a_store_that_went_back_in_time() {
+    let (mut node, mut store) = (Node::new(CLASSIC), Record::default());
+    node.renew(&mut store, at(0), "one");
+    store.renewed_by = Some("another".to_owned());
+    let before = store.clone();
+    node.look(&mut store, at(1));
+    assert_eq!(node.local.record.renewed_by.as_deref(), Some("another"));
+    node.renew(&mut store, at(5200), "two");
+    assert_eq!(store.renewed_by.as_deref(), Some("node"));
+
+    store = before;
+    node.look(&mut store, at(5240));
+    assert_eq!(store.credential.unwrap().value.expose(), "two");
+    assert_eq!(store.renewed_by.as_deref(), Some("node"));
+}
+
+#[test]
 fn two_nodes_with_one_generation_and_two_values_agree_on_the_stored_one() {
     let mut store = Record::default();
     let mut one = Node::new(CLASSIC);
