@@ -209,7 +209,7 @@ impl Backend for Redis {
                 Some(version) => directory.arg(&version.to_bytes()),
                 None => directory.arg(""),
             };
-            let found: Option<(Vec<u8>, BTreeMap<String, Vec<u8>>)> = self.ask(directory).await?;
+            let found: Option<(Vec<u8>, BTreeMap<_, _>)> = self.ask(directory).await?;
             let Some((version, entries)) = found else {
                 return Ok(None);
             };
