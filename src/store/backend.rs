@@ -106,11 +106,8 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Which accounts have news since `position`, and the position after them.
     fn changes(&self, position: Option<u64>) -> BoxFuture<'_, Result<News, StoreError>> {
-        let news = News {
-            position: position.unwrap_or_default(),
-            accounts: Some(Vec::new()),
-        };
-        Box::pin(async { Ok(news) })
+        let none = News::none(position);
+        Box::pin(async { Ok(none) })
     }
 
     /// The hints of this backend, for whoever asks first.
@@ -198,6 +195,16 @@ pub struct News {
     /// The accounts whose credentials have changed; `None` where nobody can say which, because
     /// the store went back in time.
     pub accounts: Option<Vec<AppId>>,
+}
+
+impl News {
+    /// Nothing since `position`.
+    pub(super) fn none(position: Option<u64>) -> Self {
+        Self {
+            position: position.unwrap_or_default(),
+            accounts: Some(Vec::new()),
+        }
+    }
 }
 
 /// What was found under a key, to be told apart from what comes later.
