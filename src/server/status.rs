@@ -16,12 +16,15 @@ use super::segment::Segment;
 use crate::account::{AppId, TokenApi};
 use crate::clock::Moment;
 use crate::config::{Accounts, Scope};
-use crate::credential::Fingerprint;
-use crate::keeper::{Kept, Served, Trouble};
+use crate::credential::{Fingerprint, Kind};
+use crate::keeper::{Held, Kept, Served, Trouble};
 
 /// All accounts that the caller may ask about.
 #[derive(Serialize, ToSchema)]
 struct List {
+    /// The name in leases of the process that answers.
+    #[schema(example = "host-a/4711")]
+    node: String,
     accounts: Vec<Status>,
 }
 
@@ -43,6 +46,8 @@ struct Status {
     access_token: Option<Life>,
     #[schema(required)]
     jsapi_ticket: Option<Life>,
+    /// Who is fetching new ones.
+    leases: Leases,
     /// Another program fetches tokens with this AppSecret.
     #[schema(example = false)]
     foreign_fetcher: bool,
@@ -70,6 +75,29 @@ struct Life {
     /// When WeChat last said that it holds.
     #[schema(example = 1_700_000_000)]
     confirmed_at: i64,
+    /// The node that fetched or confirmed it last.
+    #[schema(required, example = "host-a/4711")]
+    renewed_by: Option<String>,
+}
+
+/// The lease of each credential, where one is known to the process that answers.
+#[derive(Serialize, ToSchema)]
+struct Leases {
+    #[schema(required)]
+    access_token: Option<LeaseView>,
+    #[schema(required)]
+    jsapi_ticket: Option<LeaseView>,
+}
+
+/// The right to fetch a credential.
+#[derive(Serialize, ToSchema)]
+struct LeaseView {
+    /// The node that has it.
+    #[schema(example = "host-b/1147")]
+    holder: String,
+    /// When others may take it.
+    #[schema(example = 1_700_000_030)]
+    until: i64,
 }
 
 /// Why the last renewal failed.
@@ -130,7 +158,8 @@ pub(super) async fn list(asking: Asking) -> Result<Response, Problem> {
         .map(|kept| Status::of(kept, now))
         .collect();
     accounts.sort_by(|one, other| one.appid.cmp(&other.appid));
-    Ok(answer(List { accounts }))
+    let node = gate.app.keeper.node().to_owned();
+    Ok(answer(List { node, accounts }))
 }
 
 /// Tells how an account fares.
@@ -185,6 +214,11 @@ impl Status {
     fn of(kept: &Kept, now: Moment) -> Self {
         let (account, snapshot) = (&kept.account, kept.snapshot());
         let life = |served: Option<&Served>| served.map(|served| Life::of(served, now));
+        let lease = |kind| {
+            snapshot
+                .lease(kind, now)
+                .map(|held| LeaseView::of(held, now))
+        };
         Self {
             appid: account.appid.clone(),
             name: account.name.clone(),
@@ -192,6 +226,10 @@ impl Status {
             page_hosts: account.page_hosts.patterns(),
             access_token: life(snapshot.token(now)),
             jsapi_ticket: life(snapshot.ticket(now)),
+            leases: Leases {
+                access_token: lease(Kind::AccessToken),
+                jsapi_ticket: lease(Kind::JsapiTicket),
+            },
             foreign_fetcher: snapshot.is_robbed(),
             trouble: snapshot.trouble().map(TroubleView::of),
         }
@@ -208,6 +246,16 @@ impl Life {
             expires_at: (now.wall + left).as_secs(),
             first_seen: credential.first_seen.as_secs(),
             confirmed_at: credential.confirmed_at.as_secs(),
+            renewed_by: served.renewed_by.clone(),
+        }
+    }
+}
+
+impl LeaseView {
+    fn of(held: &Held, now: Moment) -> Self {
+        Self {
+            holder: held.holder.clone(),
+            until: (now.wall + held.until.left(now)).as_secs(),
         }
     }
 }
