@@ -19,6 +19,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::AccessToken, Self::JsapiTicket];
+
     /// WeChat's word for it.
     pub const fn as_str(self) -> &'static str {
         match self {

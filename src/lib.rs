@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`cli`] | the command line: one file per verb |
 //! | [`server`] | HTTP: the front door, the routes, the connections |
+//! | [`metrics`] | what a monitoring system reads |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
 //! | [`roster`] | which accounts there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
@@ -51,6 +52,7 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod keeper;
+pub mod metrics;
 pub mod page_hosts;
 pub mod page_url;
 pub mod roster;

@@ -198,6 +198,34 @@ async fn a_node_that_dies_while_it_fetches_costs_one_token_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_node_knows_who_fetches_and_afterwards_who_has_fetched() {
+    let world = World::of_nodes(2, TokenApi::Classic);
+    world.turn(|knobs| knobs.latency = Duration::from_secs(5));
+    let kind = Kind::AccessToken;
+    let leases = || {
+        let now = world.clock.moment();
+        let nodes = world.nodes().iter();
+        nodes
+            .map(|node| kept(node).snapshot().lease(kind, now).cloned())
+            .collect::<Vec<_>>()
+    };
+    world.pass(4).await;
+    let [Some(one), Some(other)] = &leases()[..] else {
+        panic!("a node does not know of the lease");
+    };
+    assert_eq!(one.holder, other.holder);
+    assert!(world.nodes().iter().any(|node| node.node() == one.holder));
+
+    world.pass(20).await;
+    assert_eq!(leases(), [None, None]);
+    for node in world.nodes() {
+        let snapshot = Arc::clone(&kept(node).snapshot());
+        let token = snapshot.token(world.clock.moment()).unwrap();
+        assert_eq!(token.renewed_by.as_ref(), Some(&one.holder));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_does_not_wait_for_accounts_that_wait_for_their_turn() {
     let clock = Clock::following_tokio(T0);
     let simulator = Arc::new(Simulator::new(clock.clone(), 7));

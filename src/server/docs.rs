@@ -143,7 +143,7 @@ impl Operation {
                 status: status.clone(),
                 good: !status.starts_with(['4', '5']),
                 about: prose(&answer["description"]),
-                example: shown.map(|shown| format!("{shown:#}")).unwrap_or_default(),
+                example: shown.map(|shown| shape(&shown)).unwrap_or_default(),
             }
         });
         let security = says["security"][0].as_object();
@@ -286,6 +286,14 @@ fn text(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+/// A value as a reader likes to see it: a text as it is.
+fn shape(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => format!("{other:#}"),
     }
 }
 

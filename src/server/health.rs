@@ -1,18 +1,23 @@
-//! `/livez` and `/readyz`, for whoever starts, restarts and balances.
+//! `/livez`, `/readyz` and `/metrics`, for whoever starts, restarts, balances and watches.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Gate;
 use super::openapi::OPERATORS;
+use super::problem::{Code, Problem};
 use crate::app::App;
+use crate::metrics;
+use crate::store::StoreError;
 
-/// How many accounts in trouble are named.
+/// How many things in trouble are named.
 const NAMED: usize = 10;
 
 /// How the server fares.
@@ -21,7 +26,7 @@ pub(super) struct Health {
     /// In one word.
     #[schema(example = "ready")]
     status: &'static str,
-    /// What is not as it should be, for ten accounts at most.
+    /// What is not as it should be, ten things at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, example = json!([]))]
     reasons: Vec<String>,
@@ -48,13 +53,15 @@ pub(super) async fn livez(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<He
 ///
 /// 200 while they can for at least one account.
 #[utoipa::path(get, path = "/readyz", tag = OPERATORS, responses(
-    (status = 200, description = "They can; `reasons` names accounts in trouble.", body = Health),
+    (status = 200, description = "They can; `reasons` names accounts in trouble, and a store that \
+        does not answer.", body = Health),
     (status = 503, description = "They cannot: send no requests here.", body = Health),
 ))]
 pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
     let App {
         keeper,
         roster,
+        store,
         draining,
         ..
     } = &*gate.app;
@@ -68,6 +75,11 @@ pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<H
         reasons.push("the keeper's queue has stopped turning".to_owned());
     }
     let stuck = !reasons.is_empty();
+    if let Some(StoreError(why)) = store.tally().failing() {
+        reasons.push(format!(
+            "the store does not answer: {why}; going on with what is known here"
+        ));
+    }
     if let Some(locked) = roster.locked() {
         reasons.push(locked.to_string());
     } else if accounts.iter().next().is_none() {
@@ -87,6 +99,27 @@ pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<H
         }
     }
     health(usable > 0 && !stuck, "ready", reasons)
+}
+
+/// How every credential stands, for a monitoring system.
+///
+/// In the OpenMetrics text format, as Prometheus reads it. The README lists the families.
+#[utoipa::path(get, path = "/metrics", tag = OPERATORS, responses(
+    (status = 200, description = "The metrics.", body = String,
+        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        example = "# HELP wxsign_store_up 1 while the store answers.\n\
+            # TYPE wxsign_store_up gauge\nwxsign_store_up 1\n# EOF\n"),
+))]
+pub(super) async fn metrics(State(gate): State<Arc<Gate>>) -> Result<Response, Problem> {
+    let app = Arc::clone(&gate.app);
+    // Of many accounts this is a long text.
+    let text = tokio::task::spawn_blocking(|| metrics::text(app)).await;
+    let text = text.map_err(|error| Problem::new(Code::InternalError, error.to_string()))?;
+    let headers = [
+        (CONTENT_TYPE, metrics::CONTENT_TYPE),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, text).into_response())
 }
 
 fn health(good: bool, word: &'static str, reasons: Vec<String>) -> (StatusCode, Json<Health>) {

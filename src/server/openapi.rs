@@ -41,7 +41,7 @@ pub(super) const OPERATORS: &str = "Operators";
         (name = PAGES, description = "For front ends: no key is needed, the page's host must be listed."),
         (name = BACK_ENDS, description = "With a client key in the header `Authorization: Bearer wxk_…`, from `wxsign key new NAME`."),
         (name = SDKS, description = "For SDKs whose API host can be set, in WeChat's shapes: the status is always 200, and a client key stands where WeChat wants the AppSecret."),
-        (name = OPERATORS, description = "For whoever starts, restarts and balances."),
+        (name = OPERATORS, description = "For whoever starts, restarts, balances and watches."),
     ),
     paths(
         jsapi::get,
@@ -62,6 +62,7 @@ pub(super) const OPERATORS: &str = "Operators";
         dropin::getticket,
         health::livez,
         health::readyz,
+        health::metrics,
     ),
     components(schemas(Document<'_>)),
     modifiers(&Frame)

@@ -86,9 +86,10 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
     router
 }
 
-/// Back ends: our own API, WeChat's paths for SDKs, and what describes all of it.
+/// Back ends and operators: our own API, WeChat's paths for SDKs, and what describes all of it.
 fn for_back_ends() -> Router<Arc<Gate>> {
     Router::new()
+        .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(docs::page))
         .route("/v1/accounts", get(status::list))

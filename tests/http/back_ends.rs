@@ -274,6 +274,7 @@ async fn with_an_address_of_their_own_back_ends_and_pages_do_not_meet() {
         report(APPID, &token),
         Request::post(format!("/v1/accounts/{APPID}/access-token/check"), ""),
         Request::get("/v1/clients"),
+        Request::get("/metrics"),
         Request::get("/cgi-bin/token"),
         Request::post("/cgi-bin/stable_token", "{}"),
         Request::get("/cgi-bin/ticket/getticket"),

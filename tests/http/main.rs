@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod long_polls;
 mod openapi;
+mod operators;
 mod pages;
 mod passing;
 mod problems;
