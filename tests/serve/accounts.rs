@@ -29,7 +29,7 @@ async fn add(place: &Place) {
     let ran = place.run(&ADD, &format!("{APP_SECRET}\n")).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.stdout, format!("added {APPID}\n"));
-    assert!(ran.stderr.contains("within 10 seconds"), "{ran:?}");
+    assert!(ran.stderr.contains("within 4 seconds"), "{ran:?}");
 }
 
 /// The accounts as `account list --json` shows them.
