@@ -54,13 +54,31 @@ impl App {
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let store = open(&config)?;
+        let node = Node {
+            solo: config.solo,
+            ..Node::of_process(std::process::id())
+        };
+        Self::of_store(config, store, node, simulator, draining)
+    }
+
+    /// The same for one of several nodes in this process, which share a `store`.
+    ///
+    /// # Errors
+    /// The upstream's address is none.
+    pub fn of_store(
+        config: Config,
+        store: Store,
+        node: Node,
+        simulator: Option<Simulator>,
+        draining: CancellationToken,
+    ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let forwarder = Forwarder::new(&config.upstream)?;
         let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
         let (keeper, queue) = Keeper::new(
             Clock::system(),
             store.clone(),
             Arc::clone(&upstream),
-            node(config.solo),
+            node,
             config.accounts.clone(),
         );
         let vault = config.master_key.as_ref().map(Vault::new);
@@ -141,13 +159,4 @@ fn open(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
         }
         StoreUrl::Shared(url) => Store::sealed(Redis::new(url)?, vault),
     })
-}
-
-/// A name for this process in leases and logs.
-fn node(solo: bool) -> Node {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Node {
-        name: format!("{}/{}", host.trim(), std::process::id()),
-        solo,
-    }
 }

@@ -61,6 +61,14 @@ pub struct Node {
     pub solo: bool,
 }
 
+impl Node {
+    /// The one that is the process `id` of this machine.
+    pub fn of_process(id: u32) -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        format!("{}/{id}", host.trim()).into()
+    }
+}
+
 impl From<String> for Node {
     fn from(name: String) -> Self {
         Self { name, solo: false }

@@ -16,10 +16,10 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use error::{Appids, RosterError};
 
 use crate::account::{Account, AppId, TokenApi};
-use crate::credential::Secret;
+use crate::credential::{Kind, Secret};
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
-use crate::store::{AccountRow, AccountRows, Changes, Directory, Store, StoreError};
+use crate::store::{AccountRow, AccountRows, Changes, Directory, Key, Store, StoreError};
 use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
 use crate::vault::Vault;
 
@@ -251,13 +251,27 @@ impl Roster {
         Ok(())
     }
 
-    /// Seals the AppSecrets of all stored accounts with another master key, all or none of them.
-    /// Returns how many they are.
+    /// Seals the records of all accounts with another master key, and the AppSecrets of the stored
+    /// ones, all or none of these. Returns how many AppSecrets they are.
     ///
     /// # Errors
     /// Why none was: one cannot be opened, or others changed them meanwhile. After
     /// [`RosterError::MayBeRekeyed`] nobody knows.
     pub async fn rekey(&self, vault: &Vault) -> Result<usize, RosterError> {
+        let directory = self.store.directory().await?;
+        self.open_all(&directory.accounts)?;
+        // These first: what was done is left as it is when all of it is done once more.
+        let configured = self.configured.iter().map(|account| &account.appid);
+        for appid in configured.chain(directory.accounts.keys()) {
+            for kind in [Kind::AccessToken, Kind::JsapiTicket] {
+                let appid = appid.clone();
+                self.store.reseal(&Key { appid, kind }, vault).await?;
+            }
+        }
+        self.rekey_accounts(vault).await
+    }
+
+    async fn rekey_accounts(&self, vault: &Vault) -> Result<usize, RosterError> {
         let resealed = self.change(|rows| {
             let opened = self.open_all(rows)?;
             let sealed = opened.into_iter().map(|(account, mut row)| {

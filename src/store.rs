@@ -169,6 +169,36 @@ impl Store {
         Ok(swapped.await?.then_some(to))
     }
 
+    /// Seals the record under `key` with another master key. One that is sealed with it already, or
+    /// is not there, is left as it is.
+    ///
+    /// # Errors
+    /// The store cannot be reached, others keep writing the record, or it cannot be opened.
+    pub async fn reseal(&self, key: &Key, vault: &Vault) -> Result<(), StoreError> {
+        let backend = &self.shared.backend;
+        for _ in 0..4 {
+            let Some(stored) = self.call(Op::Load, backend.load(key)).await? else {
+                return Ok(());
+            };
+            if sealed::open(Some(vault), key, stored.bytes.clone()).is_ok()
+                && sealed::is_sealed(&stored.bytes)
+            {
+                return Ok(());
+            }
+            let opened = sealed::open(self.shared.vault.as_ref(), key, stored.bytes)?;
+            let write = Write {
+                from: stored.version,
+                to: Version::random(),
+                bytes: sealed::seal(Some(vault), key, opened),
+                is_news: false,
+            };
+            if self.call(Op::Swap, backend.swap(key, write)).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError(format!("others keep writing the record {key}")))
+    }
+
     /// What was added at run time.
     ///
     /// If the store has lost it, it is given back what this process knows.

@@ -7,6 +7,8 @@
 
 #[path = "cluster/chaos.rs"]
 mod chaos;
+#[path = "cluster/demo.rs"]
+mod demo;
 #[path = "engines/harness.rs"]
 #[expect(dead_code, reason = "other tests need the rest")]
 mod engines;

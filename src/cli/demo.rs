@@ -1,3 +1,5 @@
+mod cluster;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use tokio_util::sync::CancellationToken;
@@ -17,17 +19,34 @@ use crate::simulator::{self, Simulator};
 /// Nothing is configured and nothing is kept: open the printed address in a browser, or run the
 /// printed curl.
 #[derive(clap::Args)]
-#[command(after_help = "Example: wxsign demo --listen 127.0.0.1:9000")]
+#[command(after_help = "\
+Examples:
+  wxsign demo --listen 127.0.0.1:9000
+  wxsign demo --nodes 3    # three nodes that share a store; kill one and see another renew")]
 pub(super) struct DemoArgs {
     /// Address and port to listen on [default: 127.0.0.1:8080, or any free port if that is taken]
     #[arg(long, value_name = "ADDR", value_parser = crate::config::parse_listen)]
     pub(super) listen: Option<SocketAddr>,
+    /// Run so many nodes that share a store, a redis-server if one is installed: each can be killed
+    /// while one looks on [default: 1]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        hide_default_value = true,
+        value_parser = clap::value_parser!(u8).range(1..=9)
+    )]
+    pub(super) nodes: u8,
 }
 
 /// The account that the simulated WeChat knows.
 const APPID: &str = "wx0123456789abcdef";
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    if args.nodes > 1 {
+        // It tells what happens in its own words.
+        return super::block_on(cluster::run(args, args.nodes.into()));
+    }
     super::start_logging()?;
     let listener = match args.listen {
         Some(address) => listen::bind(address)?,

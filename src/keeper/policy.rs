@@ -109,12 +109,12 @@ impl Policy {
         due.max(credential.confirmed_at + MIN_INTERVAL)
     }
 
-    /// How often a node looks at what others may have stored though nothing is due. A classic
-    /// token that another node has renewed out of turn lives on for 300 s; what is renewed out
-    /// of turn otherwise takes nothing from what came before.
+    /// How often a node looks at what others may have stored though nothing is due and nobody has
+    /// told it of any news. A classic token that another node has renewed out of turn lives on for
+    /// 300 s; what is renewed out of turn otherwise takes nothing from what came before.
     pub(super) const fn look_every(self) -> Duration {
         match self {
-            Self::ClassicToken => Duration::from_secs(60),
+            Self::ClassicToken => Duration::from_secs(120),
             Self::StableToken | Self::Ticket => FULL_LIFE,
         }
     }

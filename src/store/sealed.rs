@@ -6,6 +6,11 @@ use crate::vault::Vault;
 /// What sealed bytes begin with. A record that is not sealed begins with a brace.
 const MARK: u8 = 1;
 
+/// Whether what is stored takes a master key to be read.
+pub(super) fn is_sealed(stored: &[u8]) -> bool {
+    stored.first() == Some(&MARK)
+}
+
 /// The record as it is stored: sealed, if there is a vault.
 pub(super) fn seal(vault: Option<&Vault>, key: &Key, record: Vec<u8>) -> Vec<u8> {
     let Some(vault) = vault else {

@@ -59,7 +59,7 @@ async fn with_one_redis() {
 }
 
 async fn with_sentinels() {
-    chaos("Sentinels", Engine::Pair(Sentinel::start().await)).await;
+    chaos("Sentinels", Engine::Pair(Box::new(Sentinel::start().await))).await;
 }
 
 async fn chaos(name: &str, engine: Engine) {

@@ -49,7 +49,7 @@ pub(crate) enum Engine {
     /// One Redis, with a line of its own for each node.
     Alone(Redis, Vec<Proxy>),
     /// Two, one of which is the master.
-    Pair(Sentinel),
+    Pair(Box<Sentinel>),
 }
 
 impl Engine {

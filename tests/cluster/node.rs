@@ -66,6 +66,12 @@ impl Node {
 
     /// Starts it and waits until it listens.
     pub(crate) async fn start(&mut self) {
+        self.launch();
+        self.listens().await;
+    }
+
+    /// Starts it.
+    pub(crate) fn launch(&mut self) {
         self.life += 1;
         let log = File::options()
             .append(true)
@@ -82,6 +88,10 @@ impl Node {
             .stderr(log.unwrap())
             .spawn();
         self.child = Some(child.unwrap());
+    }
+
+    /// Waits until it listens.
+    pub(crate) async fn listens(&mut self) {
         let address = eventually("it says where it listens", async || {
             let said = std::fs::read_to_string(self.output("stdout")).unwrap();
             let (address, _) = said.split_once("http://")?.1.split_once('\n')?;

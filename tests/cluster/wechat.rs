@@ -28,13 +28,15 @@ pub(crate) enum Temper {
     Full,
     /// A stable token.
     Stable,
+    /// As WeChat treats accounts.
+    Quiet,
 }
 
 impl Temper {
     const fn token_api(self) -> &'static str {
         match self {
             Self::Stable => "stable",
-            Self::Minute | Self::Short | Self::Full => "classic",
+            Self::Minute | Self::Short | Self::Full | Self::Quiet => "classic",
         }
     }
 
@@ -61,6 +63,7 @@ impl Temper {
                 ticket_overlap: seconds(420),
                 ..knobs
             },
+            Self::Quiet => Knobs::default(),
             Self::Stable => Knobs {
                 life_stable: seconds(600),
                 ..knobs
@@ -101,6 +104,12 @@ impl WeChat {
             accounts,
             _ends_it: stop.drop_guard(),
         }
+    }
+
+    /// The same accounts where servers are told that WeChat is at `url`.
+    pub(crate) fn reached_at(self, url: &str) -> Self {
+        let url = url.to_owned();
+        Self { url, ..self }
     }
 
     /// The accounts as they stand in a configuration.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wxsign::clock::Clock;
 use wxsign::credential::Kind;
 use wxsign::store::{Redis, ServerUrl, Store, StoreError, Tell, Version};
 
@@ -29,6 +30,16 @@ async fn write(store: &Store, generation: u64) -> Result<(), StoreError> {
         .await;
     assert!(swapped?.is_some());
     Ok(())
+}
+
+/// Waits until the store cannot be written to, and then until it can, and prints how long that was.
+async fn takes(what: &str, store: &Store) {
+    let clock = Clock::system();
+    eventually("it is away", async || write(store, 1).await.err()).await;
+    let away = clock.moment().boot;
+    eventually("it is back", async || write(store, 1).await.ok()).await;
+    let took = clock.moment().boot - away;
+    println!("{what}: written to again after {:.2} s", took.as_secs_f64());
 }
 
 async fn generation(store: &Store) -> Option<u64> {
@@ -109,10 +120,15 @@ async fn a_redis_that_comes_back_is_used_again_with_what_it_kept() {
     let mut redis = engines::redis::Redis::with(&[("appendonly", "yes")]).await;
     let store = open(&redis.url());
     write(&store, 1).await.unwrap();
-    redis.kill();
-    write(&store, 2).await.unwrap_err();
-    redis.restart().await;
-    eventually("it is used again", async || write(&store, 3).await.ok()).await;
+    let back = takes("a Redis that is killed and started again", &store);
+    let restart = async {
+        redis.kill();
+        // Long enough for somebody to notice.
+        eventually("it is missed", async || store.changes(None).await.err()).await;
+        redis.restart().await;
+    };
+    tokio::join!(back, restart);
+    write(&store, 3).await.unwrap();
     assert_eq!(generation(&store).await, Some(3));
 }
 
@@ -230,11 +246,9 @@ async fn redis_with_sentinels_conforms_and_is_followed_in_a_failover() {
 
     let store = open(&sentinel.url());
     write(&store, 100).await.unwrap();
-    sentinel.failover().await;
-    eventually("the new master is found", async || {
-        write(&store, 101).await.ok()
-    })
-    .await;
+    let back = takes("a failover with Sentinels", &store);
+    tokio::join!(back, sentinel.failover());
+    write(&store, 101).await.unwrap();
     assert_eq!(generation(&store).await, Some(101));
     let unknown = sentinel.url().replace("/wxsign", "/other");
     let error = open(&unknown)
