@@ -114,7 +114,7 @@ impl Policy {
     /// 300 s; what is renewed out of turn otherwise takes nothing from what came before.
     pub(super) const fn look_every(self) -> Duration {
         match self {
-            Self::ClassicToken => Duration::from_secs(120),
+            Self::ClassicToken => Duration::from_secs(80),
             Self::StableToken | Self::Ticket => FULL_LIFE,
         }
     }

@@ -149,7 +149,6 @@ impl Cluster {
         let number = self.some_node();
         self.say(&format!("node {number} is stopped"));
         self.bill.stops += 1;
-        self.nodes[number].signal(Signal::TERM);
         self.judge.is_at(number, None);
         self.nodes[number].stop().await;
         self.start_node(number).await;
