@@ -55,7 +55,7 @@ async fn with_one_redis() {
     for _ in 0..NODES {
         lines.push(Proxy::to(redis.address()).await);
     }
-    chaos("one Redis", Engine::Alone(redis, lines)).await;
+    chaos("one Redis", Engine::Alone(Box::new(redis), lines)).await;
 }
 
 async fn with_sentinels() {

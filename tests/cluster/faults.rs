@@ -47,7 +47,7 @@ impl Bill {
 /// The store, and how its nodes reach it.
 pub(crate) enum Engine {
     /// One Redis, with a line of its own for each node.
-    Alone(Redis, Vec<Proxy>),
+    Alone(Box<Redis>, Vec<Proxy>),
     /// Two, one of which is the master.
     Pair(Box<Sentinel>),
 }

@@ -100,6 +100,10 @@ impl Node {
         self.address = Some(address.await);
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it runs"))
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.child.is_some()
     }
@@ -110,8 +114,7 @@ impl Node {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Ends it in the middle of what it does.
