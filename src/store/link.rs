@@ -10,7 +10,11 @@ use super::StoreError;
 use crate::clock::Clock;
 
 /// A call is given up after this, however long the server takes: whoever calls goes on without it.
-const CALL_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The same where much is read or written that nobody waits for: a directory of a hundred thousand
+/// accounts.
+pub(super) const BULK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// So long may it take to find the server and to be let in. No call waits for it that long; the
 /// next one finds the connection.
@@ -49,8 +53,12 @@ impl<C: Clone + Send + Sync + 'static> Link<C> {
         }
     }
 
-    /// Makes a call, on a connection that is given up if the call fails.
-    pub(super) async fn call<T, F>(&self, call: impl FnOnce(C) -> F + Send) -> Result<T, StoreError>
+    /// Makes a call within `limit`, on a connection that is given up if the call fails.
+    pub(super) async fn call<T, F>(
+        &self,
+        limit: Duration,
+        call: impl FnOnce(C) -> F + Send,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>> + Send,
     {
@@ -60,9 +68,9 @@ impl<C: Clone + Send + Sync + 'static> Link<C> {
             used = Some(number);
             call(connection).await
         };
-        let called = tokio::time::timeout(CALL_TIMEOUT, calling).await;
+        let called = tokio::time::timeout(limit, calling).await;
         let called = called.unwrap_or_else(|_| {
-            let limit = CALL_TIMEOUT.as_millis();
+            let limit = limit.as_millis();
             Err(StoreError(format!("no answer within {limit} ms")))
         });
         if let (Err(error), Some(number)) = (&called, used) {
@@ -86,13 +94,18 @@ impl<C: Clone + Send + Sync + 'static> Link<C> {
         });
         if begins {
             let (connecting, state) = ((self.connect)(), Arc::clone(&self.state));
-            // A task of its own: a caller that gives up does not break it off.
+            // A task of its own: a caller that gives up does not break it off. In another one, so
+            // that even a panic has an end.
+            let connecting = tokio::spawn(tokio::time::timeout(CONNECT_TIMEOUT, connecting));
             tokio::spawn(async move {
-                let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
-                let connected = connected.unwrap_or_else(|_| {
-                    let limit = CONNECT_TIMEOUT.as_secs();
-                    Err(StoreError(format!("cannot connect within {limit} s")))
-                });
+                let connected = match connecting.await {
+                    Ok(Ok(connected)) => connected,
+                    Ok(Err(_)) => {
+                        let limit = CONNECT_TIMEOUT.as_secs();
+                        Err(StoreError(format!("cannot connect within {limit} s")))
+                    }
+                    Err(error) => Err(StoreError(error.to_string())),
+                };
                 state.send_replace(match connected {
                     Ok(connection) => State::Up(connection, rand::random()),
                     Err(error) => State::Down(error, Some(boot())),
@@ -132,12 +145,13 @@ mod tests {
     /// A link to a server that lets in as `lets_in` says, and how often it was asked to.
     fn link(lets_in: impl Fn(u64) -> bool + Send + Sync + 'static) -> (Link<u64>, Arc<AtomicU64>) {
         let attempts = Arc::<AtomicU64>::default();
-        let counted = Arc::clone(&attempts);
+        let (counted, lets_in) = (Arc::clone(&attempts), Arc::new(lets_in));
         let link = Link::new(move || {
             let attempt = counted.fetch_add(1, Ordering::Relaxed);
-            let lets_in = lets_in(attempt);
+            let lets_in = Arc::clone(&lets_in);
             Box::pin(async move {
                 tokio::task::yield_now().await;
+                let lets_in = lets_in(attempt);
                 let refused = || StoreError(format!("attempt {attempt} was refused"));
                 lets_in.then_some(attempt).ok_or_else(refused)
             })
@@ -146,7 +160,7 @@ mod tests {
     }
 
     async fn number(link: &Link<u64>) -> Result<u64, StoreError> {
-        link.call(async |number| Ok(number)).await
+        link.call(CALL_TIMEOUT, async |number| Ok(number)).await
     }
 
     #[tokio::test]
@@ -166,17 +180,29 @@ mod tests {
     async fn a_connection_on_which_a_call_failed_is_not_used_again() {
         let (link, _) = link(|_| true);
         assert_eq!(number(&link).await, Ok(0));
-        let failed = link.call(async |_| Err::<(), _>(StoreError("READONLY".to_owned())));
-        failed.await.unwrap_err();
+        let refuse = async |_| Err::<(), _>(StoreError("READONLY".to_owned()));
+        link.call(CALL_TIMEOUT, refuse).await.unwrap_err();
         assert_eq!(number(&link).await, Ok(1));
     }
 
     #[tokio::test]
     async fn a_server_that_is_silent_is_given_up_in_half_a_second() {
         let (link, _) = link(|_| true);
-        let silent = link.call(async |_| std::future::pending::<Result<(), _>>().await);
+        let silence = async |_| std::future::pending::<Result<(), _>>().await;
+        let silent = link.call(CALL_TIMEOUT, silence);
         let waited = tokio::time::timeout(2 * CALL_TIMEOUT, silent).await;
         assert_eq!(waited.unwrap().unwrap_err().0, "no answer within 500 ms");
+        assert_eq!(number(&link).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_connecting_is_a_failure_like_any_other() {
+        let (link, _) = link(|attempt| {
+            assert!(attempt > 0, "the first attempt ends so");
+            true
+        });
+        assert!(number(&link).await.is_err());
+        tokio::time::sleep(PAUSE).await;
         assert_eq!(number(&link).await, Ok(1));
     }
 

@@ -7,6 +7,7 @@ mod sql;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -14,7 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
 
 use super::dial::{Dialer, Stream};
-use super::link::Link;
+use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Link};
 use super::{
     Backend, EncodedChanges, Endpoint, Entries, Hint, Key, News, ServerUrl, StoreError, Stored,
     Version, Write,
@@ -65,24 +66,28 @@ impl Postgres {
         statement: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
+        self.ask_within(CALL_TIMEOUT, statement, params).await
+    }
+
+    async fn ask_within(
+        &self,
+        limit: Duration,
+        statement: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
         self.link
-            .call(|client| async move {
+            .call(limit, |client| async move {
                 let asked = client.query_typed(statement, params).await;
                 asked.map_err(|error| failure(&error))
             })
             .await
     }
+}
 
-    /// Sends a statement that says how many rows it has written.
-    async fn write(
-        &self,
-        statement: &str,
-        params: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<bool, StoreError> {
-        let rows = self.ask(statement, params).await?;
-        let written: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
-        Ok(written == 1)
-    }
+/// What a statement says that counts what it has written.
+fn has_written(rows: &[Row]) -> Result<bool, StoreError> {
+    let written: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
+    Ok(written == 1)
 }
 
 /// What the server said, without the values that it was sent.
@@ -106,6 +111,12 @@ fn version(bytes: &[u8]) -> Result<Version, StoreError> {
     bytes
         .map(Version::from_bytes)
         .map_err(|_| StoreError("a version in the tables is none of wxsign's".to_owned()))
+}
+
+/// The version in the first column; without a row there never was a directory.
+fn directory_version(rows: &[Row]) -> Result<Version, StoreError> {
+    let first = rows.first();
+    first.map_or(Ok(Version::ABSENT), |row| version(column(row, 0)?))
 }
 
 impl Backend for Postgres {
@@ -141,7 +152,7 @@ impl Backend for Postgres {
                 params.push((&from, Type::BYTEA));
                 &self.sql.update
             };
-            self.write(statement, &params).await
+            has_written(&self.ask(statement, &params).await?)
         })
     }
 
@@ -150,14 +161,14 @@ impl Backend for Postgres {
         known: Option<Version>,
     ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
         Box::pin(async move {
-            let known = known.map_or_else(Vec::new, |version| version.to_bytes().to_vec());
-            let statement = &self.sql.directory;
-            let rows = self.ask(statement, &[(&known, Type::BYTEA)]).await?;
-            let Some(first) = rows.first() else {
+            let rows = self.ask(&self.sql.version, &[]).await?;
+            if known == Some(directory_version(&rows)?) {
                 return Ok(None);
-            };
+            }
+            let statement = &self.sql.directory;
+            let rows = self.ask_within(BULK_TIMEOUT, statement, &[]).await?;
             let mut found = Entries {
-                version: version(column(first, 0)?)?,
+                version: directory_version(&rows)?,
                 ..Entries::default()
             };
             for row in &rows {
@@ -186,7 +197,8 @@ impl Backend for Postgres {
                 (&names, Type::TEXT_ARRAY),
                 (&contents, Type::BYTEA_ARRAY),
             ];
-            self.write(&self.sql.swap_directory, &params).await
+            let statement = &self.sql.swap_directory;
+            has_written(&self.ask_within(BULK_TIMEOUT, statement, &params).await?)
         })
     }
 

@@ -15,15 +15,15 @@
 
 mod connect;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value, cmd};
 use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use super::link::Link;
+use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Link};
 use super::{
     Backend, EncodedChanges, Entries, Hint, Key, News, ServerUrl, StoreError, Stored, Version,
     Write,
@@ -83,9 +83,17 @@ impl Redis {
         })
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
+    async fn ask<T: FromRedisValue + Send>(&self, command: Cmd) -> Result<T, StoreError> {
+        self.ask_within(CALL_TIMEOUT, command).await
+    }
+
+    async fn ask_within<T: FromRedisValue + Send>(
+        &self,
+        limit: Duration,
+        command: Cmd,
+    ) -> Result<T, StoreError> {
         self.link
-            .call(|mut connection| async move {
+            .call(limit, |mut connection| async move {
                 command
                     .query_async(&mut connection)
                     .await
@@ -134,11 +142,8 @@ if ARGV[4] ~= '' then
 end
 return 1";
 
-/// The version and the entries, unless the version is ARGV[1].
-const DIRECTORY: &str = "\
-local version = redis.call('GET', KEYS[1]) or string.rep('\\0', 16)
-if version == ARGV[1] then return false end
-return {version, redis.call('HGETALL', KEYS[2])}";
+/// The version and the entries together.
+const DIRECTORY: &str = "return {redis.call('GET', KEYS[1]), redis.call('HGETALL', KEYS[2])}";
 
 /// Changes entries if the version is ARGV[1]: each by its name, whether it is to be there, and what
 /// it is to be.
@@ -204,20 +209,16 @@ impl Backend for Redis {
     ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
         Box::pin(async move {
             let keys = ["directory:version", "directory"].map(|name| self.keys.named(name));
-            let mut directory = script(DIRECTORY, keys);
-            match known {
-                Some(version) => directory.arg(&version.to_bytes()),
-                None => directory.arg(""),
-            };
-            let found: Option<(Vec<u8>, BTreeMap<_, _>)> = self.ask(directory).await?;
-            let Some((version, entries)) = found else {
+            let mut get = cmd("GET");
+            get.arg(&keys[0]);
+            let version: Option<Vec<u8>> = self.ask(get).await?;
+            if known == Some(directory_version(version)?) {
                 return Ok(None);
-            };
-            let version = version
-                .try_into()
-                .map_err(|_| StoreError("the directory is none of wxsign's".to_owned()))?;
+            }
+            let directory = script(DIRECTORY, keys);
+            let (version, entries) = self.ask_within(BULK_TIMEOUT, directory).await?;
             Ok(Some(Entries {
-                version: Version::from_bytes(version),
+                version: directory_version(version)?,
                 entries,
             }))
         })
@@ -240,7 +241,7 @@ impl Backend for Redis {
                 let there = u8::from(change.is_some());
                 swap.arg(name).arg(there).arg(change.unwrap_or_default());
             }
-            self.ask(swap).await
+            self.ask_within(BULK_TIMEOUT, swap).await
         })
     }
 
@@ -271,6 +272,16 @@ impl Backend for Redis {
         let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
         hints.take()
     }
+}
+
+fn directory_version(stored: Option<Vec<u8>>) -> Result<Version, StoreError> {
+    let Some(bytes) = stored else {
+        return Ok(Version::ABSENT);
+    };
+    let bytes = bytes.try_into();
+    bytes
+        .map(Version::from_bytes)
+        .map_err(|_| StoreError("the directory is none of wxsign's".to_owned()))
 }
 
 /// The hint in a message on the channel.

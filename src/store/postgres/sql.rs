@@ -16,7 +16,7 @@ pub(super) struct Sql {
     pub(super) insert: String,
     /// The same, and $5 the version that it takes the place of
     pub(super) update: String,
-    /// $1 the version that is known
+    pub(super) version: String,
     pub(super) directory: String,
     /// $1 from, $2 to, $3 names, $4 contents, or nothing where the name is to go
     pub(super) swap_directory: String,
@@ -71,11 +71,9 @@ impl Sql {
                    WHERE key = $1 AND version = $5 RETURNING 1),
                  {tell_one}"
             ),
+            version: format!("SELECT version FROM {directory}"),
             directory: format!(
-                "SELECT now.version, entry.name, entry.content
-                 FROM (SELECT coalesce((SELECT version FROM {directory}), {absent}) AS version) now
-                 LEFT JOIN {entry} entry ON true
-                 WHERE now.version <> $1"
+                "SELECT version, name, content FROM {directory} LEFT JOIN {entry} ON true"
             ),
             // Without a row there is nothing to update, and only from nothing may one be put there.
             swap_directory: format!(
