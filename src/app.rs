@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Client;
 use crate::clock::Clock;
-use crate::config::{Client, Config, Limits, StoreUrl};
+use crate::config::{Config, Limits, StoreUrl};
 use crate::keeper::{Keeper, Node, Queue};
 use crate::roster::Roster;
 use crate::simulator::Simulator;

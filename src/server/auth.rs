@@ -17,8 +17,8 @@ use super::limits::{Limit, client_key};
 use super::problem::{Code, Problem};
 use super::{Gate, Peer};
 use crate::account::AppId;
+use crate::client::{Accounts, Client, KEY_PREFIX, KeyHash, Scope};
 use crate::clock::Timestamp;
-use crate::config::{Accounts, Client, KEY_PREFIX, KeyHash, Scope};
 use crate::credential::Credential;
 use crate::keeper::Kept;
 

@@ -27,8 +27,8 @@ use super::openapi::{SDKS, shapes};
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::{Gate, PATIENCE, Peer};
+use crate::client::Scope;
 use crate::clock::Moment;
-use crate::config::Scope;
 use crate::credential::{Kind, Secret};
 use crate::keeper::{Kept, Served};
 

@@ -23,7 +23,7 @@ use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{Gate, PATIENCE, Peer};
 use crate::account::AppId;
-use crate::config::Scope;
+use crate::client::Scope;
 use crate::credential::{Credential, Kind, Secret};
 use crate::keeper::{Kept, Reported};
 use crate::upstream::answer::errcode_of;

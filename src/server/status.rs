@@ -14,8 +14,8 @@ use super::openapi::{BACK_ENDS, OfAccounts, OfKeys, shapes};
 use super::problem::Problem;
 use super::segment::Segment;
 use crate::account::{AppId, TokenApi};
+use crate::client::{Accounts, Scope};
 use crate::clock::Moment;
-use crate::config::{Accounts, Scope};
 use crate::credential::{Fingerprint, Kind};
 use crate::keeper::{Held, Kept, Served, Trouble};
 

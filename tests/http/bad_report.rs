@@ -1,6 +1,6 @@
 //! Reports that cannot be taken, and long polls that cannot be waited for.
 
-use wxsign::config::Scope;
+use wxsign::client::Scope;
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::harness::{APPID, Server, Setup, is_problem};

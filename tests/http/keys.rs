@@ -3,8 +3,8 @@
 //! Each case comes from an address of its own, so that none waits for the faults of another.
 
 use serde_json::Value;
+use wxsign::client::{Accounts, KeyHash, Scope};
 use wxsign::clock::Timestamp;
-use wxsign::config::{Accounts, KeyHash, Scope};
 use wxsign::simulator::Action;
 
 use crate::harness::{APPID, Server, Setup, is_problem, key};

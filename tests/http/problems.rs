@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::json;
-use wxsign::config::{Accounts, Scope};
+use wxsign::client::{Accounts, Scope};
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::back_ends::{read, report};
