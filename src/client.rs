@@ -5,10 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use rand::distr::{Alphanumeric, SampleString};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::account::AppId;
+use crate::account::{AppId, InvalidAppId};
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, Secret};
 use crate::nearest::nearest;
@@ -18,6 +19,9 @@ pub const KEY_PREFIX: &str = "wxk_";
 
 /// How many keys a client has at most: the new one and the old one.
 pub const MAX_KEYS: usize = 2;
+
+/// What stands for all accounts in a list of them.
+const ALL_ACCOUNTS: &str = "*";
 
 /// A back end: what it shows to be let in, and what it may do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,8 +39,9 @@ pub struct Client {
     pub scopes: BTreeSet<Scope>,
 }
 
-/// The accounts that a client may ask about.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The accounts that a client may ask about; a list of AppIDs, or of `"*"` for all of them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub enum Accounts {
     /// Every account, those to come included.
     All,
@@ -52,10 +57,41 @@ impl Accounts {
             Self::Listed(listed) => listed.contains(appid),
         }
     }
+
+    /// Whether all of `others` are among them.
+    pub fn cover(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::All, _) => true,
+            (Self::Listed(mine), Self::Listed(theirs)) => theirs.is_subset(mine),
+            (Self::Listed(_), Self::All) => false,
+        }
+    }
+}
+
+impl TryFrom<Vec<String>> for Accounts {
+    type Error = InvalidAppId;
+
+    fn try_from(listed: Vec<String>) -> Result<Self, Self::Error> {
+        if listed.iter().any(|appid| appid == ALL_ACCOUNTS) {
+            return Ok(Self::All);
+        }
+        let listed = listed.into_iter().map(AppId::try_from);
+        Ok(Self::Listed(listed.collect::<Result<_, _>>()?))
+    }
+}
+
+impl From<Accounts> for Vec<String> {
+    fn from(accounts: Accounts) -> Self {
+        match accounts {
+            Accounts::All => vec![ALL_ACCOUNTS.to_owned()],
+            Accounts::Listed(listed) => listed.into_iter().map(String::from).collect(),
+        }
+    }
 }
 
 /// What a client may do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Read the access_token.
     Token,
@@ -67,7 +103,7 @@ pub enum Scope {
     Status,
     /// Call WeChat's API through this server.
     Proxy,
-    /// Add, change and remove accounts.
+    /// Add, change and remove accounts and clients.
     Admin,
 }
 
@@ -128,7 +164,8 @@ impl std::error::Error for UnknownScope {}
 /// The SHA-256 of a client's key: enough to know the key again, useless to show it.
 ///
 /// The keys are random and long, so a slow hash would only slow the server down.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
@@ -161,6 +198,20 @@ impl FromStr for KeyHash {
             *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| InvalidKeyHash)?;
         }
         Ok(Self(hash))
+    }
+}
+
+impl TryFrom<String> for KeyHash {
+    type Error = InvalidKeyHash;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<KeyHash> for String {
+    fn from(hash: KeyHash) -> Self {
+        hash.to_string()
     }
 }
 

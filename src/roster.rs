@@ -314,7 +314,11 @@ impl Roster {
         for _ in 0..2 {
             let changed = self.store.change_directory(|directory| {
                 let (accounts, changed) = change(&directory.accounts)?;
-                Ok::<_, RosterError>((Changes { accounts }, changed))
+                let changes = Changes {
+                    accounts,
+                    ..Changes::default()
+                };
+                Ok::<_, RosterError>((changes, changed))
             });
             if let Some(changed) = changed.await? {
                 return Ok(changed);

@@ -78,9 +78,15 @@ impl World {
     /// Puts a row there as another program does.
     async fn put(&self, appid: &str, row: AccountRow) {
         let accounts = [(appid_of(appid), Some(row))].into();
-        let changed = self
-            .store
-            .change_directory(|_| Ok((Changes { accounts }, ())));
+        let changed = self.store.change_directory(|_| {
+            Ok((
+                Changes {
+                    accounts,
+                    ..Changes::default()
+                },
+                (),
+            ))
+        });
         assert_eq!(changed.await, Ok::<_, StoreError>(Some(())));
     }
 
