@@ -39,6 +39,13 @@ pub struct Client {
     pub scopes: BTreeSet<Scope>,
 }
 
+impl Client {
+    /// Whether it may do all of `scopes` with all of `accounts`.
+    pub fn covers(&self, accounts: &Accounts, scopes: &BTreeSet<Scope>) -> bool {
+        self.accounts.cover(accounts) && scopes.is_subset(&self.scopes)
+    }
+}
+
 /// The accounts that a client may ask about; a list of AppIDs, or of `"*"` for all of them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
@@ -77,6 +84,12 @@ impl TryFrom<Vec<String>> for Accounts {
         }
         let listed = listed.into_iter().map(AppId::try_from);
         Ok(Self::Listed(listed.collect::<Result<_, _>>()?))
+    }
+}
+
+impl fmt::Display for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Vec::from(self.clone()).join(", "))
     }
 }
 
@@ -132,6 +145,12 @@ impl Scope {
             Self::Admin => "admin",
         }
     }
+}
+
+/// Names with commas between.
+pub fn join(scopes: &BTreeSet<Scope>) -> String {
+    let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+    names.join(", ")
 }
 
 impl FromStr for Scope {
@@ -248,15 +267,28 @@ pub fn new_key() -> Secret {
 /// # Errors
 /// What it must look like.
 pub fn parse_name(text: &str) -> Result<String, String> {
+    // Whoever reads paths takes "." and ".." for something else.
     let well_formed = (1..=64).contains(&text.len())
+        && !text.starts_with('.')
         && (text.bytes()).all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if well_formed {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "must be 1 to 64 letters, digits, dots, - or _, not {text:?}"
+            "must be 1 to 64 letters, digits, dots, - or _, and begin with no dot, not {text:?}"
         ))
     }
+}
+
+/// Reads the end of a client's keys.
+///
+/// # Errors
+/// What it must look like.
+pub fn parse_not_after(text: &str) -> Result<Timestamp, String> {
+    let at = text.parse::<jiff::Timestamp>().map_err(|_| {
+        format!("must be a time with its zone, as 2027-12-31T23:59:59+08:00, not {text:?}")
+    })?;
+    Ok(Timestamp::from_millis(at.as_millisecond()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::app::LOOK_EVERY;
 use crate::config::{StoreUrl, parse_secret, read_secret_file};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
-use crate::roster::{Draft, KeptIn, Listed, Roster, RosterError, State};
+use crate::roster::{Draft, Listed, Roster, RosterError, State};
 use crate::vault::{MasterKey, Vault};
 
 /// Add, list or remove accounts beside the configuration
@@ -287,17 +287,8 @@ fn table(accounts: &[Listed]) -> String {
         [
             account.appid.to_string(),
             account.token_api.map_or("?", TokenApi::as_str).to_owned(),
-            match account.kept_in {
-                KeptIn::Configuration => "configuration",
-                KeptIn::Database => "database",
-            }
-            .to_owned(),
-            match account.state {
-                State::Served => "served",
-                State::Overridden => "overridden",
-                State::Locked => "locked",
-            }
-            .to_owned(),
+            account.kept_in.as_str().to_owned(),
+            account.state.as_str().to_owned(),
             account.page_hosts.join(", "),
             account.name.clone().unwrap_or_default(),
         ]

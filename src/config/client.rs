@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::report::{Found, Report, mask};
 use super::section::{Layers, Section, Variables};
 use crate::account::AppId;
-use crate::client::{Accounts, Client, KeyHash, MAX_KEYS, Scope, parse_name};
+use crate::client::{Accounts, Client, KeyHash, MAX_KEYS, Scope, parse_name, parse_not_after};
 use crate::clock::Timestamp;
 
 const HEADING: &str = "[[client]] ";
@@ -107,19 +107,16 @@ fn read_keys(section: &mut Section<'_>, report: &mut Report) -> Vec<KeyHash> {
 
 fn read_not_after(section: &mut Section<'_>, report: &mut Report) -> Option<Timestamp> {
     let found = section.text("not_after", report)?;
-    match found.value.parse::<jiff::Timestamp>() {
+    match parse_not_after(&found.value) {
         Ok(at) => {
             report.setting(section.key_path("not_after"), &found.value, &found.source);
-            Some(Timestamp::from_millis(at.as_millisecond()))
+            Some(at)
         }
-        Err(_) => {
-            let text = format!(
-                "{} must be a time with its zone in quotes, as \"2027-12-31T23:59:59+08:00\", not \
-                 {:?}",
-                section.name("not_after"),
-                found.value
+        Err(why) => {
+            report.fault(
+                &found.source,
+                format!("{} {why}", section.name("not_after")),
             );
-            report.fault(&found.source, text);
             None
         }
     }
