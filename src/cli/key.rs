@@ -5,7 +5,7 @@ use crate::account::AppId;
 use crate::client::{KeyHash, Scope, new_key, parse_name};
 use crate::credential::Secret;
 
-/// Make a key for a back end
+/// Make a key for a back end in the configuration
 #[derive(clap::Args)]
 pub(super) struct KeyArgs {
     #[command(subcommand)]
