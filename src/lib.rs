@@ -10,7 +10,7 @@
 //! | [`server`] | HTTP: the front door, the routes, the connections |
 //! | [`metrics`] | what a monitoring system reads |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
-//! | [`roster`] | which accounts there are: those of the configuration and those added at run time |
+//! | [`roster`] | which accounts and clients there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
 //! | [`store`] | where processes share what they know: load and compare-and-swap |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
