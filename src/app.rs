@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Client, Config, Limits, StoreUrl};
+use crate::config::{Config, Limits, StoreUrl};
 use crate::keeper::{Keeper, Node, Queue};
 use crate::roster::Roster;
 use crate::simulator::Simulator;
@@ -23,11 +23,9 @@ use crate::vault::Vault;
 pub struct App {
     /// The credentials.
     pub keeper: Keeper,
-    /// The back ends that may ask for them.
-    pub clients: Vec<Client>,
     /// Passes calls of back ends on to WeChat.
     pub forwarder: Forwarder,
-    /// The accounts that the keeper is to keep.
+    /// The accounts that the keeper is to keep, and the clients that are let in.
     pub roster: Roster,
     /// What processes share.
     pub store: Store,
@@ -82,13 +80,18 @@ impl App {
             config.accounts.clone(),
         );
         let vault = config.master_key.as_ref().map(Vault::new);
-        let (accounts, shared) = (config.accounts, store.clone());
-        let roster = Roster::new(accounts, vault, shared, upstream, keeper.clone());
+        let roster = Roster::new(
+            config.accounts,
+            config.clients,
+            vault,
+            store.clone(),
+            upstream,
+            keeper.clone(),
+        );
         let app = Self {
             keeper,
             roster,
             store,
-            clients: config.clients,
             forwarder,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,

@@ -4,8 +4,10 @@
 //! 3 WeChat refused, 78 wrong configuration (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
 
 mod account;
+mod client;
 mod completions;
 mod config;
+mod database;
 mod demo;
 mod key;
 pub mod listen;
@@ -50,6 +52,7 @@ enum Verb {
     Sign(sign::SignArgs),
     Serve(serve::ServeArgs),
     Account(account::AccountArgs),
+    Client(client::ClientArgs),
     Config(config::ConfigArgs),
     Key(key::KeyArgs),
     Print(print::PrintArgs),
@@ -71,8 +74,9 @@ const HELP: &str = "\
 \x1b[1mRun it\x1b[0m
   serve        Run the server, configured by file and environment
   account      Add, list or remove accounts beside the configuration
+  client       Add, list or remove client keys beside the configuration
   config       Check the configuration, or show where each value comes from
-  key          Make a key for a back end
+  key          Make a key for a back end in the configuration
   print        Print a file to deploy it with
 
 \x1b[1mDevelop with it\x1b[0m
@@ -95,6 +99,7 @@ pub fn run() -> ExitCode {
         Verb::Sign(args) => sign::run(args),
         Verb::Serve(args) => serve::run(&args),
         Verb::Account(args) => account::run(args),
+        Verb::Client(args) => client::run(args),
         Verb::Config(args) => config::run(&args),
         Verb::Key(args) => key::run(args),
         Verb::Print(args) => print::run(&args),

@@ -25,7 +25,6 @@
 mod accounts;
 mod client;
 mod file;
-mod nearest;
 mod report;
 mod secret;
 mod section;
@@ -37,12 +36,13 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-pub use client::{Accounts, Client, KEY_PREFIX, KeyHash, Scope, parse_client_name};
 pub use report::{Faults, Finding, Setting, Source};
 pub use secret::{parse_secret, read_secret_file};
 pub use store_url::StoreUrl;
 
 use crate::account::{Account, AppId};
+use crate::client::Client;
+use crate::nearest::nearest;
 use crate::page_url::PageUrl;
 use crate::telemetry::{self, LogFormat};
 use crate::vault::MasterKey;
@@ -423,7 +423,7 @@ fn warn_of_unknown_variables(env: &Variables, report: &mut Report) {
         let Some(rest) = name.strip_prefix(PREFIX) else {
             continue;
         };
-        if let Some(known) = nearest::nearest(rest, VARIABLES)
+        if let Some(known) = nearest(rest, VARIABLES)
             && !VARIABLES.contains(&rest)
         {
             report.warn(

@@ -10,13 +10,13 @@
 //! | [`server`] | HTTP: the front door, the routes, the connections |
 //! | [`metrics`] | what a monitoring system reads |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
-//! | [`roster`] | which accounts there are: those of the configuration and those added at run time |
+//! | [`roster`] | which accounts and clients there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
 //! | [`store`] | where processes share what they know: load and compare-and-swap |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
 //! | [`signer`] | signs one page with one ticket |
 //! | [`vault`] | keeps AppSecrets unreadable where they are stored |
-//! | [`account`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
+//! | [`account`], [`client`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
 //!
 //! Beside them stand [`simulator`], which is WeChat's side (an [`upstream::Upstream`] for tests, a
 //! server for the demo, with routes of its own), and [`config`], [`telemetry`] and [`shutdown`], which a program needs.
@@ -48,11 +48,13 @@
 pub mod account;
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod keeper;
 pub mod metrics;
+mod nearest;
 pub mod page_hosts;
 pub mod page_url;
 pub mod roster;

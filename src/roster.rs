@@ -1,34 +1,41 @@
-//! Which accounts there are: those of the configuration, and those that were added at run time and
-//! are kept in the store, their AppSecrets sealed with the master key.
+//! Which accounts and clients there are: those of the configuration, and those that were added at
+//! run time and are kept in the store, AppSecrets sealed with the master key.
 //!
-//! A configured account wins over a stored one. What cannot be opened, because it was sealed with
-//! another master key, is left as it is, and all else is served.
+//! What is configured wins over what is stored. What cannot be opened, because it was sealed with
+//! another master key, or cannot be read is left as it is, and all else is served.
 
+mod clients;
 mod error;
+mod list;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use clients::{Caller, ClientDraft, ClientPut, Clients};
 pub use error::{Appids, RosterError};
+pub use list::{KeptIn, Listed, ListedClient, State};
 
 use crate::account::{Account, AppId, TokenApi};
+use crate::client::Client;
 use crate::credential::{Kind, Secret};
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
-use crate::store::{AccountRow, AccountRows, Changes, Directory, Key, Store, StoreError};
+use crate::store::{
+    AccountRow, AccountRows, Changes, ClientRows, Directory, Key, Store, StoreError,
+};
 use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
 use crate::vault::Vault;
 
 /// What becomes of accounts; `None` takes one away.
 type AccountChanges = BTreeMap<AppId, Option<AccountRow>>;
 
-/// The accounts, and the only way to change them.
+/// The accounts and clients, and the only way to change them.
 pub struct Roster {
     configured: Vec<Account>,
+    configured_clients: Vec<Client>,
     /// Without it no account can be added at run time.
     vault: Option<Vault>,
     store: Store,
@@ -36,8 +43,10 @@ pub struct Roster {
     keeper: Keeper,
     /// What was stored when it was read last. Whoever changes something holds it to the end.
     read: Mutex<Arc<Directory>>,
-    /// Those among them that cannot be opened.
+    /// The accounts among it that cannot be opened.
     locked: ArcSwap<Vec<AppId>>,
+    /// Who is let in.
+    clients: ArcSwap<Clients>,
 }
 
 /// An account as it is to be; what is `None` stays as it is stored.
@@ -66,67 +75,33 @@ pub struct Put {
     pub row: AccountRow,
 }
 
-/// An account as a list shows it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Listed {
-    /// Who it is.
-    pub appid: AppId,
-    /// What people call it.
-    pub name: Option<String>,
-    /// Which token API it uses, if that can be read.
-    pub token_api: Option<TokenApi>,
-    /// The hosts of the pages that it may sign for.
-    pub page_hosts: Vec<String>,
-    /// Where it is kept.
-    pub kept_in: KeptIn,
-    /// Whether a server with this configuration serves it.
-    pub state: State,
-}
-
-/// Where an account is kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeptIn {
-    /// In the file or the environment.
-    Configuration,
-    /// In the store: it was added at run time.
-    Database,
-}
-
-/// Whether an account is served.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// It is.
-    Served,
-    /// The configuration has one with its AppID, which is served instead.
-    Overridden,
-    /// Its AppSecret cannot be opened: the master key is not there, or is another one.
-    Locked,
-}
-
 impl Roster {
-    /// The roster of the `configured` accounts and those in `store`, for `keeper` to keep.
+    /// The roster of what is `configured` and what is in `store`, whose accounts are for `keeper`
+    /// to keep.
     pub fn new(
         configured: Vec<Account>,
+        configured_clients: Vec<Client>,
         vault: Option<Vault>,
         store: Store,
         upstream: Arc<dyn Upstream>,
         keeper: Keeper,
     ) -> Self {
+        let clients = Clients::new(&configured_clients, &ClientRows::new(), &Clients::default());
         Self {
             configured,
+            configured_clients,
             vault,
             store,
             upstream,
             keeper,
             read: Mutex::default(),
             locked: ArcSwap::default(),
+            clients: ArcSwap::from_pointee(clients),
         }
     }
 
-    /// Reads what is stored, and has the keeper keep it if it has changed. While the store cannot
-    /// be reached, the accounts that are known stay.
+    /// Reads what is stored, and takes it up if it has changed. While the store cannot be reached,
+    /// what is known stays.
     pub async fn reload(&self) {
         self.reload_into(&mut self.read.lock().await).await;
     }
@@ -135,10 +110,15 @@ impl Roster {
         match self.store.directory().await {
             Ok(directory) if directory.version == read.version => {}
             Ok(directory) => {
-                self.take_up(&directory.accounts);
+                if directory.accounts != read.accounts {
+                    self.take_up(&directory.accounts);
+                }
+                if directory.clients != read.clients {
+                    self.take_up_clients(&directory.clients);
+                }
                 **read = directory;
             }
-            Err(error) => tracing::debug!(%error, "going on with the accounts that are known"),
+            Err(error) => tracing::debug!(%error, "going on with what is known"),
         }
     }
 
@@ -182,7 +162,7 @@ impl Roster {
             self.try_secret(&draft.appid, secret).await?;
         }
         let mut read = self.read.lock().await;
-        let put = self.change(|rows| {
+        let put = self.change_accounts(|rows| {
             let (put, still_untried) = self.drafted(&draft, rows)?;
             if untried.is_none() && still_untried.is_some() {
                 return Err(RosterError::ChangedMeanwhile);
@@ -236,7 +216,7 @@ impl Roster {
     /// gone.
     pub async fn remove(&self, appid: &AppId) -> Result<(), RosterError> {
         let mut read = self.read.lock().await;
-        let removed = self.change(|rows| {
+        let removed = self.change_accounts(|rows| {
             if rows.contains_key(appid) {
                 Ok(([(appid.clone(), None)].into(), ()))
             } else if self.is_configured(appid) {
@@ -272,7 +252,7 @@ impl Roster {
     }
 
     async fn rekey_accounts(&self, vault: &Vault) -> Result<usize, RosterError> {
-        let resealed = self.change(|rows| {
+        let resealed = self.change_accounts(|rows| {
             let opened = self.open_all(rows)?;
             let sealed = opened.into_iter().map(|(account, mut row)| {
                 row.secret = vault.seal(&account.appid, &account.secret);
@@ -306,55 +286,32 @@ impl Roster {
         }
     }
 
-    /// Changes what is stored; what others make of it at the same moment is read again, once.
-    async fn change<T>(
+    async fn change_accounts<T>(
         &self,
         change: impl Fn(&AccountRows) -> Result<(AccountChanges, T), RosterError>,
     ) -> Result<T, RosterError> {
+        self.change(|directory| {
+            let (accounts, changed) = change(&directory.accounts)?;
+            let changes = Changes {
+                accounts,
+                ..Changes::default()
+            };
+            Ok((changes, changed))
+        })
+        .await
+    }
+
+    /// Changes what is stored; what others make of it at the same moment is read again, once.
+    async fn change<T>(
+        &self,
+        change: impl Fn(&Directory) -> Result<(Changes, T), RosterError>,
+    ) -> Result<T, RosterError> {
         for _ in 0..2 {
-            let changed = self.store.change_directory(|directory| {
-                let (accounts, changed) = change(&directory.accounts)?;
-                Ok::<_, RosterError>((Changes { accounts }, changed))
-            });
-            if let Some(changed) = changed.await? {
+            if let Some(changed) = self.store.change_directory(&change).await? {
                 return Ok(changed);
             }
         }
         Err(RosterError::ChangedMeanwhile)
-    }
-
-    /// All accounts: those of the configuration, then those that were added at run time.
-    ///
-    /// # Errors
-    /// The store cannot be reached.
-    pub async fn list(&self) -> Result<Vec<Listed>, RosterError> {
-        let configured = self.configured.iter().map(|account| Listed {
-            appid: account.appid.clone(),
-            name: account.name.clone(),
-            token_api: Some(account.token_api),
-            page_hosts: account.page_hosts.patterns(),
-            kept_in: KeptIn::Configuration,
-            state: State::Served,
-        });
-        let rows = self.store.directory().await?.accounts.clone();
-        let stored = rows.into_iter().map(|(appid, row)| {
-            let state = if self.is_configured(&appid) {
-                State::Overridden
-            } else if self.open(&appid, row.as_ref()).is_some() {
-                State::Served
-            } else {
-                State::Locked
-            };
-            Listed {
-                appid,
-                name: row.as_ref().and_then(|row| row.name.clone()),
-                token_api: row.as_ref().map(|row| row.token_api),
-                page_hosts: row.map(|row| row.page_hosts).unwrap_or_default(),
-                kept_in: KeptIn::Database,
-                state,
-            }
-        });
-        Ok(configured.chain(stored).collect())
     }
 
     /// Why stored accounts could not be opened when they were read last, if there are such.

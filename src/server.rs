@@ -11,6 +11,7 @@ mod auth;
 mod backend;
 mod batched;
 mod client_address;
+mod clients;
 mod connections;
 mod cors;
 mod docs;
@@ -48,7 +49,7 @@ use crate::account::AppId;
 use crate::app::App;
 use crate::keeper::Queue;
 use crate::shutdown::Shutdown;
-use auth::Clients;
+use auth::FAILURES_PER_SECOND;
 use limits::Limit;
 use problem::Problem;
 use request_id::RequestId;
@@ -115,7 +116,8 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 /// What handlers share.
 struct Gate {
     app: Arc<App>,
-    clients: Clients,
+    /// Keys that are refused, by address.
+    failures: Option<Limit>,
     /// The generation of the token that each client has from WeChat's own paths.
     handed: Mutex<HashMap<(String, AppId), u64>>,
     per_address: Option<Limit>,
@@ -127,7 +129,7 @@ struct Gate {
 impl Gate {
     fn new(app: Arc<App>) -> Self {
         Self {
-            clients: Clients::new(app.clients.clone()),
+            failures: Limit::per_second(FAILURES_PER_SECOND),
             handed: Mutex::default(),
             per_address: Limit::per_second(app.limits.signatures_per_address),
             per_account: Limit::per_second(app.limits.signatures_per_account),

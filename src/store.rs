@@ -1,5 +1,5 @@
 //! Where processes share what they know: one [`Record`] per account and kind of credential, and
-//! one [`Directory`] of the accounts that were added at run time.
+//! one [`Directory`] of what was added at run time.
 //!
 //! For records a store does two things, [`load`](Store::load) and [`swap`](Store::swap). All rules
 //! about leases, renewal and conflicts are pure functions over `Record` in
@@ -10,6 +10,7 @@
 
 mod account_row;
 mod backend;
+mod client_row;
 mod dial;
 mod directory;
 mod link;
@@ -32,7 +33,8 @@ pub use account_row::AccountRow;
 pub use backend::{
     Backend, EncodedChanges, Entries, Hint, Key, News, Seen, Stored, Version, Write,
 };
-pub use directory::{AccountRows, Changes, Directory};
+pub use client_row::ClientRow;
+pub use directory::{AccountRows, Changes, ClientRows, Directory};
 pub use memory::Memory;
 pub use postgres::Postgres;
 pub use record::{Attempt, Backoff, Calls, Lease, Record};
@@ -239,8 +241,7 @@ impl Store {
             return Ok(());
         }
         tracing::error!(
-            "the store has lost the accounts that were added at run time: it gets back those that \
-             are known here"
+            "the store has lost what was added at run time: it gets back what is known here"
         );
         let lost = known.stored.entries.clone().into_iter();
         let lost = lost.map(|(name, bytes)| (name, Some(bytes))).collect();

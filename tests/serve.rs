@@ -10,6 +10,8 @@ mod audit;
 mod bare;
 #[path = "serve/canaries.rs"]
 mod canaries;
+#[path = "serve/clients.rs"]
+mod clients;
 #[path = "serve/end.rs"]
 mod end;
 #[path = "serve/forwarding.rs"]

@@ -2,16 +2,14 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use tokio_util::sync::CancellationToken;
 
-use super::{ConfigFlags, Failure, answer, print_warnings};
+use super::database::{Database, columns, tell_when};
+use super::{Failure, answer};
 use crate::account::{AppId, TokenApi, parse_name};
-use crate::app::App;
-use crate::app::LOOK_EVERY;
-use crate::config::{StoreUrl, parse_secret, read_secret_file};
+use crate::config::{parse_secret, read_secret_file};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
-use crate::roster::{Draft, KeptIn, Listed, Roster, RosterError, State};
+use crate::roster::{Draft, Listed, State};
 use crate::vault::{MasterKey, Vault};
 
 /// Add, list or remove accounts beside the configuration
@@ -94,17 +92,6 @@ struct RekeyArgs {
     new_key_file: PathBuf,
     #[command(flatten)]
     database: Database,
-}
-
-/// Where the accounts are kept.
-#[derive(clap::Args)]
-struct Database {
-    /// The configuration file [default: wxsign.toml, if there is one; env: WXSIGN_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The database of the server: sqlite:PATH [default: sqlite:wxsign.db]
-    #[arg(long, value_name = "URL", value_parser = super::checked_store)]
-    store: Option<String>,
 }
 
 pub(super) fn run(args: AccountArgs) -> Result<(), Failure> {
@@ -192,42 +179,6 @@ async fn rekey(args: &RekeyArgs) -> Result<(), Failure> {
         .await
 }
 
-impl Database {
-    async fn with_roster(
-        &self,
-        work: impl AsyncFnOnce(&Roster) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let flags = ConfigFlags {
-            config: self.config.clone(),
-            listen: None,
-            store: self.store.clone(),
-        };
-        let loaded = flags.load_without_accounts()?;
-        print_warnings(&loaded.warnings);
-        if loaded.config.store == StoreUrl::Memory {
-            return Err(Failure::Other(
-                "the store is memory:, which no other program sees and which ends with the \
-                 server: let it keep a database (sqlite:PATH), or ask the running server with \
-                 PUT /v1/accounts/APPID"
-                    .to_owned(),
-            ));
-        }
-        // Nobody runs the queue, so nothing is renewed here.
-        let (app, _queue) = App::build(loaded.config, None, CancellationToken::new())
-            .map_err(|error| Failure::Other(error.to_string()))?;
-        work(&app.roster).await
-    }
-}
-
-impl From<RosterError> for Failure {
-    fn from(error: RosterError) -> Self {
-        match error {
-            RosterError::Refused { .. } => Self::Refused(error.to_string()),
-            _ => Self::Other(error.to_string()),
-        }
-    }
-}
-
 fn checked_host(text: &str) -> Result<String, String> {
     let checked = PageHosts::default().add(text);
     checked
@@ -252,11 +203,6 @@ fn read_secret(file: Option<&Path>) -> Result<Secret, Failure> {
         .read_line(&mut line)
         .map_err(|why| Failure::Other(format!("cannot read the AppSecret from stdin: {why}")))?;
     parse_secret(line.trim()).map_err(|why| Failure::Other(format!("the AppSecret {why}")))
-}
-
-fn tell_when() {
-    let seconds = LOOK_EVERY.as_secs();
-    anstream::eprintln!("A server that runs on this database sees it within {seconds} seconds.");
 }
 
 /// Says why an account is not served.
@@ -287,30 +233,11 @@ fn table(accounts: &[Listed]) -> String {
         [
             account.appid.to_string(),
             account.token_api.map_or("?", TokenApi::as_str).to_owned(),
-            match account.kept_in {
-                KeptIn::Configuration => "configuration",
-                KeptIn::Database => "database",
-            }
-            .to_owned(),
-            match account.state {
-                State::Served => "served",
-                State::Overridden => "overridden",
-                State::Locked => "locked",
-            }
-            .to_owned(),
+            account.kept_in.as_str().to_owned(),
+            account.state.as_str().to_owned(),
             account.page_hosts.join(", "),
             account.name.clone().unwrap_or_default(),
         ]
     });
-    let rows: Vec<[String; 6]> = [head.map(str::to_owned)].into_iter().chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let line = |row: &[String; 6]| {
-        let cells = row.iter().enumerate().map(|(column, cell)| {
-            let width = width(column).unwrap_or(0);
-            format!("{cell:width$}")
-        });
-        let line = cells.collect::<Vec<_>>().join("  ");
-        line.trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    columns(head, rows)
 }

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, answer, listen};
 use crate::account::{Account, AppId, TokenApi};
 use crate::app::App;
+use crate::client::{Accounts, Client, KeyHash, Scope, new_key};
 use crate::clock::Clock;
-use crate::config::{Accounts, Client, Config, KeyHash, Scope, StoreUrl};
+use crate::config::{Config, StoreUrl};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
 use crate::server;
@@ -68,7 +69,7 @@ async fn demo(
     let simulator = simulator(&account, &hosts);
 
     let mut config = Config::with_accounts(vec![account]);
-    let key = super::key::new_key();
+    let key = new_key();
     config.clients = vec![client(&key)];
     config.store = StoreUrl::Memory;
     config.upstream = format!("http://{wechat_address}");
@@ -79,7 +80,7 @@ async fn demo(
     answer(&welcome(
         SocketAddr::new(hosts[0], address.port()),
         wechat_address,
-        &key,
+        key.expose(),
     ))?;
     // The simulated WeChat stays until the server, which may be in the middle of a call, is gone.
     let served = CancellationToken::new();
@@ -133,10 +134,10 @@ fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {
 }
 
 /// A back end that may do everything.
-fn client(key: &str) -> Client {
+fn client(key: &Secret) -> Client {
     Client {
         name: "demo".to_owned(),
-        key_sha256: vec![KeyHash::of(key)],
+        key_sha256: vec![KeyHash::of(key.expose())],
         not_after: None,
         accounts: Accounts::All,
         scopes: Scope::ALL.into(),

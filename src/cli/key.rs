@@ -1,11 +1,11 @@
 use clap::Subcommand;
-use rand::distr::{Alphanumeric, SampleString};
 
 use super::{Failure, answer};
 use crate::account::AppId;
-use crate::config::{KEY_PREFIX, KeyHash, Scope, parse_client_name};
+use crate::client::{KeyHash, Scope, new_key, parse_name};
+use crate::credential::Secret;
 
-/// Make a key for a back end
+/// Make a key for a back end in the configuration
 #[derive(clap::Args)]
 pub(super) struct KeyArgs {
     #[command(subcommand)]
@@ -25,7 +25,7 @@ enum Verb {
 #[command(after_help = "Example: wxsign key new shop --account wx0123456789abcdef --scope token")]
 struct NewArgs {
     /// What logs call the back end
-    #[arg(value_parser = parse_client_name)]
+    #[arg(value_parser = parse_name)]
     name: String,
     /// An account that it may ask about; repeat for more [default: all]
     #[arg(long = "account", value_name = "APPID")]
@@ -39,7 +39,8 @@ struct NewArgs {
 pub(super) fn run(args: KeyArgs) -> Result<(), Failure> {
     let Verb::New(args) = args.verb;
     let key = new_key();
-    answer(&format!("{key}\n\n{}", block(&args, &key)))?;
+    let block = block(&args, &key);
+    answer(&format!("{}\n\n{block}", key.expose()))?;
     anstream::eprintln!(
         "The first line is the key: give it to {}, it is not shown again. The block belongs into \
          wxsign.toml.",
@@ -48,15 +49,7 @@ pub(super) fn run(args: KeyArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `wxk_`, 8 characters that may be shown, and 32 (190 random bits) that may not.
-pub(super) fn new_key() -> String {
-    let mut random = rand::rng();
-    let id = Alphanumeric.sample_string(&mut random, 8);
-    let secret = Alphanumeric.sample_string(&mut random, 32);
-    format!("{KEY_PREFIX}{id}_{secret}")
-}
-
-fn block(args: &NewArgs, key: &str) -> String {
+fn block(args: &NewArgs, key: &Secret) -> String {
     let accounts: Vec<&str> = match args.accounts.as_slice() {
         [] => vec!["*"],
         listed => listed.iter().map(AppId::as_str).collect(),
@@ -69,24 +62,6 @@ fn block(args: &NewArgs, key: &str) -> String {
     format!(
         "[[client]]\nname = {:?}\nkey_sha256 = \"{}\"\naccounts = {accounts:?}\nscopes = {scopes:?}\n",
         args.name,
-        KeyHash::of(key),
+        KeyHash::of(key.expose()),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_two_keys_are_alike() {
-        let keys = [new_key(), new_key()];
-        assert_ne!(keys[0], keys[1]);
-        for key in keys {
-            let parts: Vec<&str> = key.split('_').collect();
-            let [prefix, id, secret] = parts[..] else {
-                panic!("{key}");
-            };
-            assert_eq!((prefix, id.len(), secret.len()), ("wxk", 8, 32));
-        }
-    }
 }

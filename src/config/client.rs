@@ -1,18 +1,12 @@
 //! The back ends that may ask for credentials.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
-
-use super::nearest::nearest;
 use super::report::{Found, Report, mask};
 use super::section::{Layers, Section, Variables};
 use crate::account::AppId;
+use crate::client::{Accounts, Client, KeyHash, MAX_KEYS, Scope, parse_name, parse_not_after};
 use crate::clock::Timestamp;
-use crate::credential::Fingerprint;
 
 const HEADING: &str = "[[client]] ";
 
@@ -22,193 +16,6 @@ const FROM_ENV: &str = "WXSIGN_CLIENT_KEY";
 /// 32 characters of base62 hold 190 bits; a key that a person thought up should at least be as
 /// long.
 const MIN_KEY_CHARS: usize = 32;
-
-/// What keys made by `wxsign key new` begin with.
-pub const KEY_PREFIX: &str = "wxk_";
-
-/// The new key and the old one.
-const MAX_KEYS: usize = 2;
-
-/// A back end: what it shows to be let in, and what it may do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Client {
-    /// `name`: how logs and metrics call it.
-    pub name: String,
-    /// `key_sha256`: the hash of its key, or of two while one takes the place of the other;
-    /// `wxsign key new` makes both.
-    pub key_sha256: Vec<KeyHash>,
-    /// `not_after`: its keys are refused from then on. Default never.
-    pub not_after: Option<Timestamp>,
-    /// `accounts`: those that it may ask about; `["*"]` stands for all.
-    pub accounts: Accounts,
-    /// `scopes`: what it may do.
-    pub scopes: BTreeSet<Scope>,
-}
-
-/// The accounts that a client may ask about.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Accounts {
-    /// Every account, those to come included.
-    All,
-    /// These.
-    Listed(BTreeSet<AppId>),
-}
-
-impl Accounts {
-    /// Whether `appid` is one of them.
-    pub fn allow(&self, appid: &AppId) -> bool {
-        match self {
-            Self::All => true,
-            Self::Listed(listed) => listed.contains(appid),
-        }
-    }
-}
-
-/// What a client may do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Scope {
-    /// Read the access_token.
-    Token,
-    /// Read the jsapi_ticket.
-    Ticket,
-    /// Say that WeChat refused a token.
-    Report,
-    /// Read how the accounts fare.
-    Status,
-    /// Call WeChat's API through this server.
-    Proxy,
-    /// Add, change and remove accounts.
-    Admin,
-}
-
-impl Scope {
-    /// All there are.
-    pub const ALL: [Self; 6] = [
-        Self::Token,
-        Self::Ticket,
-        Self::Report,
-        Self::Status,
-        Self::Proxy,
-        Self::Admin,
-    ];
-
-    /// What a back end needs; the others are given by name only.
-    pub const USUAL: [Self; 4] = [Self::Token, Self::Ticket, Self::Report, Self::Status];
-
-    /// Its name in `scopes`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Ticket => "ticket",
-            Self::Report => "report",
-            Self::Status => "status",
-            Self::Proxy => "proxy",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl FromStr for Scope {
-    type Err = UnknownScope;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|scope| scope.as_str() == name)
-            .ok_or_else(|| UnknownScope(name.to_owned()))
-    }
-}
-
-/// The text is not the name of a scope.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UnknownScope(String);
-
-impl fmt::Display for UnknownScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = Scope::ALL.map(Scope::as_str);
-        write!(f, "{:?} is not a scope", self.0)?;
-        if let Some(near) = nearest(&self.0, all) {
-            write!(f, ", the nearest one is {near}")?;
-        }
-        write!(f, " (there are {})", all.join(", "))
-    }
-}
-
-impl std::error::Error for UnknownScope {}
-
-/// The SHA-256 of a client's key: enough to know the key again, useless to show it.
-///
-/// The keys are random and long, so a slow hash would only slow the server down.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyHash([u8; 32]);
-
-impl KeyHash {
-    /// The hash of `key`.
-    pub fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
-    }
-
-    /// The fingerprint of the key itself.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::from_sha256(&self.0)
-    }
-}
-
-impl ConstantTimeEq for KeyHash {
-    fn ct_eq(&self, other: &Self) -> Choice {
-        self.0.ct_eq(&other.0)
-    }
-}
-
-impl FromStr for KeyHash {
-    type Err = InvalidKeyHash;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(InvalidKeyHash);
-        }
-        let mut hash = [0; 32];
-        for (i, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| InvalidKeyHash)?;
-        }
-        Ok(Self(hash))
-    }
-}
-
-impl fmt::Display for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyHash({})", self.fingerprint())
-    }
-}
-
-/// The text is not the hash of a key. It is not repeated: it may be the key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "must be the 64 hexadecimal digits of the key's SHA-256, not the key; \
-     \"wxsign key new\" prints a key with its hash"
-)]
-pub struct InvalidKeyHash;
-
-/// Reads the name of a client.
-///
-/// # Errors
-/// What it must look like.
-pub fn parse_client_name(text: &str) -> Result<String, String> {
-    let well_formed = (1..=64).contains(&text.len())
-        && (text.bytes()).all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if well_formed {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "must be 1 to 64 letters, digits, dots, - or _, not {text:?}"
-        ))
-    }
-}
 
 /// Reads `[[client]]` and the client of the environment. `known` says whether there can be such an
 /// account.
@@ -248,7 +55,7 @@ fn read_one(
 ) -> Option<Client> {
     let name = required(section, "name", report);
     if let Some(found) = &name
-        && let Err(why) = parse_client_name(&found.value)
+        && let Err(why) = parse_name(&found.value)
     {
         report.fault(&found.source, format!("{} {why}", section.name("name")));
     }
@@ -300,19 +107,16 @@ fn read_keys(section: &mut Section<'_>, report: &mut Report) -> Vec<KeyHash> {
 
 fn read_not_after(section: &mut Section<'_>, report: &mut Report) -> Option<Timestamp> {
     let found = section.text("not_after", report)?;
-    match found.value.parse::<jiff::Timestamp>() {
+    match parse_not_after(&found.value) {
         Ok(at) => {
             report.setting(section.key_path("not_after"), &found.value, &found.source);
-            Some(Timestamp::from_millis(at.as_millisecond()))
+            Some(at)
         }
-        Err(_) => {
-            let text = format!(
-                "{} must be a time with its zone in quotes, as \"2027-12-31T23:59:59+08:00\", not \
-                 {:?}",
-                section.name("not_after"),
-                found.value
+        Err(why) => {
+            report.fault(
+                &found.source,
+                format!("{} {why}", section.name("not_after")),
             );
-            report.fault(&found.source, text);
             None
         }
     }

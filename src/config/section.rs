@@ -11,8 +11,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::File;
-use super::nearest::nearest;
 use super::report::{Found, Report, Source};
+use crate::nearest::nearest;
 
 /// What the variables of the environment begin with; the rest is the key in capitals.
 pub(super) const PREFIX: &str = "WXSIGN_";

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::account::{AppId, TokenApi};
+use crate::client::{Accounts, KeyHash, Scope};
 
 const CANARY: &str = "c4n4ry0123456789c4n4ry0123456789";
 const APPID: &str = "wx0123456789abcdef";

@@ -1,4 +1,4 @@
-//! Why the accounts are as they were.
+//! Why the accounts and clients are as they were.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::account::AppId;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
 
-/// Why the accounts are as they were.
+/// Why the accounts and clients are as they were.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RosterError {
     /// An AppSecret cannot be sealed.
@@ -58,8 +58,38 @@ pub enum RosterError {
         remedy = .0.remedy().map(|remedy| format!("{remedy}; then ")).unwrap_or_default(),
     )]
     NotChecked(UpstreamError),
-    /// Others changed the accounts at the same time.
-    #[error("somebody changed the accounts at the same time; nothing was done: try again")]
+    /// The configuration has the client.
+    #[error("the client {0} is in the configuration: change or remove it there, and restart")]
+    ClientConfigured(String),
+    /// There is no such client among those that were added at run time.
+    #[error("no client {0} was added at run time")]
+    ClientUnknown(String),
+    /// There is no such client whose rights could be kept.
+    #[error(
+        "the scopes and accounts are missing: no client {0} was added at run time, so there are \
+         none to keep"
+    )]
+    ClientIncomplete(String),
+    /// What is stored of the client cannot be read.
+    #[error(
+        "what is stored of the client {0} cannot be read, perhaps because a newer version put it \
+         there: change it with that one, or remove it and add it anew"
+    )]
+    ClientUnreadable(String),
+    /// The client may do what the one who asks may not do.
+    #[error(
+        "the client {0} has scopes or accounts that your key has not: change or remove it with a \
+         key that has all of them"
+    )]
+    ClientBeyond(String),
+    /// The client would be allowed what the one who asks may not do.
+    #[error(
+        "the client {0} would get scopes or accounts that your key has not: leave those out, or \
+         ask with a key that has all of them"
+    )]
+    GrantBeyond(String),
+    /// Others changed something at the same time.
+    #[error("somebody made another change at the same time; nothing was done: try again")]
     ChangedMeanwhile,
     /// The store failed while the AppSecrets were sealed with another master key.
     #[error(

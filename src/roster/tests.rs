@@ -1,3 +1,4 @@
+mod clients;
 mod contested;
 
 use std::time::Duration;
@@ -47,6 +48,11 @@ impl World {
     }
 
     async fn node(&self, key: Option<&str>) -> Node {
+        self.node_with(key, Vec::new()).await
+    }
+
+    /// A node that has these clients in its configuration besides.
+    async fn node_with(&self, key: Option<&str>, clients: Vec<Client>) -> Node {
         let configured = Account {
             appid: appid_of(CONFIGURED),
             name: None,
@@ -66,7 +72,7 @@ impl World {
         tokio::spawn(queue.run(stop.clone()));
         let vault = key.map(vault);
         let (configured, store) = (vec![configured], self.store.clone());
-        let roster = Roster::new(configured, vault, store, upstream, keeper.clone());
+        let roster = Roster::new(configured, clients, vault, store, upstream, keeper.clone());
         roster.reload().await;
         Node {
             roster,
@@ -78,9 +84,15 @@ impl World {
     /// Puts a row there as another program does.
     async fn put(&self, appid: &str, row: AccountRow) {
         let accounts = [(appid_of(appid), Some(row))].into();
-        let changed = self
-            .store
-            .change_directory(|_| Ok((Changes { accounts }, ())));
+        let changed = self.store.change_directory(|_| {
+            Ok((
+                Changes {
+                    accounts,
+                    ..Changes::default()
+                },
+                (),
+            ))
+        });
         assert_eq!(changed.await, Ok::<_, StoreError>(Some(())));
     }
 

@@ -9,14 +9,15 @@ use serde_json::{Map, Value};
 use tracing::Instrument;
 use utoipa::ToSchema;
 
-use super::auth::{Asking, Caller};
+use super::auth::Asking;
 use super::openapi::{BACK_ENDS, OfAccountChanges, OfAccountRemovals, shapes};
 use super::problem::{Code, Problem};
 use super::segment::Segment;
 use crate::account::{AppId, TokenApi, parse_name};
-use crate::config::{Scope, parse_secret};
+use crate::client::Scope;
+use crate::config::parse_secret;
 use crate::page_hosts::PageHosts;
-use crate::roster::{Draft, Put, RosterError};
+use crate::roster::{Caller, Draft, Put, RosterError};
 use crate::upstream::{Failure, UpstreamError};
 
 /// An account as it is stored, without its AppSecret.
@@ -54,7 +55,7 @@ pub(super) async fn put(
 ) -> Result<(StatusCode, Json<Stored>), Problem> {
     to_its_end(async move {
         let (gate, caller) = (&asking.gate, asking.caller()?);
-        let appid = administered(caller, &appid)?;
+        let appid = administered(&caller, &appid)?;
         let body = body.map_err(Problem::unreadable)?;
         let draft = draft(appid.clone(), &body).map_err(|what| {
             let example = r#"{"secret": "…", "page_hosts": ["h5.example.com"]}"#;
@@ -90,7 +91,7 @@ pub(super) async fn put(
 pub(super) async fn delete(asking: Asking, Segment(appid): Segment) -> Result<StatusCode, Problem> {
     to_its_end(async move {
         let (gate, caller) = (&asking.gate, asking.caller()?);
-        let appid = administered(caller, &appid)?;
+        let appid = administered(&caller, &appid)?;
         let removed = gate.app.roster.remove(&appid).await;
         let result = if removed.is_ok() { "ok" } else { "refused" };
         caller.audit(&appid, "remove the account", None, result);
@@ -102,12 +103,12 @@ pub(super) async fn delete(asking: Asking, Segment(appid): Segment) -> Result<St
 
 /// Makes the change, also when the caller hangs up meanwhile: what is stored is then audited and
 /// served all the same.
-async fn to_its_end<T: Send + 'static>(
+pub(super) async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
     let changed = tokio::spawn(change.in_current_span()).await;
     changed.unwrap_or_else(|_| {
-        let detail = "the change broke off: look at the accounts before you send it again";
+        let detail = "the change broke off: look at what is there before you send it again";
         Err(Problem::new(Code::InternalError, detail))
     })
 }
@@ -139,11 +140,7 @@ fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
         secret: text(&mut members, "secret")?
             .map(|secret| parse_secret(&secret).map_err(|why| format!("secret {why}")))
             .transpose()?,
-        unchecked: match members.remove("unchecked") {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(unchecked)) => unchecked,
-            Some(_) => return Err("unchecked must be true or false".to_owned()),
-        },
+        unchecked: truth(&mut members, "unchecked")?,
     };
     match members.keys().next() {
         None => Ok(draft),
@@ -159,6 +156,14 @@ fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, 
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(format!("{name} must be a text")),
+    }
+}
+
+pub(super) fn truth(members: &mut Map<String, Value>, name: &str) -> Result<bool, String> {
+    match members.remove(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(truth)) => Ok(truth),
+        Some(_) => Err(format!("{name} must be true or false")),
     }
 }
 
@@ -186,8 +191,12 @@ impl From<RosterError> for Problem {
             RosterError::NoMasterKey | RosterError::NoKeyFor(_) => Code::NoMasterKey,
             RosterError::Configured(_) => Code::AccountIsConfigured,
             RosterError::Unknown(_) => Code::UnknownAccount,
-            RosterError::NoSecret => Code::InvalidBody,
+            RosterError::NoSecret | RosterError::ClientIncomplete(_) => Code::InvalidBody,
             RosterError::Locked(_) => Code::AccountsLocked,
+            RosterError::ClientConfigured(_) => Code::ClientIsConfigured,
+            RosterError::ClientUnknown(_) => Code::UnknownClient,
+            RosterError::ClientUnreadable(_) => Code::ClientUnreadable,
+            RosterError::ClientBeyond(_) | RosterError::GrantBeyond(_) => Code::RightsExceeded,
             RosterError::ChangedMeanwhile => Code::ChangedMeanwhile,
             RosterError::Refused { .. } => Code::WechatRefused,
             RosterError::NotChecked(_) => Code::UpstreamUnreachable,

@@ -3,40 +3,25 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
-use subtle::{Choice, ConstantTimeEq};
 
 use super::client_address::client_address;
-use super::limits::{Limit, client_key};
+use super::limits::client_key;
 use super::problem::{Code, Problem};
 use super::{Gate, Peer};
 use crate::account::AppId;
-use crate::clock::Timestamp;
-use crate::config::{Accounts, Client, KEY_PREFIX, KeyHash, Scope};
+use crate::client::{Accounts, KEY_PREFIX, Scope};
 use crate::credential::Credential;
 use crate::keeper::Kept;
+use crate::roster::Caller;
 
 /// So many refused keys a second come from one address before it has to wait.
-const FAILURES_PER_SECOND: u32 = 1;
-
-/// The back ends by their keys.
-pub(super) struct Clients {
-    known: Vec<Caller>,
-    failures: Option<Limit>,
-}
-
-/// A back end, and when it was last here.
-pub(super) struct Caller {
-    pub(super) client: Client,
-    /// In seconds since the Unix epoch, 0 for never.
-    last_used: AtomicI64,
-}
+pub(super) const FAILURES_PER_SECOND: u32 = 1;
 
 /// Why a key is refused; who sent it is told no more than that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,55 +32,7 @@ pub(super) enum Refused {
     TooMany(Duration),
 }
 
-impl Clients {
-    pub(super) fn new(clients: Vec<Client>) -> Self {
-        let known = clients.into_iter().map(|client| Caller {
-            client,
-            last_used: AtomicI64::new(0),
-        });
-        Self {
-            known: known.collect(),
-            failures: Limit::per_second(FAILURES_PER_SECOND),
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Caller> {
-        self.known.iter()
-    }
-
-    /// The client whose key this is, if the key holds at `now`. How long that takes depends on
-    /// how many clients there are, and on nothing else.
-    fn find(&self, key: &str, now: Timestamp) -> Option<&Caller> {
-        let hash = KeyHash::of(key);
-        let mut found = None;
-        for caller in &self.known {
-            let keys = caller.client.key_sha256.iter();
-            let is_its = keys.fold(Choice::from(0), |any, known| any | known.ct_eq(&hash));
-            if bool::from(is_its) {
-                found = Some(caller);
-            }
-        }
-        let caller = found.filter(|found| found.holds_at(now))?;
-        caller.last_used.store(now.as_secs(), Ordering::Relaxed);
-        Some(caller)
-    }
-}
-
 impl Caller {
-    /// When it was last here, in seconds since the Unix epoch.
-    pub(super) fn last_used(&self) -> Option<i64> {
-        Some(self.last_used.load(Ordering::Relaxed)).filter(|at| *at != 0)
-    }
-
-    /// Whether its keys have not come to their end.
-    pub(super) fn holds_at(&self, now: Timestamp) -> bool {
-        self.client.not_after.is_none_or(|end| now < end)
-    }
-
-    pub(super) fn may(&self, scope: Scope) -> bool {
-        self.client.scopes.contains(&scope)
-    }
-
     /// Writes down what it did, for whoever asks later who had a token. The values themselves are
     /// written nowhere.
     pub(super) fn audit(&self, appid: &AppId, did: &str, what: Option<&Credential>, result: &str) {
@@ -118,13 +55,13 @@ impl Gate {
         key: &str,
         headers: &HeaderMap,
         peer: IpAddr,
-    ) -> Result<&Caller, Refused> {
+    ) -> Result<Arc<Caller>, Refused> {
         let now = self.app.keeper.clock().moment();
-        if let Some(caller) = self.clients.find(key, now.wall) {
-            return Ok(caller);
+        if let Some(caller) = self.app.roster.clients().find(key, now.wall) {
+            return Ok(Arc::clone(caller));
         }
         let from = client_address(peer, headers, &self.app.trusted_proxies);
-        if let Some(limit) = &self.clients.failures
+        if let Some(limit) = &self.failures
             && let Err(wait) = limit.admit(client_key(from), now.boot)
         {
             return Err(Refused::TooMany(wait));
@@ -140,7 +77,7 @@ impl Gate {
         headers: &HeaderMap,
         query: &str,
         peer: IpAddr,
-    ) -> Result<&Caller, Problem> {
+    ) -> Result<Arc<Caller>, Problem> {
         let mut values = form_urlencoded::parse(query.as_bytes());
         if values.any(|(_, value)| value.starts_with(KEY_PREFIX)) {
             return Err(Problem::new(
@@ -154,8 +91,8 @@ impl Gate {
         let (Some(header), None) = (sent.next(), sent.next()) else {
             return Err(Problem::new(
                 Code::KeyRequired,
-                "send one header \"Authorization: Bearer wxk_…\" with the key of a [[client]]; \
-                 \"wxsign key new NAME\" makes one",
+                "send one header \"Authorization: Bearer wxk_…\" with the key of a client; \
+                 \"wxsign client add NAME\" makes one",
             ));
         };
         let key = bearer(header).unwrap_or_default();
@@ -163,8 +100,8 @@ impl Gate {
             .map_err(|refused| match refused {
                 Refused::Key => Problem::new(
                     Code::KeyRefused,
-                    "no [[client]] has this key, or it has expired: compare the header \
-                     \"Authorization: Bearer wxk_…\" with the key that \"wxsign key new\" printed",
+                    "no client has this key, or it has expired: compare the header \
+                     \"Authorization: Bearer wxk_…\" with the key that wxsign printed",
                 ),
                 Refused::TooMany(wait) => Problem::too_many(
                     "too many wrong keys came from this address: mend the key, and ask again \
@@ -214,15 +151,20 @@ impl FromRequestParts<Arc<Gate>> for Asking {
 
 impl Asking {
     /// The back end that asks.
-    pub(super) fn caller(&self) -> Result<&Caller, Problem> {
+    pub(super) fn caller(&self) -> Result<Arc<Caller>, Problem> {
         self.gate
             .authenticate(&self.headers, &self.query, self.peer)
     }
 
     /// The back end that asks, if it may do `scope` with the account, and the account.
-    pub(super) fn admit(&self, scope: Scope, appid: &str) -> Result<(&Caller, Arc<Kept>), Problem> {
+    pub(super) fn admit(
+        &self,
+        scope: Scope,
+        appid: &str,
+    ) -> Result<(Arc<Caller>, Arc<Kept>), Problem> {
         let caller = self.caller()?;
-        Ok((caller, self.gate.let_through(caller, scope, appid)?))
+        let kept = self.gate.let_through(&caller, scope, appid)?;
+        Ok((caller, kept))
     }
 }
 
@@ -236,7 +178,7 @@ impl Caller {
         tracing::info!(target: "wxsign::audit", client = self.client.name, scope, result = "scope_missing");
         Err(Problem::new(
             Code::ScopeMissing,
-            format!("this needs the scope \"{scope}\": add it to the scopes of the [[client]]"),
+            format!("this needs the scope \"{scope}\": add it to the scopes of the client"),
         ))
     }
 
@@ -252,7 +194,7 @@ impl Caller {
                 Err(Problem::new(
                     Code::AccountNotAllowed,
                     "this key may not ask about this account: add the AppID to the accounts of \
-                     the [[client]]",
+                     the client",
                 ))
             }
         }

@@ -21,8 +21,8 @@ use super::pages::knows;
 use super::problem::{Code, Problem};
 use super::segment::Segment;
 use super::{Gate, PATIENCE};
+use crate::client::Scope;
 use crate::clock::Moment;
-use crate::config::Scope;
 use crate::credential::{Credential, Fingerprint, Kind, Secret, serialize_exposed};
 use crate::keeper::{Kept, Outcome, Reported, Served};
 

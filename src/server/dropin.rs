@@ -22,15 +22,16 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use super::auth::{Caller, Refused};
+use super::auth::Refused;
 use super::openapi::{SDKS, shapes};
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::{Gate, PATIENCE, Peer};
+use crate::client::Scope;
 use crate::clock::Moment;
-use crate::config::Scope;
 use crate::credential::{Kind, Secret};
 use crate::keeper::{Kept, Served};
+use crate::roster::Caller;
 
 /// How long a fetch that is a report waits for WeChat's word: SDKs wait no longer for a token,
 /// and the one at hand may be good.
@@ -212,7 +213,7 @@ async fn fetch(
     })?;
     if let Some(token) = snapshot.token(now) {
         let generation = token.credential.generation;
-        if gate.hand_out(caller, &kept, generation) || ask.force_refresh {
+        if gate.hand_out(&caller, &kept, generation) || ask.force_refresh {
             did = "fetch the access_token again";
             let fingerprint = token.credential.value.fingerprint();
             keeper
@@ -237,7 +238,7 @@ async fn fetch(
         caller.audit(appid, did, None, "unavailable");
         return Err(gate.nothing_to_serve(&kept).into());
     };
-    gate.hand_out(caller, &kept, token.credential.generation);
+    gate.hand_out(&caller, &kept, token.credential.generation);
     caller.audit(appid, did, Some(&token.credential), "ok");
     Ok(json!({
         "access_token": token.credential.value.expose(),
@@ -252,12 +253,12 @@ fn keep_for(served: &Served, now: Moment) -> Duration {
 }
 
 /// The order is that of WeChat.
-fn authorise<'g>(
-    gate: &'g Gate,
+fn authorise(
+    gate: &Gate,
     ask: &Ask,
     headers: &HeaderMap,
     peer: IpAddr,
-) -> Result<(&'g Caller, Arc<Kept>), Refusal> {
+) -> Result<(Arc<Caller>, Arc<Kept>), Refusal> {
     let appid = given(ask.appid.as_ref()).ok_or_else(|| Refusal::new(41002, "appid missing"))?;
     if ask.grant_type.as_deref() != Some("client_credential") {
         let errmsg = "invalid grant_type: it must be client_credential";
@@ -354,8 +355,8 @@ impl Gate {
             return path.starts_with("/cgi-bin/").then(missing);
         };
         let found = self.holder(&Secret::new(token)).and_then(|kept| {
-            let (mut clients, now) = (self.clients.iter(), self.app.keeper.clock().now());
-            let passes = clients.any(|known| {
+            let (clients, now) = (self.app.roster.clients(), self.app.keeper.clock().now());
+            let passes = clients.iter().any(|known| {
                 let reaches = known.client.accounts.allow(&kept.account.appid);
                 known.may(Scope::Proxy) && reaches && known.holds_at(now)
             });

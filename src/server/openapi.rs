@@ -19,7 +19,7 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::{Code, Document};
-use super::{accounts, backend, dropin, health, jsapi, proxy, status};
+use super::{accounts, backend, clients, dropin, health, jsapi, proxy, status};
 
 /// The groups of routes, by who calls them.
 pub(super) const PAGES: &str = "Pages";
@@ -39,7 +39,7 @@ pub(super) const OPERATORS: &str = "Operators";
     ),
     tags(
         (name = PAGES, description = "For front ends: no key is needed, the page's host must be listed."),
-        (name = BACK_ENDS, description = "With a client key in the header `Authorization: Bearer wxk_…`, from `wxsign key new NAME`."),
+        (name = BACK_ENDS, description = "With a client key in the header `Authorization: Bearer wxk_…`, from `wxsign client add NAME` or `wxsign key new NAME`."),
         (name = SDKS, description = "For SDKs whose API host can be set, in WeChat's shapes: the status is always 200, and a client key stands where WeChat wants the AppSecret."),
         (name = OPERATORS, description = "For whoever starts, restarts, balances and watches."),
     ),
@@ -56,7 +56,9 @@ pub(super) const OPERATORS: &str = "Operators";
         accounts::put,
         accounts::delete,
         proxy::any,
-        status::clients,
+        clients::list,
+        clients::put,
+        clients::delete,
         dropin::token,
         dropin::stable_token,
         dropin::getticket,
@@ -77,9 +79,7 @@ impl Modify for Frame {
         let key = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("wxk_…")
-            .description(Some(
-                "The key of a `[[client]]`; its scopes say what it may do.",
-            ))
+            .description(Some("The key of a client; its scopes say what it may do."))
             .build();
         let components = api.components.get_or_insert_default();
         components.add_security_scheme("client_key", SecurityScheme::Http(key));
@@ -150,6 +150,12 @@ problems! {
         BodyTooLarge WechatRefused RateLimited UpstreamUnreachable StoreUnavailable;
     OfAccountRemovals: InvalidAppid KeyInQuery KeyRequired KeyRefused ScopeMissing
         AccountNotAllowed UnknownAccount AccountIsConfigured ChangedMeanwhile RateLimited
+        StoreUnavailable;
+    OfClientChanges: InvalidBody InvalidClientName KeyInQuery KeyRequired KeyRefused ScopeMissing
+        RightsExceeded ClientIsConfigured ClientUnreadable ChangedMeanwhile BodyTooLarge
+        RateLimited StoreUnavailable;
+    OfClientRemovals: InvalidClientName KeyInQuery KeyRequired KeyRefused ScopeMissing
+        RightsExceeded UnknownClient ClientIsConfigured ChangedMeanwhile RateLimited
         StoreUnavailable;
     OfForwarding: InvalidPath KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         PathNotAllowed UnknownAccount RateLimited UpstreamUnreachable CredentialUnavailable

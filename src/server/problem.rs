@@ -41,11 +41,14 @@ pub(super) enum Code {
     KeyRefused,
     ScopeMissing,
     AccountNotAllowed,
+    RightsExceeded,
     InvalidPath,
     InvalidAppid,
+    InvalidClientName,
     HostNotAllowed,
     PathNotAllowed,
     UnknownAccount,
+    UnknownClient,
     NotFound,
     MethodNotAllowed,
     BodyTooLarge,
@@ -60,6 +63,8 @@ pub(super) enum Code {
     UpstreamTimedOut,
     NoMasterKey,
     AccountIsConfigured,
+    ClientIsConfigured,
+    ClientUnreadable,
     AccountsLocked,
     ChangedMeanwhile,
     WechatRefused,
@@ -75,13 +80,15 @@ impl Code {
             | Self::InvalidBody
             | Self::InvalidPath
             | Self::InvalidAppid
+            | Self::InvalidClientName
             | Self::KeyInQuery => StatusCode::BAD_REQUEST,
             Self::KeyRequired | Self::KeyRefused => StatusCode::UNAUTHORIZED,
             Self::ScopeMissing
             | Self::AccountNotAllowed
+            | Self::RightsExceeded
             | Self::HostNotAllowed
             | Self::PathNotAllowed => StatusCode::FORBIDDEN,
-            Self::UnknownAccount | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::UnknownAccount | Self::UnknownClient | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StillValid | Self::UnknownToken => StatusCode::CONFLICT,
@@ -94,6 +101,8 @@ impl Code {
             Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::NoMasterKey
             | Self::AccountIsConfigured
+            | Self::ClientIsConfigured
+            | Self::ClientUnreadable
             | Self::AccountsLocked
             | Self::ChangedMeanwhile => StatusCode::CONFLICT,
             Self::WechatRefused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -112,11 +121,14 @@ impl Code {
             Self::KeyRefused => "The client key is not accepted",
             Self::ScopeMissing => "The client key lacks a scope",
             Self::AccountNotAllowed => "The client key is not for this account",
+            Self::RightsExceeded => "This goes beyond what the client key itself may do",
             Self::InvalidPath => "The path is not one of WeChat's API",
             Self::InvalidAppid => "The AppID in the path is none",
+            Self::InvalidClientName => "The name of the client in the path is none",
             Self::HostNotAllowed => "Pages of this host are not signed for",
             Self::PathNotAllowed => "Calls are not passed on to this path",
             Self::UnknownAccount => "The account is not known here",
+            Self::UnknownClient => "The client is not known here",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "This method is not for this path",
             Self::BodyTooLarge => "The body of the request is too large",
@@ -131,8 +143,10 @@ impl Code {
             Self::UpstreamTimedOut => "WeChat did not answer in time",
             Self::NoMasterKey => "There is no master key to keep AppSecrets with",
             Self::AccountIsConfigured => "The account is in the configuration",
+            Self::ClientIsConfigured => "The client is in the configuration",
+            Self::ClientUnreadable => "What is stored of the client cannot be read",
             Self::AccountsLocked => "The master key does not fit the stored accounts",
-            Self::ChangedMeanwhile => "Somebody changed the accounts at the same time",
+            Self::ChangedMeanwhile => "Somebody made another change at the same time",
             Self::WechatRefused => "WeChat does not accept this AppID with this AppSecret",
             Self::StoreUnavailable => "The store cannot be reached",
         }

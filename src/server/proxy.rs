@@ -23,7 +23,7 @@ use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{Gate, PATIENCE, Peer};
 use crate::account::AppId;
-use crate::config::Scope;
+use crate::client::Scope;
 use crate::credential::{Credential, Kind, Secret};
 use crate::keeper::{Kept, Reported};
 use crate::upstream::answer::errcode_of;
@@ -50,7 +50,7 @@ pub(super) async fn any(
         .ok_or_else(|| Problem::new(Code::NotFound, "WeChat's path goes behind the appid"))?;
     let query = head.uri.query().unwrap_or_default();
     let caller = gate.authenticate(&head.headers, query, peer.0)?;
-    let kept = gate.let_through(caller, Scope::Proxy, appid)?;
+    let kept = gate.let_through(&caller, Scope::Proxy, appid)?;
     path::check(appid, &head.method, path, query)?;
     let call = Call {
         method: head.method,

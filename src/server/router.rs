@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use http::{Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -17,8 +17,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, cors, docs, dropin, health, jsapi, openapi,
-    pages, proxy, status,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, cors, docs, dropin, health, jsapi,
+    openapi, pages, proxy, status,
 };
 use crate::simulator;
 
@@ -105,7 +105,11 @@ fn for_back_ends() -> Router<Arc<Gate>> {
             "/v1/accounts/{appid}/access-token/check",
             post(backend::check),
         )
-        .route("/v1/clients", get(status::clients))
+        .route("/v1/clients", get(clients::list))
+        .route(
+            "/v1/clients/{name}",
+            put(clients::put).delete(clients::delete),
+        )
         .route("/cgi-bin/token", get(dropin::token).post(dropin::token))
         .route("/cgi-bin/stable_token", any(dropin::stable_token))
         .route(

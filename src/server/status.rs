@@ -1,6 +1,5 @@
 //! `/v1/accounts`: how the accounts fare.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,8 +13,8 @@ use super::openapi::{BACK_ENDS, OfAccounts, OfKeys, shapes};
 use super::problem::Problem;
 use super::segment::Segment;
 use crate::account::{AppId, TokenApi};
+use crate::client::Scope;
 use crate::clock::Moment;
-use crate::config::{Accounts, Scope};
 use crate::credential::{Fingerprint, Kind};
 use crate::keeper::{Held, Kept, Served, Trouble};
 
@@ -119,30 +118,6 @@ struct TroubleView {
     next_at: i64,
 }
 
-/// A client, without its key.
-#[derive(Serialize, ToSchema)]
-struct ClientView {
-    #[schema(example = "shop")]
-    name: String,
-    /// The AppIDs that it may ask about; `*` stands for all.
-    #[schema(example = json!(["wx0123456789abcdef"]))]
-    accounts: Vec<String>,
-    #[schema(value_type = Vec<String>, example = json!(["report", "token"]))]
-    scopes: BTreeSet<&'static str>,
-    /// When its keys end.
-    #[schema(required, example = 1_800_000_000)]
-    not_after: Option<i64>,
-    /// When it was last here, since this process started.
-    #[schema(required, example = 1_700_000_000)]
-    last_used: Option<i64>,
-}
-
-/// The clients, without their keys.
-#[derive(Serialize, ToSchema)]
-struct ClientList {
-    clients: Vec<ClientView>,
-}
-
 /// Lists the accounts.
 ///
 /// Those that the key may ask about, and how they fare; no secrets.
@@ -172,41 +147,8 @@ pub(super) async fn one(asking: Asking, Segment(appid): Segment) -> Result<Respo
     Ok(answer(Status::of(&kept, gate.app.keeper.clock().moment())))
 }
 
-/// Lists the clients.
-///
-/// Who may ask about accounts that are yours to change, and when each was last here; no keys.
-#[utoipa::path(get, path = "/v1/clients", tag = BACK_ENDS, security(("client_key" = ["admin"])),
-    responses((status = 200, description = "The clients.", body = ClientList), OfKeys))]
-pub(super) async fn clients(asking: Asking) -> Result<Response, Problem> {
-    let (gate, caller) = (&asking.gate, asking.caller()?);
-    caller.needs(Scope::Admin)?;
-    let seen = gate.clients.iter().filter(|known| {
-        match (&caller.client.accounts, &known.client.accounts) {
-            (Accounts::All, _) => true,
-            (Accounts::Listed(mine), Accounts::Listed(theirs)) => theirs.is_subset(mine),
-            (Accounts::Listed(_), Accounts::All) => false,
-        }
-    });
-    let clients = seen.map(|known| ClientView {
-        name: known.client.name.clone(),
-        accounts: match &known.client.accounts {
-            Accounts::All => vec!["*".to_owned()],
-            Accounts::Listed(listed) => listed.iter().map(AppId::to_string).collect(),
-        },
-        scopes: known
-            .client
-            .scopes
-            .iter()
-            .map(|scope| scope.as_str())
-            .collect(),
-        not_after: known.client.not_after.map(|at| at.as_secs()),
-        last_used: known.last_used(),
-    });
-    let clients = clients.collect();
-    Ok(answer(ClientList { clients }))
-}
-
-fn answer(body: impl Serialize) -> Response {
+/// An answer that nobody keeps.
+pub(super) fn answer(body: impl Serialize) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{AccountRow, EncodedChanges, Entries, Version};
+use super::{AccountRow, ClientRow, EncodedChanges, Entries, Version};
 use crate::account::AppId;
+use crate::client::parse_name;
 
 /// What was added at run time, as of one change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,37 +13,50 @@ pub struct Directory {
     pub version: Version,
     /// The accounts.
     pub accounts: AccountRows,
+    /// The clients.
+    pub clients: ClientRows,
 }
 
 /// The accounts that were added at run time; `None` for one that cannot be read.
 pub type AccountRows = BTreeMap<AppId, Option<AccountRow>>;
+
+/// The clients that were added at run time, by their names; `None` for one that cannot be read.
+pub type ClientRows = BTreeMap<String, Option<ClientRow>>;
 
 /// What becomes of what was added; `None` takes it away. All else stays as it is.
 #[derive(Clone, Default, Debug)]
 pub struct Changes {
     /// The accounts that change.
     pub accounts: BTreeMap<AppId, Option<AccountRow>>,
+    /// The clients that change.
+    pub clients: BTreeMap<String, Option<ClientRow>>,
 }
 
 /// What the names of accounts begin with.
 const ACCOUNT: &str = "account/";
 
+/// What the names of clients begin with.
+const CLIENT: &str = "client/";
+
 impl Directory {
     /// What cannot be read stays where it is; what has no name that can be read is passed over.
     pub(super) fn decode(stored: &Entries) -> Self {
-        let mut accounts = AccountRows::new();
+        let (mut accounts, mut clients) = (AccountRows::new(), ClientRows::new());
         for (name, bytes) in &stored.entries {
             let appid = name.strip_prefix(ACCOUNT).map(str::parse);
-            match appid {
-                Some(Ok(appid)) => {
-                    accounts.insert(appid, AccountRow::decode(bytes));
-                }
-                _ => tracing::warn!(%name, "an entry of the store is none of this version's"),
+            let client = name.strip_prefix(CLIENT).map(parse_name);
+            if let Some(Ok(appid)) = appid {
+                accounts.insert(appid, AccountRow::decode(bytes));
+            } else if let Some(Ok(client)) = client {
+                clients.insert(client, ClientRow::decode(bytes));
+            } else {
+                tracing::warn!(%name, "an entry of the store is none of this version's");
             }
         }
         Self {
             version: stored.version,
             accounts,
+            clients,
         }
     }
 }
@@ -59,7 +73,11 @@ impl Changes {
             let row = row.as_ref().map(AccountRow::encode);
             (format!("{ACCOUNT}{appid}"), row)
         });
-        accounts.collect()
+        let clients = self.clients.iter().map(|(name, row)| {
+            let row = row.as_ref().map(ClientRow::encode);
+            (format!("{CLIENT}{name}"), row)
+        });
+        accounts.chain(clients).collect()
     }
 }
 
@@ -70,5 +88,76 @@ pub(super) fn apply(entries: &mut BTreeMap<String, Vec<u8>>, changes: &EncodedCh
             Some(bytes) => entries.insert(name.clone(), bytes.clone()),
             None => entries.remove(name),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Accounts, KeyHash, Scope};
+    use crate::clock::Timestamp;
+
+    const ROW: &str = "{\"key_sha256\":[\"\
+        2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683\"],\
+        \"not_after\":1800000000000,\"accounts\":[\"wx0123456789abcdef\"],\
+        \"scopes\":[\"token\",\"admin\"],\"changed_at\":1700000000000}";
+
+    fn entries(stored: &[(&str, &str)]) -> Entries {
+        let stored = stored.iter();
+        let entries = stored.map(|(name, row)| ((*name).to_owned(), row.as_bytes().to_vec()));
+        Entries {
+            version: Version::ABSENT,
+            entries: entries.collect(),
+        }
+    }
+
+    #[test]
+    fn a_client_is_stored_as_it_is_written_in_a_configuration() {
+        let row = ClientRow {
+            key_sha256: vec![KeyHash::of("key")],
+            not_after: Some(Timestamp::from_secs(1_800_000_000)),
+            accounts: Accounts::Listed(["wx0123456789abcdef".parse().unwrap()].into()),
+            scopes: [Scope::Token, Scope::Admin].into(),
+            changed_at: Timestamp::from_secs(1_700_000_000),
+        };
+        let for_all = ClientRow {
+            accounts: Accounts::All,
+            ..row.clone()
+        };
+        for (row, stored) in [
+            (row, ROW),
+            (for_all, &ROW.replace("wx0123456789abcdef", "*")),
+        ] {
+            let changes = Changes {
+                clients: [("shop".to_owned(), Some(row.clone()))].into(),
+                ..Changes::default()
+            };
+            let encoded = entries(&[("client/shop", stored)]).entries.into_iter();
+            let encoded = encoded.map(|(name, row)| (name, Some(row))).collect();
+            assert_eq!(changes.encode(), encoded);
+            let directory = Directory::decode(&entries(&[("client/shop", stored)]));
+            assert_eq!(directory.clients["shop"], Some(row));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_hides_nothing_else() {
+        let later = ROW.replace("admin", "scope-of-a-later-version");
+        let directory = Directory::decode(&entries(&[
+            ("account/wx0123456789abcdef", "{}"),
+            ("client/", ROW),
+            ("client/a b", ROW),
+            ("client/broken", "{"),
+            ("client/later", &later),
+            ("client/shop", ROW),
+            ("something/else", ROW),
+        ]));
+        let readable = directory.clients.iter();
+        let readable: Vec<_> = readable
+            .map(|(name, row)| (name.as_str(), row.is_some()))
+            .collect();
+        let expected = [("broken", false), ("later", false), ("shop", true)];
+        assert_eq!(readable, expected);
+        assert_eq!(directory.accounts.len(), 1);
     }
 }

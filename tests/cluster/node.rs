@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wxsign::account::AppId;
-use wxsign::config::KeyHash;
+use wxsign::client::KeyHash;
 
 use crate::engines::eventually;
 use crate::wechat::WeChat;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wxsign::account::AppId;
-use wxsign::config::Scope;
+use wxsign::client::Scope;
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::harness::{APPID, PAGE, Server, Setup, app, is_problem, secret, until};

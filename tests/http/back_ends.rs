@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use wxsign::config::Scope;
+use wxsign::client::Scope;
 use wxsign::simulator::{Action, Fault, FaultRule, Simulator};
 
 use crate::harness::{APPID, PAGE, Server, Setup, is_problem, signature, until, uptime};

@@ -1,6 +1,6 @@
 //! Reports that cannot be taken, and long polls that cannot be waited for.
 
-use wxsign::config::Scope;
+use wxsign::client::Scope;
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::harness::{APPID, Server, Setup, is_problem};
@@ -269,6 +269,7 @@ async fn each_route_is_for_its_methods() {
         ("GET", "/v1/accounts/wx/access-token/report", "POST"),
         ("GET", "/v1/accounts/wx/access-token/check", "POST"),
         ("POST", "/v1/clients", "GET,HEAD"),
+        ("GET", "/v1/clients/shop", "PUT,DELETE"),
     ] {
         println!("{method} {path}");
         let answer = server.ask(&Request::new(method, path).of("shop")).await;

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use wxsign::client::{Accounts, Scope};
 use wxsign::clock::Timestamp;
-use wxsign::config::{Accounts, Scope};
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::harness::{APPID, Server, Setup, key, members};

@@ -3,8 +3,8 @@
 //! Each case comes from an address of its own, so that none waits for the faults of another.
 
 use serde_json::Value;
+use wxsign::client::{Accounts, KeyHash, Scope};
 use wxsign::clock::Timestamp;
-use wxsign::config::{Accounts, KeyHash, Scope};
 use wxsign::simulator::Action;
 
 use crate::harness::{APPID, Server, Setup, is_problem, key};
@@ -103,7 +103,7 @@ fn bad_keys(route: Route) -> Vec<Case> {
     };
     let refused = |name, request| Case {
         code: "key_refused",
-        advice: "no [[client]] has this key, or it has expired",
+        advice: "no client has this key, or it has expired",
         ..required(name, request)
     };
     let in_query = |name, request| Case {
@@ -149,7 +149,7 @@ fn unfit_keys(route: Route) -> Vec<Case> {
         request: route.about(APPID, "").of(&lacking),
         status: 403,
         code: "scope_missing",
-        advice: "add it to the scopes of the [[client]]",
+        advice: "add it to the scopes of the client",
     }];
     if !route.is_about_one_account() {
         return cases;
@@ -159,7 +159,7 @@ fn unfit_keys(route: Route) -> Vec<Case> {
         request,
         status: 403,
         code: "account_not_allowed",
-        advice: "add the AppID to the accounts of the [[client]]",
+        advice: "add the AppID to the accounts of the client",
     };
     let unknown = |name, request| Case {
         name,
@@ -257,7 +257,7 @@ async fn a_client_that_is_taken_out_of_the_configuration_is_a_stranger() {
     after.add_client("another", &Scope::ALL);
     let server = after.start_ready().await;
     let revoked = server.ask(&request).await;
-    is_problem(&revoked, 401, "key_refused", "no [[client]] has this key");
+    is_problem(&revoked, 401, "key_refused", "no client has this key");
     let unknown = TOKEN.about(APPID, "").of("nobody");
     let unknown = server.ask(&unknown).await;
     assert_eq!(without_id(&revoked), without_id(&unknown));
@@ -275,7 +275,7 @@ async fn while_one_key_takes_the_place_of_another_both_are_good() {
         assert_eq!(answer.status, 200, "{key}");
     }
     let replaced = server.ask(&TOKEN.about(APPID, "").of("shop")).await;
-    is_problem(&replaced, 401, "key_refused", "no [[client]] has this key");
+    is_problem(&replaced, 401, "key_refused", "no client has this key");
     server.end().await;
 }
 

@@ -8,6 +8,7 @@ mod bad_page;
 mod bad_report;
 mod bad_request;
 mod bare;
+mod clients;
 mod connections;
 mod cors;
 mod dropin;

@@ -104,7 +104,7 @@ async fn the_page_shows_every_operation_without_a_script() {
             let id = operation["operationId"].as_str().unwrap();
             assert!(text.contains(&format!("<article id=\"{id}\">")), "{id}");
         }
-        let path = path.replace("{appid}", APPID);
+        let path = path.replace("{appid}", APPID).replace("{name}", "shop");
         let path = path.replace("{path}", "cgi-bin/message/custom/send");
         let asked = format!("https://wxsign.example{path}");
         assert!(text.contains(&asked), "{asked}");

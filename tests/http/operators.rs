@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use wxsign::config::{Scope, StoreUrl};
+use wxsign::client::Scope;
+use wxsign::config::StoreUrl;
 use wxsign::credential::Kind;
 use wxsign::simulator::{Fault, FaultRule};
 use wxsign::store::{Attempt, Key, Lease, Sqlite, Store, Tell};

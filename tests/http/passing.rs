@@ -1,8 +1,8 @@
 //! SDKs that take this server for WeChat's API make all their calls here, with the token that
 //! they were given.
 
+use wxsign::client::Scope;
 use wxsign::clock::Timestamp;
-use wxsign::config::Scope;
 use wxsign::simulator::{Action, Fault, FaultRule};
 
 use crate::harness::{APPID, Server, Setup, is_problem, key};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::json;
-use wxsign::config::{Accounts, Scope};
+use wxsign::client::{Accounts, Scope};
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::back_ends::{read, report};
@@ -146,6 +146,44 @@ async fn each_problem_of_a_back_end_reads_well() {
     shown += &show(&server, "WeChat does not answer", &check.of("shop")).await;
     server.end().await;
     insta::assert_snapshot!("back_ends", shown);
+}
+
+#[tokio::test]
+async fn each_problem_of_a_client_reads_well() {
+    let mut setup = Setup::new();
+    setup.add_client("chief", &Scope::ALL);
+    let here = [APPID.parse().unwrap()].into();
+    setup
+        .add_client("foreman", &[Scope::Admin, Scope::Token])
+        .accounts = Accounts::Listed(here);
+    let server = setup.start_ready().await;
+    let put = |name: &str, body: &str| {
+        let target = format!("/v1/clients/{name}");
+        Request::new("PUT", target).with_json(body)
+    };
+    let for_all = r#"{"scopes": ["token"], "accounts": ["*"]}"#;
+    let added = server.ask(&put("shop", for_all).of("chief")).await;
+    assert_eq!(added.status, 201);
+    let mut shown = String::new();
+    for (what, request) in [
+        ("no name", put("a%20b", for_all).of("chief")),
+        ("not there", put("new", "{}").of("chief")),
+        (
+            "no scope",
+            put("new", r#"{"scopes": ["root"]}"#).of("chief"),
+        ),
+        ("more than his", put("new", for_all).of("foreman")),
+        ("above him", put("shop", "{}").of("foreman")),
+        ("configured", put("chief", "{}").of("chief")),
+        (
+            "gone",
+            Request::new("DELETE", "/v1/clients/new").of("chief"),
+        ),
+    ] {
+        shown += &show(&server, what, &request).await;
+    }
+    server.end().await;
+    insta::assert_snapshot!("clients", shown);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
-use wxsign::config::Scope;
+use wxsign::client::Scope;
 use wxsign::simulator::{Action, Fault, FaultRule};
 
 use crate::bare::{self, TOKEN};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::task::JoinSet;
-use wxsign::config::Scope;
+use wxsign::client::Scope;
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::back_ends::{PROBE, read, revoke, setup};

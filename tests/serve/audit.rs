@@ -1,8 +1,6 @@
 //! Who had which token stands in the log; the token itself, the ticket and the keys do not.
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::canaries;
 use crate::harness::{APPID, Place, TICKET_PATH, TOKEN_PATH, WeChat, Wxsign, eventually};
@@ -10,19 +8,9 @@ use crate::harness::{APPID, Place, TICKET_PATH, TOKEN_PATH, WeChat, Wxsign, even
 const KEY: &str = "wxk_AuditAuditAuditAuditAuditAuditAudit";
 const WRONG_KEY: &str = "wxk_WrongWrongWrongWrongWrongWrongWrong";
 
-/// Asks as a back end with `key`. What it is answered is not kept: it may well hold a token.
+/// Asks as a back end with `key`.
 async fn ask(wxsign: &Wxsign, line: &str, key: &str, body: &str) -> Value {
-    let length = body.len();
-    let request = format!(
-        "{line} HTTP/1.1\r\nHost: wxsign\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
-    );
-    let mut stream = TcpStream::connect(wxsign.address()).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    serde_json::from_str(body).unwrap()
+    wxsign.confide(line, key, body).await.json
 }
 
 /// What the log says about back ends, as soon as that are `count` lines.

@@ -22,11 +22,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wxsign::account::AppId;
+use wxsign::client::KeyHash;
 use wxsign::clock::Clock;
-use wxsign::config::KeyHash;
 use wxsign::credential::Kind;
 use wxsign::server;
-use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator, wechat_router};
+use wxsign::simulator::{App, Knobs, Preverify, Simulator, wechat_router};
 use wxsign::store::{Key, Record, Sqlite, Store};
 
 use crate::canaries;
@@ -86,16 +86,12 @@ impl WeChat {
     }
 
     pub(crate) fn calls(&self, path: &str) -> u64 {
-        self.counter(path).requests
+        self.simulator.counter(&appid(), path).requests
     }
 
     /// The calls for a token and for a ticket.
     pub(crate) fn fetches(&self) -> (u64, u64) {
         (self.calls(TOKEN_PATH), self.calls(TICKET_PATH))
-    }
-
-    fn counter(&self, path: &str) -> Counter {
-        self.simulator.counter(&appid(), path)
     }
 
     /// Whether WeChat accepts `config` on [`PAGE`].
@@ -274,23 +270,28 @@ impl Wxsign {
 
     /// Sends `body` to `target` and reads the answer.
     pub(crate) async fn put(&self, target: &str, key: &str, body: &str) -> Answer {
+        self.answer(self.send(&format!("PUT {target}"), key, body).await)
+            .await
+    }
+
+    /// Asks with a key for what may well hold a token or another key: the answer is not kept.
+    pub(crate) async fn confide(&self, line: &str, key: &str, body: &str) -> Answer {
+        Answer::parse(&whole(self.send(line, key, body).await).await)
+    }
+
+    async fn send(&self, line: &str, key: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
         let length = body.len();
         let request = format!(
-            "PUT {target} HTTP/1.1\r\nHost: wxsign\r\nConnection: close\r\n\
+            "{line} HTTP/1.1\r\nHost: wxsign\r\nConnection: close\r\n\
              Authorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
-        self.answer(stream).await
+        stream
     }
 
-    async fn answer(&self, mut stream: TcpStream) -> Answer {
-        let mut bytes = Vec::new();
-        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
-            .await
-            .expect("an answer in time")
-            .unwrap();
-        let text = String::from_utf8(bytes).unwrap();
+    async fn answer(&self, stream: TcpStream) -> Answer {
+        let text = whole(stream).await;
         self.answers.lock().unwrap().push_str(&text);
         Answer::parse(&text)
     }
@@ -367,6 +368,14 @@ impl Drop for Wxsign {
             assert!(!said.contains("panic:"), "{said}");
         }
     }
+}
+
+/// All that comes until the end.
+async fn whole(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    read.expect("an answer in time").unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 pub(crate) fn signature_target() -> String {

@@ -118,7 +118,15 @@ async fn an_account_that_cannot_be_read_hides_no_other() {
     let appids: [AppId; 2] = [1, 2].map(|number| format!("wx{number:016x}").parse().unwrap());
     let put = async |appid: &AppId, name: &str| {
         let accounts = [(appid.clone(), Some(row(name)))].into();
-        let changed = store.change_directory(|_| Ok::<_, StoreError>((Changes { accounts }, ())));
+        let changed = store.change_directory(|_| {
+            Ok::<_, StoreError>((
+                Changes {
+                    accounts,
+                    ..Changes::default()
+                },
+                (),
+            ))
+        });
         assert_eq!(changed.await, Ok(Some(())));
     };
     for appid in &appids {
@@ -156,7 +164,15 @@ async fn a_store_that_has_lost_the_directory_gets_it_back() {
     let (store, other) = (open(), open());
     let appid: AppId = "wx0123456789abcdef".parse().unwrap();
     let accounts = [(appid.clone(), Some(row("a")))].into();
-    let changed = store.change_directory(|_| Ok::<_, StoreError>((Changes { accounts }, ())));
+    let changed = store.change_directory(|_| {
+        Ok::<_, StoreError>((
+            Changes {
+                accounts,
+                ..Changes::default()
+            },
+            (),
+        ))
+    });
     assert_eq!(changed.await, Ok(Some(())));
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch("DELETE FROM entry; DELETE FROM directory")

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use wxsign::account::{AppId, TokenApi};
+use wxsign::client::{Accounts, KeyHash, Scope};
 use wxsign::clock::Timestamp;
 use wxsign::credential::{Credential, Kind, Secret};
 use wxsign::store::{
-    AccountRow, Attempt, Backend, Changes, Directory, Hint, Key, Lease, Record, Store, StoreError,
-    Tell, Version,
+    AccountRow, Attempt, Backend, Changes, ClientRow, Directory, Hint, Key, Lease, Record, Store,
+    StoreError, Tell, Version,
 };
 
 pub(crate) fn key(kind: Kind) -> Key {
@@ -154,12 +155,15 @@ async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {
         let accounts = names.map(|(appid, name)| (appid, Some(row(name))));
         let changes = Changes {
             accounts: accounts.collect(),
+            clients: [("shop".to_owned(), Some(client()))].into(),
         };
         Ok::<_, StoreError>((changes, directory.accounts.len()))
     });
     assert_eq!(changed.await, Ok(Some(2)));
     let both = [(appid(1), row("c")), (appid(2), row("d"))];
     assert_eq!(found(two).await, both);
+    let clients = [("shop".to_owned(), Some(client()))];
+    assert_eq!(two.directory().await.unwrap().clients, clients.into());
     let refused = |_: &Directory| Err::<(Changes, ()), _>(StoreError("refused".to_owned()));
     one.change_directory(refused).await.unwrap_err();
     assert_eq!(found(two).await, both);
@@ -189,8 +193,11 @@ async fn put(store: &Store, appid: &AppId, name: &str) {
 }
 
 async fn change(store: &Store, appid: &AppId, row: Option<AccountRow>) {
-    let accounts = [(appid.clone(), row)].into();
-    let changed = store.change_directory(|_| Ok::<_, StoreError>((Changes { accounts }, ())));
+    let changes = Changes {
+        accounts: [(appid.clone(), row)].into(),
+        ..Changes::default()
+    };
+    let changed = store.change_directory(|_| Ok::<_, StoreError>((changes, ())));
     assert_eq!(changed.await, Ok(Some(())));
 }
 
@@ -200,6 +207,16 @@ pub(crate) fn row(name: &str) -> AccountRow {
         token_api: TokenApi::Stable,
         page_hosts: vec!["*.example.com".to_owned(), "[::1]:8080".to_owned()],
         secret: serde_json::from_str("\"c2VhbGVk\"").unwrap(),
+        changed_at: Timestamp::from_millis(i64::MAX),
+    }
+}
+
+fn client() -> ClientRow {
+    ClientRow {
+        key_sha256: vec![KeyHash::of("new"), KeyHash::of("old")],
+        not_after: Some(Timestamp::from_millis(i64::MAX)),
+        accounts: Accounts::All,
+        scopes: Scope::ALL.into(),
         changed_at: Timestamp::from_millis(i64::MAX),
     }
 }

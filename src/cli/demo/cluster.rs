@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{APPID, DemoArgs, account, appid, hosts};
-use crate::cli::{Failure, adopt, answer, key, listen};
+use crate::cli::{Failure, adopt, answer, listen};
+use crate::client::new_key;
 use crate::clock::Clock;
 use crate::server;
 use crate::simulator::{self, Simulator};
@@ -50,7 +51,7 @@ pub(super) async fn run(args: &DemoArgs, count: usize) -> Result<(), Failure> {
     let store = SharedStore::start().await?;
     let plan = Plan {
         account,
-        key: key::new_key(),
+        key: new_key(),
         upstream: format!("http://{wechat_address}"),
     };
     // The nodes take the ports that were found free.
@@ -133,7 +134,7 @@ fn welcome(nodes: &[Node], plan: &Plan, store: &SharedStore, wechat: SocketAddr)
     for node in nodes {
         text += &format!("  {bold}Node {}{plain}  {}\n", node.number, node.describe());
     }
-    let (address, key) = (nodes[0].address, &plan.key);
+    let (address, key) = (nodes[0].address, plan.key.expose());
     text += &format!(
         "
   {bold}A signature{plain} curl -sG http://{address}/jsapi/signature --data-urlencode url=http://{address}/

@@ -33,6 +33,52 @@ pub(in super::super) struct AccountDraft {
     unchecked: Option<bool>,
 }
 
+/// A client as it is to be; of one that is there, what is left out stays.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct ClientDraft {
+    /// What it may do: no more than the key that asks. A new client needs it.
+    #[schema(inline, min_items = 1, example = json!(["token", "report"]))]
+    scopes: Option<Vec<ScopeName>>,
+    /// The AppIDs that it may ask about, or `*` for all. A new client needs it.
+    #[schema(inline, min_items = 1, example = json!(["wx0123456789abcdef"]))]
+    accounts: Option<Vec<ListedAccount>>,
+    /// When its keys end, in seconds since the Unix epoch; given without a value, they do not.
+    #[schema(minimum = 0, maximum = 253_402_300_799_i64, example = 1_900_000_000)]
+    not_after: Option<i64>,
+    /// Gives it a new key; the newest one before holds on beside it, an older one ends.
+    #[schema(default = false)]
+    rotate: Option<bool>,
+    /// Leaves it no key but the newest.
+    #[schema(default = false)]
+    drop_former: Option<bool>,
+}
+
+/// What a client may do.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum ScopeName {
+    Token,
+    Ticket,
+    Report,
+    Status,
+    Proxy,
+    Admin,
+}
+
+/// The AppID of an official account, or `*` for all.
+#[derive(ToSchema)]
+#[schema(pattern = r"^(\*|wx[0-9a-f]{16})$", example = "wx0123456789abcdef")]
+pub(in super::super) struct ListedAccount(String);
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in super::super) struct NameInPath {
+    /// The name of the client.
+    #[param(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$", example = "shop")]
+    name: String,
+}
+
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(in super::super) struct WeChatPath {

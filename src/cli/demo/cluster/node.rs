@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::app::App;
 use crate::cli::{Failure, adopt, answer, listen};
 use crate::config::{Config, StoreUrl};
+use crate::credential::Secret;
 use crate::keeper;
 use crate::server;
 use crate::shutdown::Shutdown;
@@ -19,7 +20,7 @@ use crate::shutdown::Shutdown;
 pub(super) struct Plan {
     pub(super) account: Account,
     /// The key of a back end.
-    pub(super) key: String,
+    pub(super) key: Secret,
     pub(super) upstream: String,
 }
 
@@ -75,7 +76,7 @@ impl Node {
             .env("WXSIGN_APPID", account.appid.as_str())
             .env("WXSIGN_SECRET", account.secret.expose())
             .env("WXSIGN_PAGE_HOSTS", account.page_hosts.patterns().join(","))
-            .env("WXSIGN_CLIENT_KEY", &plan.key)
+            .env("WXSIGN_CLIENT_KEY", plan.key.expose())
             .env("WXSIGN_UPSTREAM", &plan.upstream)
             .env("WXSIGN_STORE", store.to_string())
             // Where there is no file that it would read.

@@ -3,7 +3,7 @@
 /// The name of `known` that is nearest to `word`; `None` only when nothing is known.
 ///
 /// A name that continues the other (`key` and `key_sha256`) counts as one letter away.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known.into_iter().min_by_key(|name| {
         if name.starts_with(word) || word.starts_with(name) {
             1

@@ -1,0 +1,82 @@
+//! The database that verbs change beside the server.
+
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigFlags, Failure, print_warnings};
+use crate::app::{App, LOOK_EVERY};
+use crate::config::StoreUrl;
+use crate::roster::{Roster, RosterError};
+
+/// Where what is added at run time is kept.
+#[derive(clap::Args)]
+pub(super) struct Database {
+    /// The configuration file [default: wxsign.toml, if there is one; env: WXSIGN_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The database of the server: sqlite:PATH [default: sqlite:wxsign.db]
+    #[arg(long, value_name = "URL", value_parser = super::checked_store)]
+    store: Option<String>,
+}
+
+impl Database {
+    /// Does `work` on what is kept there.
+    pub(super) async fn with_roster<T>(
+        &self,
+        work: impl AsyncFnOnce(&Roster) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let flags = ConfigFlags {
+            config: self.config.clone(),
+            listen: None,
+            store: self.store.clone(),
+        };
+        let loaded = flags.load_without_accounts()?;
+        print_warnings(&loaded.warnings);
+        if loaded.config.store == StoreUrl::Memory {
+            return Err(Failure::Other(
+                "the store is memory:, which no other program sees and which ends with the \
+                 server: let it keep a database (sqlite:PATH), or ask the running server with \
+                 PUT /v1/accounts/APPID or PUT /v1/clients/NAME"
+                    .to_owned(),
+            ));
+        }
+        // Nobody runs the queue, so nothing is renewed here.
+        let (app, _queue) = App::build(loaded.config, None, CancellationToken::new())
+            .map_err(|error| Failure::Other(error.to_string()))?;
+        work(&app.roster).await
+    }
+}
+
+impl From<RosterError> for Failure {
+    fn from(error: RosterError) -> Self {
+        match error {
+            RosterError::Refused { .. } => Self::Refused(error.to_string()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+/// Says when a change takes effect.
+pub(super) fn tell_when() {
+    let seconds = LOOK_EVERY.as_secs();
+    anstream::eprintln!("A server that runs on this database sees it within {seconds} seconds.");
+}
+
+/// Rows of text in columns, as wide as what stands in them.
+pub(super) fn columns<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<[String; N]> = [head.map(str::to_owned)].into_iter().chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = width(column).unwrap_or(0);
+            format!("{cell:width$}")
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        line.trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
