@@ -10,6 +10,7 @@ mod list;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
@@ -41,6 +42,8 @@ pub struct Roster {
     store: Store,
     upstream: Arc<dyn Upstream>,
     keeper: Keeper,
+    /// It was read once.
+    has_read: AtomicBool,
     /// What was stored when it was read last. Whoever changes something holds it to the end.
     read: Mutex<Arc<Directory>>,
     /// The accounts among it that cannot be opened.
@@ -91,6 +94,8 @@ impl Roster {
             configured,
             configured_clients,
             vault,
+            // What only this process can reach is read before it listens.
+            has_read: AtomicBool::new(store.is_embedded()),
             store,
             upstream,
             keeper,
@@ -106,10 +111,18 @@ impl Roster {
         self.reload_into(&mut self.read.lock().await).await;
     }
 
+    /// Whether it is known which accounts were added at run time.
+    pub fn has_read(&self) -> bool {
+        self.has_read.load(Ordering::Relaxed)
+    }
+
     async fn reload_into(&self, read: &mut MutexGuard<'_, Arc<Directory>>) {
         match self.store.directory().await {
-            Ok(directory) if directory.version == read.version => {}
             Ok(directory) => {
+                self.has_read.store(true, Ordering::Relaxed);
+                if directory.version == read.version {
+                    return;
+                }
                 if directory.accounts != read.accounts {
                     self.take_up(&directory.accounts);
                 }

@@ -121,8 +121,9 @@ impl Gate {
         caller.needs(scope)?;
         let parsed = caller.reaches(appid)?;
         let accounts = self.app.keeper.accounts();
-        let kept = accounts.get(parsed.as_str()).ok_or_else(unknown_account)?;
-        Ok(Arc::clone(kept))
+        let kept = accounts.get(parsed.as_str());
+        let unknown = || Problem::unknown_account(&self.app.roster);
+        kept.map(Arc::clone).ok_or_else(unknown)
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) async fn report(
 
 async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
     let keeper = &gate.app.keeper;
-    let kept = Arc::clone(ask.account(&keeper.accounts())?);
+    let kept = Arc::clone(ask.account(gate, &keeper.accounts())?);
     let url = ask.page(&kept)?;
     let (snapshot, now) = keeper
         .available(&kept, Kind::JsapiTicket, PATIENCE)
@@ -188,18 +188,22 @@ impl<'a> Ask<'a> {
         serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))
     }
 
-    fn account<'k>(&self, accounts: &'k Accounts) -> Result<&'k Arc<Kept>, Problem> {
+    fn account<'k>(&self, gate: &Gate, accounts: &'k Accounts) -> Result<&'k Arc<Kept>, Problem> {
         let found = match &self.appid {
             Some(appid) => accounts.get(appid),
             None => accounts.only(),
         };
         found.ok_or_else(|| {
+            let (appid, roster) = (&self.appid, &gate.app.roster);
+            if appid.is_some() || !roster.has_read() {
+                return Problem::unknown_account(roster);
+            }
             Problem::new(
                 Code::UnknownAccount,
-                match &self.appid {
-                    Some(_) => "no account with this appid is configured: check the appid",
-                    None if accounts.iter().next().is_none() => "there is no account here yet",
-                    None => "there are several accounts here: say which one with appid=…",
+                if accounts.iter().next().is_none() {
+                    "there is no account here yet"
+                } else {
+                    "there are several accounts here: say which one with appid=…"
                 },
             )
         })
@@ -274,7 +278,7 @@ fn admit<'k, 'u>(
                 .map_err(Problem::rate_limited)?;
         }
     }
-    let kept = ask.account(accounts)?;
+    let kept = ask.account(gate, accounts)?;
     let url = ask.page(kept)?;
     if let Some(limit) = &gate.per_account {
         limit

@@ -130,21 +130,21 @@ macro_rules! problems {
 
 problems! {
     OfSigning: MissingUrl InvalidUrl HostNotAllowed UnknownAccount RateLimited
-        CredentialUnavailable;
+        CredentialUnavailable StoreUnavailable;
     OfPosted: MissingUrl InvalidUrl InvalidBody HostNotAllowed UnknownAccount BodyTooLarge
-        RateLimited CredentialUnavailable;
+        RateLimited CredentialUnavailable StoreUnavailable;
     OfPageReports: MissingUrl InvalidUrl InvalidBody HostNotAllowed UnknownAccount BodyTooLarge
-        RateLimited;
+        RateLimited StoreUnavailable;
     OfKeys: KeyInQuery KeyRequired KeyRefused ScopeMissing RateLimited;
     OfAccounts: KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed UnknownAccount
-        RateLimited;
+        RateLimited StoreUnavailable;
     OfReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
-        UnknownAccount RateLimited CredentialUnavailable;
+        UnknownAccount RateLimited CredentialUnavailable StoreUnavailable;
     OfReports: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount StillValid UnknownToken BodyTooLarge NotAboutTheToken RateLimited
-        CredentialUnavailable;
+        CredentialUnavailable StoreUnavailable;
     OfChecks: KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed UnknownAccount
-        RateLimited UpstreamUnreachable CredentialUnavailable;
+        RateLimited UpstreamUnreachable CredentialUnavailable StoreUnavailable;
     OfAccountChanges: InvalidBody InvalidAppid KeyInQuery KeyRequired KeyRefused ScopeMissing
         AccountNotAllowed NoMasterKey AccountIsConfigured AccountsLocked ChangedMeanwhile
         BodyTooLarge WechatRefused RateLimited UpstreamUnreachable StoreUnavailable;
@@ -159,7 +159,7 @@ problems! {
         StoreUnavailable;
     OfForwarding: InvalidPath KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         PathNotAllowed UnknownAccount RateLimited UpstreamUnreachable CredentialUnavailable
-        UpstreamTimedOut;
+        StoreUnavailable UpstreamTimedOut;
 }
 
 /// The answers that tell of these problems, by status.

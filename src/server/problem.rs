@@ -12,8 +12,10 @@ use utoipa::ToSchema;
 
 use super::MAX_BODY_BYTES;
 use super::request_id::RequestId;
+use crate::app::LOOK_EVERY;
 use crate::keeper::Unavailable;
 use crate::page_url::PageUrl;
+use crate::roster::Roster;
 use crate::upstream::forward::NoAnswer;
 
 /// What went wrong with a request, for the one who sent it.
@@ -187,6 +189,20 @@ impl Problem {
                  console"
             ),
         )
+    }
+
+    /// There is no such account, as far as `roster` knows.
+    pub(super) fn unknown_account(roster: &Roster) -> Self {
+        if roster.has_read() {
+            let detail = "no account with this appid is configured: check the appid";
+            return Self::new(Code::UnknownAccount, detail);
+        }
+        let detail = "the account is not in the configuration, and the store, which knows those \
+                      that were added at run time, could not be read since the server started: \
+                      ask again";
+        let mut problem = Self::new(Code::StoreUnavailable, detail);
+        problem.retry_after = Some(LOOK_EVERY);
+        problem
     }
 
     /// The caller asks for more than its share.

@@ -183,12 +183,24 @@ pub(crate) async fn ask(
     body: &str,
     patience: Duration,
 ) -> Option<Answer> {
+    ask_with(address, method, target, KEY, body, patience).await
+}
+
+/// Sends a request with a key.
+pub(crate) async fn ask_with(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    key: &str,
+    body: &str,
+    patience: Duration,
+) -> Option<Answer> {
     let asking = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
         let length = body.len();
         let request = format!(
             "{method} {target} HTTP/1.1\r\nHost: wxsign\r\nConnection: close\r\n\
-             Authorization: Bearer {KEY}\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {key}\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).await.ok()?;

@@ -11,7 +11,7 @@ use wxsign::clock::Clock;
 use crate::engines::eventually;
 use crate::engines::postgres::Postgres;
 use crate::engines::redis::Redis;
-use crate::node::{Node, ask, get, signature};
+use crate::node::{KEY, Node, ask, ask_with, get, signature, token};
 use crate::wechat::{APP_SECRET, Temper, WeChat};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,6 +72,14 @@ async fn an_account_that_is_added_on_one_node_is_served_by_all_even_if_the_store
     assert_eq!(put.status, 201, "{}", put.body);
     everywhere(&nodes, &signature(&appid), 200).await;
 
+    // So is a client, and its key can be used.
+    let client = "/v1/clients/till";
+    let body = "{\"scopes\":[\"token\"],\"accounts\":[\"*\"]}";
+    let put = ask(address, "PUT", client, body, PATIENCE).await.unwrap();
+    assert_eq!(put.status, 201, "{}", put.body);
+    let key = put.json()["key"].as_str().unwrap().to_owned();
+    keys_everywhere(&nodes, &token(&appid), &key, 200).await;
+
     // The records are sealed.
     let name = format!("{{wxsign}}:record:{appid}/access_token");
     let stored = redis.cli(&["GET", &name]).await;
@@ -91,13 +99,45 @@ async fn an_account_that_is_added_on_one_node_is_served_by_all_even_if_the_store
     let gone = ask(address, "DELETE", &target, "", PATIENCE).await.unwrap();
     assert_eq!(gone.status, 204, "{}", gone.body);
     everywhere(&nodes, &signature(&appid), 404).await;
+    let (first, _) = &known.accounts[0];
+    keys_everywhere(&nodes, &token(first), &key, 200).await;
+    let gone = ask(address, "DELETE", client, "", PATIENCE).await.unwrap();
+    assert_eq!(gone.status, 204, "{}", gone.body);
+    keys_everywhere(&nodes, &token(first), &key, 401).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_has_not_reached_the_store_does_not_say_that_an_account_is_unknown() {
+    let wechat = WeChat::start([Temper::Full]).await;
+    let mut redis = Redis::start().await;
+    redis.kill();
+    let mut node = Node::new(0, &wechat, &redis.url());
+    node.start().await;
+    let unknown = "wx00000000000000ff".parse().unwrap();
+    assert_eq!(status(&node, &signature(&unknown)).await, 503);
+    assert_eq!(status(&node, &token(&unknown)).await, 503);
+    redis.restart().await;
+    let nodes = [node];
+    everywhere(&nodes, &signature(&unknown), 404).await;
+    everywhere(&nodes, &token(&unknown), 404).await;
+    everywhere(&nodes, &signature(&wechat.accounts[0].0), 200).await;
 }
 
 /// Waits until every node answers `target` with `wanted`.
 async fn everywhere(nodes: &[Node], target: &str, wanted: u16) {
+    keys_everywhere(nodes, target, KEY, wanted).await;
+}
+
+/// The same for who asks with `key`.
+async fn keys_everywhere(nodes: &[Node], target: &str, key: &str, wanted: u16) {
     let looking = async {
         for node in nodes {
-            while status(node, target).await != wanted {
+            let address = node.address().unwrap();
+            loop {
+                let answer = ask_with(address, "GET", target, key, "", PATIENCE).await;
+                if answer.expect("an answer").status == wanted {
+                    break;
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
