@@ -17,6 +17,7 @@ mod sign;
 mod simulator;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 
@@ -227,7 +229,7 @@ pub struct ConfigFlags {
     listen: Option<String>,
     /// Where credentials are kept: memory:, sqlite:PATH, redis://… or postgres://… [default:
     /// sqlite:wxsign.db]
-    #[arg(long, value_name = "URL", value_parser = checked_store)]
+    #[arg(long, value_name = "URL", value_parser = StoreParser)]
     store: Option<String>,
 }
 
@@ -263,8 +265,27 @@ fn checked_listen(text: &str) -> Result<String, String> {
     parse_listen(text).map(|_| text.to_owned())
 }
 
-fn checked_store(text: &str) -> Result<String, String> {
-    StoreUrl::parse(text).map(|_| text.to_owned())
+/// Checks the URL of a store. Clap's own parsers repeat what they refuse, and this may hold a
+/// password.
+#[derive(Clone)]
+struct StoreParser;
+
+impl TypedValueParser for StoreParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let text = value.to_string_lossy();
+        let parsed = StoreUrl::parse(&text).map(|_| text.into_owned());
+        parsed.map_err(|why| {
+            let kind = clap::error::ErrorKind::ValueValidation;
+            clap::Error::raw(kind, format!("--store {why}\n")).with_cmd(command)
+        })
+    }
 }
 
 fn print_warnings(warnings: &[Finding]) {

@@ -60,6 +60,18 @@ pub enum Tell {
     Nobody,
 }
 
+impl Tell {
+    /// Others hear at once of what their readers are to get; all else they find when they look.
+    pub fn of(former: &Record, next: &Record) -> Self {
+        let value = |record: &Record| record.credential.as_ref().map(|c| c.value.clone());
+        if value(former) == value(next) {
+            Self::Nobody
+        } else {
+            Self::Others
+        }
+    }
+}
+
 /// Records and the directory, kept in a [`Backend`]; a handle, cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -135,8 +147,14 @@ impl Store {
         let Some(stored) = stored else {
             return Ok(Some((Record::default(), seen)));
         };
-        let bytes = sealed::open(self.shared.vault.as_ref(), key, stored.bytes)
-            .inspect_err(|error| tracing::error!("{error}"))?;
+        let opened = sealed::open(self.shared.vault.as_ref(), key, stored.bytes);
+        if self.shared.tally.note_locked(opened.as_ref().err()) {
+            match &opened {
+                Ok(_) => tracing::info!("the records in the store can be opened again"),
+                Err(error) => tracing::error!("{error}"),
+            }
+        }
+        let bytes = opened?;
         let record = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
             // Only the place: the message could quote the record, and the record is secret.
             tracing::error!(
@@ -203,7 +221,7 @@ impl Store {
 
     /// What was added at run time.
     ///
-    /// If the store has lost it, it is given back what this process knows.
+    /// If the store has lost some of it, it is given back what this process knows.
     ///
     /// # Errors
     /// The store cannot be reached.
@@ -226,7 +244,9 @@ impl Store {
         let mut known = self.shared.known.lock().await;
         self.read_directory(&mut known).await?;
         let (changes, returned) = change(&known.decoded)?;
-        let swapped = self.write_directory(&mut known, changes.encode()).await?;
+        let stored = known.stored.clone();
+        let swapped = self.write_directory(&mut known, stored, changes.encode());
+        let swapped = swapped.await?;
         Ok(swapped.then_some(returned))
     }
 
@@ -236,28 +256,31 @@ impl Store {
         let Some(stored) = self.call(Op::Directory, backend.directory(version)).await? else {
             return Ok(());
         };
-        if stored.version != Version::ABSENT || known.stored.entries.is_empty() {
+        let lost = directory::lost(&known.stored, &stored);
+        if lost.is_empty() {
             known.take(stored);
             return Ok(());
         }
         tracing::error!(
-            "the store has lost what was added at run time: it gets back what is known here"
+            entries = lost.len(),
+            "the store has lost what was added or changed at run time: it gets back what is known \
+             here"
         );
-        let lost = known.stored.entries.clone().into_iter();
-        let lost = lost.map(|(name, bytes)| (name, Some(bytes))).collect();
-        known.stored.version = Version::ABSENT;
         // If others are faster, theirs is read the next time.
-        self.write_directory(known, lost).await?;
+        self.write_directory(known, stored, lost).await?;
         Ok(())
     }
 
+    /// Changes what is `stored`, and takes it for known if nobody else has changed it.
     async fn write_directory(
         &self,
         known: &mut Known,
-        changes: EncodedChanges,
+        stored: Entries,
+        mut changes: EncodedChanges,
     ) -> Result<bool, StoreError> {
-        let (from, to) = (known.stored.version, Version::random());
-        let mut entries = known.stored.entries.clone();
+        let (from, to) = (stored.version, Version::random());
+        directory::count(&known.stored, &stored, &mut changes);
+        let mut entries = stored.entries;
         directory::apply(&mut entries, &changes);
         let swapped = self.shared.backend.swap_directory(from, to, changes);
         let swapped = self.call(Op::SwapDirectory, swapped).await?;
@@ -282,6 +305,17 @@ impl Store {
         }
         self.call(Op::Changes, self.shared.backend.changes(position))
             .await
+    }
+
+    /// Waits until the store has answered, but no longer than `patience`.
+    pub async fn reached(&self, patience: Duration) {
+        let reaching = async {
+            while self.directory().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        // Whoever asks next finds out that it does not answer.
+        let _ = tokio::time::timeout(patience, reaching).await;
     }
 
     /// Hints of what others have changed, for whoever asks first. They may come late or get lost.
@@ -314,7 +348,9 @@ impl Store {
             match &called {
                 Ok(_) => tracing::info!("the store answers again"),
                 Err(error) => tracing::error!(
-                    %error, "going on without the store, with what is known here"
+                    %error,
+                    "going on without the store, with what is known here: check that it runs, and \
+                     that the URL of the store is right"
                 ),
             }
         }

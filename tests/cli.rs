@@ -120,6 +120,8 @@ fn wrong_usage_ends_with_2() {
         &["sevre"],
         &["serve", "--listen", "8080"],
         &["serve", "--store", "mysql://h"],
+        &["serve", "--store", "redis://:c4n4ry-in-a-url@h:port"],
+        &["account", "list", "--store", "redis://:c4n4ry?in-a-url@h"],
         &["demo", "--store", "memory:"],
         &["sign", "--url", "https://h5.example.com/"],
         &[
@@ -157,6 +159,7 @@ fn wrong_usage_ends_with_2() {
         assert_eq!(ran.code, 2, "{args:?} {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{args:?}");
         assert!(!ran.stderr.is_empty(), "{args:?}");
+        assert!(!ran.stderr.contains("in-a-url"), "{}", ran.stderr);
     }
 }
 

@@ -171,8 +171,8 @@ async fn rekey(args: &RekeyArgs) -> Result<(), Failure> {
                 "sealed {count} account{plural} with the new key\n"
             ))?;
             anstream::eprintln!(
-                "Put the new key into WXSIGN_MASTER_KEY and restart the servers: until then they \
-                 serve the accounts that they know, and can add none."
+                "Put the new key into WXSIGN_MASTER_KEY and restart the servers now: until then they \
+                 serve what they have, and renew and add nothing."
             );
             Ok(())
         })

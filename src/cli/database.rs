@@ -1,10 +1,11 @@
 //! The database that verbs change beside the server.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigFlags, Failure, print_warnings};
+use super::{ConfigFlags, Failure, StoreParser, print_warnings};
 use crate::app::{App, LOOK_EVERY};
 use crate::config::StoreUrl;
 use crate::roster::{Roster, RosterError};
@@ -15,8 +16,9 @@ pub(super) struct Database {
     /// The configuration file [default: wxsign.toml, if there is one; env: WXSIGN_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The database of the server: sqlite:PATH [default: sqlite:wxsign.db]
-    #[arg(long, value_name = "URL", value_parser = super::checked_store)]
+    /// Where the server keeps its records: sqlite:PATH, redis://… or postgres://… [default:
+    /// sqlite:wxsign.db]
+    #[arg(long, value_name = "URL", value_parser = StoreParser)]
     store: Option<String>,
 }
 
@@ -44,6 +46,7 @@ impl Database {
         // Nobody runs the queue, so nothing is renewed here.
         let (app, _queue) = App::build(loaded.config, None, CancellationToken::new())
             .map_err(|error| Failure::Other(error.to_string()))?;
+        app.store.reached(PATIENCE).await;
         work(&app.roster).await
     }
 }
@@ -56,6 +59,9 @@ impl From<RosterError> for Failure {
         }
     }
 }
+
+/// So long is a store waited for that is far away, or on its way up.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Says when a change takes effect.
 pub(super) fn tell_when() {

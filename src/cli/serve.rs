@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{ConfigFlags, Failure, answer};
 use crate::app::App;
 use crate::config::Config;
@@ -27,6 +29,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     super::block_on(serve(pages, admin.transpose()?, loaded.config))
 }
 
+/// A store that is away is waited for no longer at the start.
+const CONNECTING: Duration = Duration::from_secs(2);
+
 async fn serve(
     pages: std::net::TcpListener,
     admin: Option<std::net::TcpListener>,
@@ -37,7 +42,8 @@ async fn serve(
     let shutdown = super::shutdown(shutdown::GRACE)?;
     let (app, queue) = App::build(config, None, shutdown.draining.clone())
         .map_err(|error| Failure::Other(error.to_string()))?;
-    // Before it listens, so that no page is told that an account is not there.
+    // Before it listens, so that no page is told that an account is not there; but not for long.
+    app.store.reached(CONNECTING).await;
     app.roster.reload().await;
     let accounts = app.keeper.accounts().iter().count();
     let mut said = format!("listening on http://{address}\n");

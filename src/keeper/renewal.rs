@@ -133,7 +133,9 @@ impl Renewal<'_> {
     async fn read(&self, local: &mut Local) -> Result<Option<Base>, StoreError> {
         let (store, known) = (&self.shared.store, local.stored_as());
         let loaded = store.load_unless(&self.key, known).await;
-        local.could_read(loaded.is_ok(), self.shared.clock.moment());
+        // What cannot be opened is not lost: others go on with it.
+        let answers = loaded.is_ok() || store.tally().unanswered().is_none();
+        local.could_read(answers, self.shared.clock.moment());
         let Some((stored, seen)) = loaded? else {
             return Ok(known.map(|seen| Base::Stored(seen.version)));
         };
@@ -143,15 +145,18 @@ impl Renewal<'_> {
             local.stands(seen);
             return Ok(Some(Base::Stored(seen.version)));
         };
-        let tell = tell(&stored, &mended.record);
+        let tell = Tell::of(&stored, &mended.record);
         match store
             .swap(&self.key, seen.version, &mended.record, tell)
             .await
         {
-            Ok(swapped) => Ok(swapped.map(|version| {
-                mended.written(local, now);
-                Base::Stored(version)
-            })),
+            Ok(swapped) => {
+                local.could_write(true, now);
+                Ok(swapped.map(|version| {
+                    mended.written(local, now);
+                    Base::Stored(version)
+                }))
+            }
             Err(error) => {
                 mended.not_written(stored, local, now);
                 Err(error)
@@ -348,13 +353,14 @@ impl Renewal<'_> {
             let mended = reconcile(self.policy, &stored, local, now)
                 .unwrap_or_else(|| Mended::nothing(stored.clone()));
             let mended = mended.and(&mut change);
-            let tell = tell(&stored, &mended.record);
+            let tell = Tell::of(&stored, &mended.record);
             if mended.record == stored
                 || store
                     .swap(&self.key, version, &mended.record, tell)
                     .await?
                     .is_some()
             {
+                local.could_write(true, now);
                 mended.written(local, now);
                 return Ok(());
             }
@@ -433,15 +439,5 @@ impl Renewal<'_> {
     fn report_store(&self, error: &StoreError) {
         // The store has told of it already, once for all accounts.
         tracing::debug!(key = %self.key, %error, "going on without the store");
-    }
-}
-
-/// Others hear at once of what their readers are to get; all else they find when they look.
-fn tell(former: &Record, next: &Record) -> Tell {
-    let value = |record: &Record| record.credential.as_ref().map(|c| c.value.clone());
-    if value(former) == value(next) {
-        Tell::Nobody
-    } else {
-        Tell::Others
     }
 }

@@ -42,7 +42,8 @@ impl Directory {
     /// What cannot be read stays where it is; what has no name that can be read is passed over.
     pub(super) fn decode(stored: &Entries) -> Self {
         let (mut accounts, mut clients) = (AccountRows::new(), ClientRows::new());
-        for (name, bytes) in &stored.entries {
+        let entries = stored.entries.iter().filter(|(name, _)| *name != HISTORY);
+        for (name, bytes) in entries {
             let appid = name.strip_prefix(ACCOUNT).map(str::parse);
             let client = name.strip_prefix(CLIENT).map(parse_name);
             if let Some(Ok(appid)) = appid {
@@ -79,6 +80,70 @@ impl Changes {
         });
         accounts.chain(clients).collect()
     }
+}
+
+/// The entry that tells one directory from another, and how often it was changed.
+const HISTORY: &str = "history";
+
+/// What the entry says: a name that nobody else has, and a count.
+#[derive(Clone, PartialEq, Eq)]
+struct History {
+    name: String,
+    changes: u64,
+}
+
+impl History {
+    fn of(entries: &Entries) -> Option<Self> {
+        let text = std::str::from_utf8(entries.entries.get(HISTORY)?).ok()?;
+        let (name, changes) = text.split_once('/')?;
+        let (name, changes) = (name.to_owned(), changes.parse().ok()?);
+        Some(Self { name, changes })
+    }
+}
+
+/// What must be written into the `stored` directory because it was lost there: after all that is
+/// `known` if it was emptied, what is missing if somebody began anew in the emptied one, and the
+/// difference if it went back in time.
+pub(super) fn lost(known: &Entries, stored: &Entries) -> EncodedChanges {
+    if known.version == Version::ABSENT || known.entries.is_empty() {
+        return EncodedChanges::new();
+    }
+    let (mine, theirs) = (History::of(known), History::of(stored));
+    let same = mine.as_ref().map(|mine| &mine.name) == theirs.as_ref().map(|theirs| &theirs.name);
+    let went_back = same && mine.map(|mine| mine.changes) > theirs.map(|theirs| theirs.changes);
+    let emptied = stored.version == Version::ABSENT;
+    if same && !went_back && !emptied {
+        return EncodedChanges::new();
+    }
+    let differs = |name: &String, mine: &Vec<u8>| match stored.entries.get(name) {
+        None => true,
+        Some(theirs) => went_back && theirs != mine,
+    };
+    let mut lost: EncodedChanges = (known.entries.iter())
+        .filter(|(name, mine)| *name != HISTORY && differs(name, mine))
+        .map(|(name, mine)| (name.clone(), Some(mine.clone())))
+        .collect();
+    if went_back {
+        let gone = stored.entries.keys();
+        let gone = gone.filter(|name| !known.entries.contains_key(*name));
+        lost.extend(gone.map(|name| (name.clone(), None)));
+    }
+    lost
+}
+
+/// Counts one more change in the history of the directory.
+pub(super) fn count(known: &Entries, stored: &Entries, changes: &mut EncodedChanges) {
+    let (mine, theirs) = (History::of(known), History::of(stored));
+    let name = theirs.as_ref().or(mine.as_ref());
+    let name = name.map_or_else(
+        || Version::random().to_string(),
+        |history| history.name.clone(),
+    );
+    let so_far = [mine, theirs].into_iter().flatten();
+    let so_far = so_far.filter(|history| history.name == name);
+    let so_far = so_far.map(|history| history.changes).max();
+    let text = format!("{name}/{}", so_far.unwrap_or_default() + 1);
+    changes.insert(HISTORY.to_owned(), Some(text.into_bytes()));
 }
 
 /// The entries after `changes`.

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
 
 use super::dial::{Dialer, Stream};
-use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Link};
+use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Fault, Link, first_of};
 use super::{
     Backend, EncodedChanges, Endpoint, Entries, Hint, Key, News, ServerUrl, StoreError, Stored,
     Version, Write,
@@ -29,7 +30,7 @@ use sql::Sql;
 /// (`synchronous_commit`). A failover loses what the standby did not have yet, which
 /// [`crate::keeper`] sets right.
 pub struct Postgres {
-    link: Link<Arc<Client>>,
+    link: Link<Arc<Session>>,
     sql: Arc<Sql>,
     hints: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
 }
@@ -49,7 +50,7 @@ impl Postgres {
             sql: Arc::clone(&sql),
             tell,
         });
-        let link = Link::new(move || {
+        let link = Link::new(url.to_string(), move || {
             let server = Arc::clone(&server);
             Box::pin(async move { server.connect().await })
         });
@@ -76,9 +77,9 @@ impl Postgres {
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
         self.link
-            .call(limit, |client| async move {
-                let asked = client.query_typed(statement, params).await;
-                asked.map_err(|error| failure(&error))
+            .call(limit, |session| async move {
+                let asked = session.client.query_typed(statement, params).await;
+                asked.map_err(|error| fault(&error))
             })
             .await
     }
@@ -96,6 +97,20 @@ fn failure(error: &tokio_postgres::Error) -> StoreError {
         Some(said) => format!("PostgreSQL says {} {}", said.code().code(), said.message()),
         None => error.to_string(),
     })
+}
+
+/// What it means for the connection: another one would hear the same, except from a server that is
+/// on its way up or down or has become a standby, and where there was no answer
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>, classes 08, 25 and 57).
+fn fault(error: &tokio_postgres::Error) -> Fault {
+    let code = error.as_db_error().map(|said| said.code().code());
+    let elsewhere = ["08", "25", "57"];
+    match code {
+        Some(code) if !elsewhere.iter().any(|class| code.starts_with(class)) => {
+            Fault::Said(failure(error))
+        }
+        _ => Fault::Line(failure(error)),
+    }
 }
 
 fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
@@ -259,28 +274,37 @@ fn config(url: &ServerUrl) -> Config {
     config
 }
 
+/// A connection, and the task that carries it: what is given up is hung up, whatever the server
+/// still has to answer.
+struct Session {
+    client: Client,
+    driver: AbortHandle,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
 impl Server {
     /// Connects to the first server that can be written to, and sees to its tables.
-    async fn connect(&self) -> Result<Arc<Client>, StoreError> {
-        let mut failed = StoreError("the URL of the store names no server".to_owned());
-        for endpoint in &self.endpoints {
-            match self.open(endpoint).await {
-                Ok(client) => return Ok(Arc::new(client)),
-                Err(error) => {
-                    tracing::debug!(%endpoint, %error, "no store there");
-                    failed = error;
-                }
-            }
-        }
-        Err(failed)
+    async fn connect(self: Arc<Self>) -> Result<Arc<Session>, StoreError> {
+        let session = first_of(&self.endpoints, |endpoint| {
+            let server = Arc::clone(&self);
+            async move { server.open(&endpoint).await }
+        });
+        session.await.map(Arc::new)
     }
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Client, StoreError> {
+    async fn open(&self, endpoint: &Endpoint) -> Result<Session, StoreError> {
         let said =
             |error: tokio_postgres::Error| StoreError(format!("{endpoint}: {}", failure(&error).0));
         let stream = self.dialer.dial_postgres(endpoint).await?;
         let (client, connection) = self.config.connect_raw(stream, NoTls).await.map_err(said)?;
-        tokio::spawn(drive(connection, self.tell.clone()));
+        let driver = tokio::spawn(drive(connection, self.tell.clone())).abort_handle();
+        let session = Session { client, driver };
+        let client = &session.client;
         let asked = client.query_typed("SELECT pg_is_in_recovery()", &[]).await;
         let rows = asked.map_err(said)?;
         if rows.first().map_or(Ok(true), |row| column(row, 0))? {
@@ -288,12 +312,10 @@ impl Server {
                 "{endpoint} is a standby, which cannot be written to"
             )));
         }
-        client
-            .batch_execute(&self.sql.lay_out)
-            .await
-            .map_err(said)?;
-        tracing::info!(%endpoint, hints = true, "connected to the store");
-        Ok(client)
+        let laid_out = client.batch_execute(&self.sql.lay_out).await;
+        laid_out.map_err(said)?;
+        tracing::info!(%endpoint, "connected to the store");
+        Ok(session)
     }
 }
 

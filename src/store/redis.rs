@@ -23,7 +23,7 @@ use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value, cmd};
 use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Link};
+use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Fault, Link};
 use super::{
     Backend, EncodedChanges, Entries, Hint, Key, News, ServerUrl, StoreError, Stored, Version,
     Write,
@@ -72,7 +72,7 @@ impl Redis {
         };
         let (tell, hints) = mpsc::unbounded_channel();
         let server = Arc::new(Server::new(url, keys.clone(), tell)?);
-        let link = Link::new(move || {
+        let link = Link::new(url.to_string(), move || {
             let server = Arc::clone(&server);
             Box::pin(async move { server.connect().await })
         });
@@ -97,7 +97,7 @@ impl Redis {
                 command
                     .query_async(&mut connection)
                     .await
-                    .map_err(|error| failure(&error))
+                    .map_err(|error| fault(&error))
             })
             .await
     }
@@ -116,6 +116,16 @@ fn failure(error: &RedisError) -> StoreError {
         (_, Some(code), None) => format!("Redis says {code}"),
         (_, None, _) => error.to_string(),
     })
+}
+
+/// What it means for the connection: another one would hear the same where the server is full,
+/// wants more replicas, does not allow it, or finds something else under a key.
+fn fault(error: &RedisError) -> Fault {
+    const SAID: [&str; 5] = ["OOM", "NOREPLICAS", "NOPERM", "WRONGTYPE", "MISCONF"];
+    match error.code() {
+        Some(code) if SAID.contains(&code) => Fault::Said(failure(error)),
+        _ => Fault::Line(failure(error)),
+    }
 }
 
 /// A script with the keys that it works on. It is sent in full each time: so few calls are made
@@ -176,7 +186,11 @@ impl Backend for Redis {
                 return Ok(None);
             };
             let Some((version, record)) = found.split_first_chunk() else {
-                return Err(StoreError(format!("the record {key} is none of wxsign's")));
+                let name = self.keys.record(key);
+                return Err(StoreError(format!(
+                    "what stands under {name} is none of wxsign's: delete it (DEL), or use another \
+                     prefix"
+                )));
             };
             Ok(Some(Stored {
                 version: Version::from_bytes(*version),
@@ -279,9 +293,9 @@ fn directory_version(stored: Option<Vec<u8>>) -> Result<Version, StoreError> {
         return Ok(Version::ABSENT);
     };
     let bytes = bytes.try_into();
-    bytes
-        .map(Version::from_bytes)
-        .map_err(|_| StoreError("the directory is none of wxsign's".to_owned()))
+    bytes.map(Version::from_bytes).map_err(|_| {
+        StoreError("the directory in Redis is none of wxsign's: use another prefix".to_owned())
+    })
 }
 
 /// The hint in a message on the channel.

@@ -187,12 +187,12 @@ impl ServerUrl {
                 first.clone_into(master);
                 second
             }
-            Engine::Cluster if !path.is_empty() => {
-                return Err("names a database, and a Redis Cluster has but one".to_owned());
-            }
             _ => path,
         };
         if !database.is_empty() {
+            if self.database.is_some() {
+                return Err("names its database twice: behind the hosts, and as db".to_owned());
+            }
             self.database = Some(decoded(database)?);
         }
         Ok(())
@@ -223,9 +223,15 @@ impl ServerUrl {
             );
         }
         let in_prefix = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        let prefix = !self.prefix.is_empty() && self.prefix.len() <= 32;
-        if !prefix || !self.prefix.chars().all(in_prefix) {
-            return Err("has a prefix of other than 1 to 32 of a-z, 0-9 and _".to_owned());
+        let begins = self.prefix.starts_with(|c: char| c.is_ascii_lowercase());
+        if !begins || self.prefix.len() > 32 || !self.prefix.chars().all(in_prefix) {
+            return Err(
+                "has a prefix that is not 1 to 32 of a-z, 0-9 and _, beginning with a letter"
+                    .to_owned(),
+            );
+        }
+        if self.engine == Engine::Cluster && self.database.is_some() {
+            return Err("names a database, and a Redis Cluster has but one".to_owned());
         }
         if self.ca_file.is_some() && !self.tls {
             return Err(format!(
@@ -239,15 +245,10 @@ impl ServerUrl {
         }
         Ok(())
     }
-
-    /// Whether it names a password.
-    pub const fn has_password(&self) -> bool {
-        self.password.is_some()
-    }
 }
 
 impl fmt::Display for ServerUrl {
-    /// Without the password.
+    /// Without the password; what is as it would be anyway is left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unix = matches!(self.endpoints.first(), Some(Endpoint::Unix(_)));
         let name = schemes().into_iter().find(|scheme| {
@@ -265,11 +266,26 @@ impl fmt::Display for ServerUrl {
         if let Engine::Sentinel { master } = &self.engine {
             write!(f, "/{master}")?;
         }
-        match &self.database {
-            Some(database) if unix => write!(f, "?db={database}"),
-            Some(database) => write!(f, "/{database}"),
-            None => Ok(()),
+        if let (Some(database), false) = (&self.database, unix) {
+            write!(f, "/{database}")?;
         }
+        let database = self.database.as_ref().filter(|_| unix);
+        let sslmode = (self.tls && self.engine == Engine::Postgres).then_some("verify-full");
+        let prefix = Some(self.prefix.as_str()).filter(|prefix| *prefix != DEFAULT_PREFIX);
+        let ca_file = self.ca_file.as_ref().map(|path| path.display().to_string());
+        let params = [
+            ("db", database.map(String::as_str)),
+            ("sslmode", sslmode),
+            ("prefix", prefix),
+            ("ca_file", ca_file.as_deref()),
+        ];
+        let given = params
+            .iter()
+            .filter_map(|(name, value)| Some((name, (*value)?)));
+        for (number, (name, value)) in given.enumerate() {
+            write!(f, "{}{name}={value}", if number == 0 { '?' } else { '&' })?;
+        }
+        Ok(())
     }
 }
 
@@ -284,6 +300,7 @@ impl Params {
                 .insert(name.to_string(), value.into_owned())
                 .is_some()
             {
+                let name = shown(&name);
                 return Err(format!("has {name} twice behind the question mark"));
             }
         }
@@ -298,11 +315,19 @@ impl Params {
         match self.0.into_keys().next() {
             None => Ok(()),
             Some(name) => Err(format!(
-                "has {name} behind the question mark, which is not known here: there may be db, \
-                 prefix, ca_file and, for PostgreSQL, sslmode"
+                "has {} behind the question mark, which is not known here: there may be db, \
+                 prefix, ca_file and, for PostgreSQL, sslmode; a question mark in a password is \
+                 written %3F",
+                shown(&name)
             )),
         }
     }
+}
+
+/// A name as it may be repeated: what does not look like one may be the rest of a password.
+fn shown(name: &str) -> &str {
+    let is_name = name.len() <= 20 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if is_name { name } else { "something" }
 }
 
 fn parse_user_info(text: &str) -> Result<(Option<String>, Option<Secret>), String> {

@@ -1,7 +1,7 @@
 //! How often a store was called, and whether it answers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::StoreError;
 
@@ -47,8 +47,10 @@ impl Op {
 pub struct Tally {
     calls: [AtomicU64; Op::ALL.len()],
     errors: [AtomicU64; Op::ALL.len()],
-    /// What the last call met, if it failed.
-    failing: Mutex<Option<StoreError>>,
+    /// What the last call of each kind met, if it failed.
+    failing: Mutex<[Option<StoreError>; Op::ALL.len()]>,
+    /// Why the record that was read last could not be opened, if it could not.
+    locked: Mutex<Option<StoreError>>,
 }
 
 impl Tally {
@@ -62,22 +64,58 @@ impl Tally {
         self.errors[op as usize].load(Ordering::Relaxed)
     }
 
-    /// Why the last call failed, if it did.
+    /// Why the store is of no use for something, if it is not: it does not answer, or what it holds
+    /// cannot be opened.
     pub fn failing(&self) -> Option<StoreError> {
-        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.clone()
+        self.unanswered().or_else(|| lock(&self.locked).clone())
     }
 
-    /// Notes a call. Returns whether the store answers for the first time after a failure, or
-    /// fails for the first time after an answer.
+    /// Why the last call of some kind was not answered, if it was not.
+    pub fn unanswered(&self) -> Option<StoreError> {
+        lock(&self.failing).iter().flatten().next().cloned()
+    }
+
+    /// Notes a call. Returns whether all kinds of call are answered now, for the first time after a
+    /// failure, or one is not, for the first time after an answer.
     pub(super) fn note(&self, op: Op, error: Option<&StoreError>) -> bool {
         self.calls[op as usize].fetch_add(1, Ordering::Relaxed);
         if error.is_some() {
             self.errors[op as usize].fetch_add(1, Ordering::Relaxed);
         }
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let turned = failing.is_some() != error.is_some();
-        *failing = error.cloned();
+        let mut failing = lock(&self.failing);
+        let before = failing.iter().any(Option::is_some);
+        failing[op as usize] = error.cloned();
+        before != failing.iter().any(Option::is_some)
+    }
+
+    /// Notes whether a record could be opened. Returns whether that is news.
+    pub(super) fn note_locked(&self, error: Option<&StoreError>) -> bool {
+        let mut locked = lock(&self.locked);
+        let turned = locked.is_some() != error.is_some();
+        *locked = error.cloned();
         turned
+    }
+}
+
+/// No code that can panic runs under the locks.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_answers_some_calls_is_failing_until_it_answers_all() {
+        let tally = Tally::default();
+        let error = StoreError("NOREPLICAS".to_owned());
+        assert!(!tally.note(Op::Load, None));
+        assert!(tally.note(Op::Swap, Some(&error)));
+        assert!(!tally.note(Op::Load, None));
+        assert_eq!(tally.failing(), Some(error));
+        assert!(tally.note(Op::Swap, None));
+        assert_eq!(tally.failing(), None);
+        assert_eq!((tally.calls(Op::Swap), tally.errors(Op::Swap)), (2, 1));
     }
 }

@@ -75,8 +75,8 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
+        // Its nodes and its Redis end only with it. It may have ended by itself.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("{}", self.said());

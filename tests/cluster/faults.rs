@@ -14,7 +14,7 @@ use crate::judge::{Judge, Place};
 use crate::node::Node;
 use crate::wechat::WeChat;
 
-/// How often each kind of trouble came, and what it may cost WeChat.
+/// How often each kind of trouble came.
 #[derive(Default, Debug)]
 pub(crate) struct Bill {
     pub(crate) kills: u32,
@@ -35,12 +35,6 @@ impl Bill {
     pub(crate) const fn troubles(&self) -> u32 {
         let nodes = self.kills + self.stops + self.long_pauses + self.short_pauses;
         nodes + self.store_outages + self.losses + self.lines
-    }
-
-    /// So many fetches of one account more than one per period: each answer that is lost, and each
-    /// write, may cost two, and a store that goes back in time three.
-    pub(crate) const fn allows(&self) -> u32 {
-        self.kills + 2 * self.long_pauses + 3 * (self.losses + self.store_outages) + 2 * self.lines
     }
 }
 
@@ -156,7 +150,7 @@ impl Cluster {
 
     async fn pause_node(&mut self) {
         let number = self.some_node();
-        let (long, pause) = match self.random.random_bool(0.5) && self.longest.as_secs() > 30 {
+        let (long, pause) = match self.random.random_bool(0.3) {
             true => (true, Duration::from_secs(40)),
             false => (false, self.up_to(5)),
         };

@@ -171,6 +171,20 @@ async fn a_hundred_thousand_signatures_do_not_touch_the_store() {
         (status(&node, &signature(&appid)).await == 200).then_some(())
     })
     .await;
+    // What it has just written itself is news to it too, until it has looked.
+    let looks = async || -> u64 {
+        let calls = store_calls(&node).await;
+        calls
+            .iter()
+            .filter(|(op, _)| op == "changes")
+            .map(|(_, count)| count)
+            .sum()
+    };
+    let at_first = looks().await;
+    eventually("it has looked twice", async || {
+        (looks().await >= at_first + 2).then_some(())
+    })
+    .await;
     let (before, clock) = (store_calls(&node).await, Clock::system());
     let start = clock.moment().boot;
     let mut clients = JoinSet::new();

@@ -156,36 +156,111 @@ async fn an_account_that_cannot_be_read_hides_no_other() {
     assert_eq!(bytes, b"{}");
 }
 
+/// A file with a directory, and two processes, the first of which knows two accounts.
+struct Lossy {
+    path: std::path::PathBuf,
+    raw: rusqlite::Connection,
+    knows: Store,
+    _directory: tempfile::TempDir,
+}
+
+impl Lossy {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wxsign.db");
+        let knows = Store::new(Sqlite::open(&path).unwrap());
+        for number in [1, 2] {
+            put(&knows, number, Some("a")).await;
+        }
+        Self {
+            raw: rusqlite::Connection::open(&path).unwrap(),
+            path,
+            knows,
+            _directory: directory,
+        }
+    }
+
+    fn other(&self) -> Store {
+        Store::new(Sqlite::open(&self.path).unwrap())
+    }
+
+    fn empty(&self) {
+        let emptied = self
+            .raw
+            .execute_batch("DELETE FROM entry; DELETE FROM directory");
+        emptied.unwrap();
+    }
+}
+
+fn appid(number: u8) -> AppId {
+    format!("wx{number:016x}").parse().unwrap()
+}
+
+async fn put(store: &Store, number: u8, name: Option<&str>) {
+    let accounts = [(appid(number), name.map(row))].into();
+    let changes = Changes {
+        accounts,
+        ..Changes::default()
+    };
+    let changed = store.change_directory(|_| Ok::<_, StoreError>((changes, ())));
+    assert_eq!(changed.await, Ok(Some(())));
+}
+
+async fn numbers(store: &Store) -> Vec<u8> {
+    let directory = store.directory().await.unwrap();
+    let accounts = &directory.accounts;
+    (0..=9)
+        .filter(|number| accounts.contains_key(&appid(*number)))
+        .collect()
+}
+
 #[tokio::test]
 async fn a_store_that_has_lost_the_directory_gets_it_back() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("wxsign.db");
-    let open = || Store::new(Sqlite::open(&path).unwrap());
-    let (store, other) = (open(), open());
-    let appid: AppId = "wx0123456789abcdef".parse().unwrap();
-    let accounts = [(appid.clone(), Some(row("a")))].into();
-    let changed = store.change_directory(|_| {
-        Ok::<_, StoreError>((
-            Changes {
-                accounts,
-                ..Changes::default()
-            },
-            (),
-        ))
-    });
-    assert_eq!(changed.await, Ok(Some(())));
-    let raw = rusqlite::Connection::open(&path).unwrap();
-    raw.execute_batch("DELETE FROM entry; DELETE FROM directory")
-        .unwrap();
-    assert!(other.directory().await.unwrap().accounts.is_empty());
-    assert_eq!(
-        store.directory().await.unwrap().accounts[&appid],
-        Some(row("a"))
-    );
-    assert_eq!(
-        other.directory().await.unwrap().accounts[&appid],
-        Some(row("a"))
-    );
+    let lossy = Lossy::new().await;
+    let other = lossy.other();
+    lossy.empty();
+    assert!(numbers(&other).await.is_empty());
+    assert_eq!(numbers(&lossy.knows).await, [1, 2]);
+    assert_eq!(numbers(&other).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn what_somebody_began_anew_in_an_emptied_store_is_added_to_what_is_known() {
+    let lossy = Lossy::new().await;
+    lossy.empty();
+    // A process that knows nothing is the first to write.
+    let stranger = lossy.other();
+    put(&stranger, 3, Some("c")).await;
+    assert_eq!(numbers(&lossy.knows).await, [1, 2, 3]);
+    assert_eq!(numbers(&stranger).await, [1, 2, 3]);
+    // From then on it is one directory: what is taken away is gone.
+    put(&stranger, 1, None).await;
+    assert_eq!(numbers(&lossy.knows).await, [2, 3]);
+}
+
+#[tokio::test]
+async fn a_store_that_went_back_in_time_gets_the_last_change_back() {
+    let lossy = Lossy::new().await;
+    let entries = "CREATE TABLE kept AS SELECT * FROM entry;
+        CREATE TABLE kept_version AS SELECT * FROM directory";
+    lossy.raw.execute_batch(entries).unwrap();
+    put(&lossy.knows, 1, None).await;
+    put(&lossy.knows, 4, Some("d")).await;
+    let back = "DELETE FROM entry; DELETE FROM directory;
+        INSERT INTO entry SELECT * FROM kept; INSERT INTO directory SELECT * FROM kept_version";
+    lossy.raw.execute_batch(back).unwrap();
+    let other = lossy.other();
+    assert_eq!(numbers(&other).await, [1, 2]);
+    assert_eq!(numbers(&lossy.knows).await, [2, 4]);
+    assert_eq!(numbers(&other).await, [2, 4]);
+}
+
+#[tokio::test]
+async fn a_change_in_an_emptied_store_takes_nobody_away() {
+    let lossy = Lossy::new().await;
+    lossy.empty();
+    put(&lossy.knows, 5, Some("e")).await;
+    assert_eq!(numbers(&lossy.other()).await, [1, 2, 5]);
 }
 
 #[tokio::test]

@@ -96,3 +96,23 @@ async fn a_postgresql_that_comes_back_or_was_silent_is_used_again() {
     let took = (clock.moment().boot - restarted).as_secs_f64();
     println!("a PostgreSQL that is back: written to again after {took:.2} s");
 }
+
+#[tokio::test]
+async fn calls_that_were_given_up_leave_no_sessions_behind() {
+    let postgres = engines::postgres::Postgres::start().await;
+    let store = open(&postgres.url());
+    write(&store, 1).await.unwrap();
+    // Somebody else holds the table for as long as this takes.
+    let lock = "BEGIN; LOCK TABLE wxsign_record; SELECT pg_sleep(6); COMMIT";
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'wxsign'";
+    let calling = async {
+        eventually("it is locked", async || write(&store, 2).await.err()).await;
+        for _ in 0..8 {
+            let _ = write(&store, 2).await;
+        }
+        let count: u64 = postgres.sql(sessions).await.trim().parse().unwrap();
+        assert!(count <= 2, "{count} sessions");
+    };
+    tokio::join!(postgres.sql(lock), calling);
+    eventually("it is free", async || write(&store, 3).await.ok()).await;
+}

@@ -42,6 +42,12 @@ async fn takes(what: &str, store: &Store) {
     println!("{what}: written to again after {:.2} s", took.as_secs_f64());
 }
 
+/// The ids of the clients that CLIENT LIST names, without the one that asked.
+fn client_numbers(list: &str) -> impl Iterator<Item = &str> {
+    let others = list.lines().filter(|line| !line.contains("cmd=client"));
+    others.filter_map(|line| line.split(' ').find(|field| field.starts_with("id=")))
+}
+
 async fn generation(store: &Store) -> Option<u64> {
     let (record, _) = store.load(&key(Kind::AccessToken)).await.ok()?;
     record.credential.map(|credential| credential.generation)
@@ -197,8 +203,14 @@ async fn a_master_that_has_become_a_replica_is_left() {
         refused.0.contains("READONLY") || refused.0.contains("MASTERDOWN"),
         "{refused}"
     );
+    let connected = old.cli(&["CLIENT", "LIST", "TYPE", "NORMAL"]).await;
     old.cli(&["REPLICAOF", "NO", "ONE"]).await;
     eventually("it is a master again", async || write(&store, 3).await.ok()).await;
+    let now = old.cli(&["CLIENT", "LIST", "TYPE", "NORMAL"]).await;
+    for number in client_numbers(&now) {
+        let kept = client_numbers(&connected).any(|known| known == number);
+        assert!(!kept, "the connection is the old one: {now}");
+    }
 }
 
 #[tokio::test]
@@ -273,4 +285,44 @@ async fn a_failover_that_loses_a_write_goes_back_in_time() {
     eventually("the new master is found", async || generation(&store).await).await;
     assert_eq!(generation(&store).await, Some(1));
     assert!(store.changes(None).await.unwrap().position <= position);
+}
+
+#[tokio::test]
+async fn a_member_or_a_sentinel_that_is_silent_is_not_waited_for() {
+    let (cluster, sentinel) = tokio::join!(Cluster::start(), Sentinel::start());
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = silent.local_addr().unwrap().to_string() + ",";
+    for url in [cluster.url(), sentinel.url()] {
+        let url = url.replacen("://", &format!("://{silent}"), 1);
+        let store = open(&url);
+        eventually("another one is asked", async || write(&store, 1).await.ok()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_is_on_its_way_is_waited_for() {
+    let cluster = Cluster::start().await;
+    let store = open(&cluster.url());
+    write(&store, 1).await.unwrap();
+    let slot = cluster.slot("{wxsign}:position").await;
+    let from = cluster.owner(0, slot).await;
+    let to = (from + 1) % 3;
+    cluster.begin_move(slot, from, to).await;
+    cluster.finish_move(slot, from, to).await;
+    eventually("it has arrived", async || write(&store, 2).await.ok()).await;
+    assert_eq!(generation(&store).await, Some(2));
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_every_call_is_not_connected_to_again_and_again() {
+    let redis = engines::redis::Redis::with(&[("requirepass", "x")]).await;
+    let store = open(&redis.url());
+    for _ in 0..100 {
+        let error = store.changes(None).await.unwrap_err();
+        assert!(error.0.contains("wants a password"), "{error}");
+    }
+    let info = redis.cli(&["INFO", "stats"]).await;
+    let connections = engines::resp::field(&info, "total_connections_received");
+    let connections: u64 = connections.unwrap().trim().parse().unwrap();
+    assert!(connections < 20, "{connections} connections for 100 calls");
 }

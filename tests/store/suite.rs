@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use wxsign::account::{AppId, TokenApi};
 use wxsign::client::{Accounts, KeyHash, Scope};
 use wxsign::clock::Timestamp;
@@ -102,24 +103,20 @@ pub(crate) async fn suite<B: Backend>(open: impl Fn() -> B) {
         .unwrap();
     assert_ne!(second, third);
 
-    // Of many swaps from one version exactly one takes effect.
+    // Of many swaps at once from one version exactly one takes effect.
     let stores: Vec<Store> = (0..8).map(|_| open_store()).collect();
     let mut version = third;
     for round in 0..10_u64 {
-        let swaps = stores.iter().enumerate().map(|(node, store)| {
+        let mut swaps = JoinSet::new();
+        for (node, store) in stores.iter().cloned().enumerate() {
             let record = record(100 * (round + 1) + node as u64);
             let token = token.clone();
-            async move {
-                store
-                    .swap(&token, version, &record, Tell::Nobody)
-                    .await
-                    .unwrap()
-            }
-        });
-        let mut winners = Vec::new();
-        for swap in swaps {
-            winners.extend(swap.await);
+            swaps.spawn(async move {
+                let swapped = store.swap(&token, version, &record, Tell::Nobody).await;
+                swapped.unwrap()
+            });
         }
+        let winners: Vec<Version> = swaps.join_all().await.into_iter().flatten().collect();
         assert_eq!(winners.len(), 1, "round {round}");
         version = winners[0];
         assert_eq!(one.load(&token).await.unwrap().1, version);

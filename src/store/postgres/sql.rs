@@ -41,8 +41,11 @@ impl Sql {
         };
         let (tell_one, tell_all) = (tell_and_count("$4"), tell_and_count(&format!("'{all}'")));
         Self {
+            // A statement that waits for a lock is not to be carried out long after it was given up.
             lay_out: format!(
-                "DO $$ BEGIN
+                "SET lock_timeout = '400ms';
+                 SET statement_timeout = '5s';
+                 DO $$ BEGIN
                    IF to_regclass('{directory}') IS NULL THEN
                      PERFORM pg_advisory_xact_lock({LAYING_OUT});
                      CREATE TABLE IF NOT EXISTS {record} (

@@ -1,5 +1,7 @@
 //! Finds the server that can be written to, and connects to it.
 
+use std::sync::Arc;
+
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
     AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError,
@@ -10,6 +12,7 @@ use tokio::sync::mpsc;
 use super::{Keys, failure, hint};
 use crate::credential::Secret;
 use crate::store::dial::Dialer;
+use crate::store::link::first_of;
 use crate::store::{Endpoint, Engine, Hint, ServerUrl, StoreError};
 
 /// How often a member of a cluster may send on to another one.
@@ -56,23 +59,23 @@ impl Server {
     }
 
     /// Connects to the first server that can be found by way of one of the endpoints.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
-        let mut failed = StoreError("the URL of the store names no server".to_owned());
-        for endpoint in &self.endpoints {
-            let connected = match &self.engine {
-                Engine::Sentinel { master } => self.by_sentinel(endpoint, master).await,
-                Engine::Cluster => self.by_member(endpoint).await,
-                Engine::Redis | Engine::Postgres => self.open(endpoint, Role::Store).await,
-            };
-            match connected {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    tracing::debug!(%endpoint, %error, "no store there");
-                    failed = error;
+    pub(super) async fn connect(self: Arc<Self>) -> Result<MultiplexedConnection, StoreError> {
+        let (endpoint, connection) = first_of(&self.endpoints, |endpoint| {
+            let server = Arc::clone(&self);
+            async move {
+                match &server.engine {
+                    Engine::Sentinel { master } => server.by_sentinel(&endpoint, master).await,
+                    Engine::Cluster => server.by_member(endpoint).await,
+                    Engine::Redis | Engine::Postgres => {
+                        let connection = server.open(&endpoint, Role::Store).await?;
+                        Ok((endpoint, connection))
+                    }
                 }
             }
-        }
-        Err(failed)
+        })
+        .await?;
+        tracing::info!(%endpoint, "connected to the store");
+        Ok(connection)
     }
 
     /// Asks a Sentinel for the master, and the master whether it knows that it is one: after a
@@ -82,7 +85,7 @@ impl Server {
         &self,
         sentinel: &Endpoint,
         master: &str,
-    ) -> Result<MultiplexedConnection, StoreError> {
+    ) -> Result<(Endpoint, MultiplexedConnection), StoreError> {
         let mut asked = self.open(sentinel, Role::Sentinel).await?;
         let mut ask = cmd("SENTINEL");
         ask.arg("get-master-addr-by-name").arg(master);
@@ -102,13 +105,18 @@ impl Server {
             .await
             .map_err(|error| failure(&error))?;
         match role.first() {
-            Some(::redis::Value::BulkString(role)) if role == b"master" => Ok(connection),
+            Some(::redis::Value::BulkString(role)) if role == b"master" => {
+                Ok((endpoint, connection))
+            }
             _ => Err(StoreError(format!("{endpoint} is no master yet"))),
         }
     }
 
     /// Asks a member of the cluster for a key, and goes where it is sent.
-    async fn by_member(&self, member: &Endpoint) -> Result<MultiplexedConnection, StoreError> {
+    async fn by_member(
+        &self,
+        member: Endpoint,
+    ) -> Result<(Endpoint, MultiplexedConnection), StoreError> {
         let mut endpoint = member.clone();
         for _ in 0..HOPS {
             let mut connection = self.open(&endpoint, Role::Store).await?;
@@ -116,10 +124,12 @@ impl Server {
             get.arg(self.keys.named("position"));
             let found: Result<Option<u64>, RedisError> = get.query_async(&mut connection).await;
             let Err(error) = found else {
-                return Ok(connection);
+                return Ok((endpoint, connection));
             };
-            let Some((address, _)) = error.redirect_node() else {
-                return Err(failure(&error));
+            // A slot that is on its way (ASK) is waited for.
+            let moved = error.code() == Some("MOVED");
+            let Some((address, _)) = error.redirect_node().filter(|_| moved) else {
+                return Err(StoreError(format!("{endpoint}: {}", failure(&error).0)));
             };
             endpoint = sent_to(address, &endpoint)
                 .ok_or_else(|| StoreError(format!("{endpoint} names no address: {address}")))?;
@@ -136,18 +146,19 @@ impl Server {
         endpoint: &Endpoint,
         role: Role,
     ) -> Result<MultiplexedConnection, StoreError> {
-        let stored = role == Role::Store;
-        let attempts = [
-            (stored, ProtocolVersion::RESP3),
-            // Before version 6, or for a user who may not say HELLO; then there are no hints.
-            (stored, ProtocolVersion::RESP2),
-            (true, ProtocolVersion::RESP2),
-        ];
+        let attempts: &[_] = match role {
+            // The second before version 6, or for a user who may not say HELLO: without hints.
+            Role::Store => &[
+                (true, ProtocolVersion::RESP3),
+                (true, ProtocolVersion::RESP2),
+            ],
+            Role::Sentinel => &[
+                (false, ProtocolVersion::RESP2),
+                (true, ProtocolVersion::RESP2),
+            ],
+        };
         let mut failed = None;
-        for (with_password, protocol) in attempts {
-            if role == Role::Sentinel && protocol == ProtocolVersion::RESP3 {
-                continue;
-            }
+        for &(with_password, protocol) in attempts {
             match self.open_as(endpoint, role, with_password, protocol).await {
                 Ok(connection) => return Ok(connection),
                 Err(Refused::Unreachable(error)) => return Err(error),
@@ -203,14 +214,12 @@ impl Server {
                 "no hints: changes are seen when looked for"
             );
         }
-        if role == Role::Sentinel {
-            let _: String = cmd("PING")
-                .query_async(&mut connection)
-                .await
-                .map_err(said)?;
-        } else {
-            tracing::info!(%endpoint, hints = hears, "connected to the store");
-        }
+        // Who wants a password says so only now.
+        let _: String = cmd("PING")
+            .query_async(&mut connection)
+            .await
+            .map_err(said)?;
+        tracing::debug!(%endpoint, hints = hears, "connected");
         Ok(connection)
     }
 }

@@ -62,6 +62,14 @@ fn what_is_wrong_is_said_and_the_password_is_not() {
         ("redis://:hunter2@host?prefix=a&prefix=b", "twice"),
         ("redis://:hunter2@host?prefix=A-B", "prefix"),
         ("redis://:hunter2@host?prefix=", "prefix"),
+        (
+            "redis://:hunter2@host?prefix=1shop",
+            "beginning with a letter",
+        ),
+        ("redis://wx:1234?hunter2@host", "written %3F"),
+        ("redis://wx:1234?hunter2=1&hunter2=2@host", "twice"),
+        ("redis+cluster://:hunter2@a?db=1", "has but one"),
+        ("redis://:hunter2@host/1?db=2", "twice"),
         ("redis://:hunter2@host?ca_file=/ca", "rediss"),
         ("redis://:hunter2%ff@host", "UTF-8"),
         ("redis://:hunter2@host?sslmode=require", "sslmode"),
@@ -90,6 +98,7 @@ fn it_is_shown_without_its_password() {
         "redis+sentinel://a:1,[::1]:2/mymaster/4",
         "rediss+cluster://a:7000,b:7001",
         "postgres://wx@db:5432/shop",
+        "postgres://wx@db:5432/shop?sslmode=verify-full&prefix=shop&ca_file=/ca.pem",
     ] {
         assert_eq!(parse(text).unwrap().to_string(), text);
     }
