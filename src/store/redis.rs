@@ -140,14 +140,20 @@ fn script<const N: usize>(source: &str, keys: [String; N]) -> Cmd {
 }
 
 /// Writes the record if its version is ARGV[1]. If it is news for ARGV[4], that is written into
-/// the changes too, and published; who may not publish writes all the same.
+/// the changes too, and published; who may not publish writes all the same. Positions grow with the
+/// time, so that those after a failover which lost some are not taken for these.
 const SWAP: &str = "\
 local found = redis.call('GET', KEYS[1])
 local version = found and string.sub(found, 1, 16) or string.rep('\\0', 16)
 if version ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2] .. ARGV[3])
 if ARGV[4] ~= '' then
-  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[4])
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local position = math.max((tonumber(redis.call('GET', KEYS[3])) or 0) + 1, now)
+  position = string.format('%.0f', position)
+  redis.call('SET', KEYS[3], position)
+  redis.call('ZADD', KEYS[2], position, ARGV[4])
   redis.pcall('PUBLISH', ARGV[5], ARGV[4])
 end
 return 1";
@@ -175,7 +181,7 @@ local position = tonumber(redis.call('GET', KEYS[1]) or 0)
 local since = tonumber(ARGV[1])
 if not since or since == position then return {position, {}} end
 if since > position then return {position, false} end
-return {position, redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf')}";
+return {position, redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf')}";
 
 impl Backend for Redis {
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
