@@ -228,6 +228,10 @@ fn read(
     let admin_listen = top.value("admin_listen", None, parse_admin, report);
     let store = read_store(&mut top, report);
     let solo = top.truth("solo", report);
+    if solo && !matches!(store, StoreUrl::Shared(_)) {
+        let what = "has no effect: a store that no other process shares is not waited for anyway";
+        report.warn_of("solo", what);
+    }
     let upstream = top.value(
         "upstream",
         DEFAULT_UPSTREAM.to_owned(),

@@ -12,14 +12,15 @@
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
 //! | [`roster`] | which accounts and clients there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
-//! | [`store`] | where processes share what they know: load and compare-and-swap |
+//! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
 //! | [`signer`] | signs one page with one ticket |
-//! | [`vault`] | keeps AppSecrets unreadable where they are stored |
+//! | [`vault`] | keeps AppSecrets and records unreadable where they are stored |
 //! | [`account`], [`client`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
 //!
 //! Beside them stand [`simulator`], which is WeChat's side (an [`upstream::Upstream`] for tests, a
-//! server for the demo, with routes of its own), and [`config`], [`telemetry`] and [`shutdown`], which a program needs.
+//! server for the demo, with routes of its own), and [`config`], [`telemetry`] and [`shutdown`],
+//! which a program needs.
 //!
 //! # The way of a request
 //! `GET /jsapi/signature?url=…` comes to the front door of [`server`], which answers it in front
@@ -32,15 +33,18 @@
 //! The keeper's queue finds an account due, or is nudged, and runs a step for it: load the record
 //! from the store, take the lease in it, ask WeChat, put the answer in, publish the token; then
 //! the same for the ticket, from which a new signer is built. A second process, or this one after
-//! a restart, finds the record and adopts what is in it. What a step does is decided by pure
-//! functions over the record, so that they can be tested without any of this.
+//! a restart, finds the record and adopts what is in it; [`app`] follows what others change, by
+//! hints and by looking. What a step does is decided by pure functions over the record, so that
+//! they can be tested without any of this.
 //!
 //! # What always holds
 //! - A signature that is handed out is made with a ticket that WeChat accepts.
 //! - A failed renewal takes nothing away: the old credential is served to its end.
 //! - WeChat is called by one step at a time for an account, under a lease, and never because a
 //!   client asked: clients wait for the step that runs. The one exception is an AppSecret that is
-//!   tried before it is stored, by a call that supersedes nothing.
+//!   tried before it is stored, by a call that supersedes nothing. While a shared store is lost,
+//!   there are no leases: only calls that supersede nothing are made, and those of the one node
+//!   that is named `solo`.
 //! - What was signed are the bytes that came in.
 //! - No secret is printed: [`credential::Secret`] cannot be.
 #![forbid(unsafe_code)]

@@ -2,9 +2,9 @@
 //! connections.
 //!
 //! Pages, back ends and operators are served at one address, or back ends and operators at one of
-//! their own ([`Listeners`]). The front door gives each request its id, answers signatures at once where it can
-//! (`jsapi::sign_now`), hands everything else to the router, and writes out problems and CORS
-//! headers on the way back.
+//! their own ([`Listeners`]). The front door gives each request its id, answers signatures at once
+//! where it can (`jsapi::sign_now`), hands everything else to the router, and writes out problems
+//! and CORS headers on the way back.
 
 mod accounts;
 mod auth;

@@ -1,5 +1,5 @@
-//! Keeps AppSecrets and records unreadable where they are stored: XChaCha20-Poly1305 under the master key
-//! (<https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha-03>).
+//! Keeps AppSecrets and records unreadable where they are stored: XChaCha20-Poly1305 under the
+//! master key (<https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha-03>).
 //!
 //! The AppID is authenticated along with the AppSecret, so that the secret of one account cannot
 //! be put into the row of another.

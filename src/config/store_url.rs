@@ -32,8 +32,8 @@ impl StoreUrl {
         }
         match text.strip_prefix("sqlite:") {
             None => Err(format!(
-                "must be memory: or sqlite:PATH (as sqlite:wxsign.db) or, for several machines, one of \
-                 {FORMS}"
+                "must be memory: or sqlite:PATH (as sqlite:wxsign.db) or, for several machines, \
+                 one of {FORMS}"
             )),
             Some("") => Err("names no file: write sqlite:PATH, as sqlite:wxsign.db".to_owned()),
             Some(path) if path.starts_with("//") => Err(

@@ -2,13 +2,13 @@
 
 use wxsign::clock::Clock;
 use wxsign::credential::Kind;
-use wxsign::store::{Postgres, ServerUrl, Store, StoreError, Tell};
+use wxsign::store::{Postgres, ServerUrl, Store};
 
 use super::engines;
 use super::engines::eventually;
 use super::engines::postgres::Options;
 use super::engines::proxy::{Mood, Proxy};
-use super::suite::{key, record, shared_suite, suite};
+use super::suite::{key, shared_suite, suite, write};
 
 fn backend(url: &str) -> Postgres {
     Postgres::new(&ServerUrl::parse(url).unwrap().unwrap()).unwrap()
@@ -16,16 +16,6 @@ fn backend(url: &str) -> Postgres {
 
 fn open(url: &str) -> Store {
     Store::new(backend(url))
-}
-
-async fn write(store: &Store, generation: u64) -> Result<(), StoreError> {
-    let token = key(Kind::AccessToken);
-    let (_, version) = store.load(&token).await?;
-    let swapped = store
-        .swap(&token, version, &record(generation), Tell::Others)
-        .await;
-    assert!(swapped?.is_some());
-    Ok(())
 }
 
 #[tokio::test]

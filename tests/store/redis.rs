@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use wxsign::clock::Clock;
 use wxsign::credential::Kind;
-use wxsign::store::{Redis, ServerUrl, Store, StoreError, Tell, Version};
+use wxsign::store::{Redis, ServerUrl, Store, Version};
 
 use super::engines;
 use super::engines::cluster::Cluster;
 use super::engines::eventually;
 use super::engines::proxy::{Mood, Proxy};
 use super::engines::sentinel::Sentinel;
-use super::suite::{key, record, shared_suite, suite};
+use super::suite::{key, shared_suite, suite, write};
 
 fn backend(url: &str) -> Redis {
     Redis::new(&ServerUrl::parse(url).unwrap().unwrap()).unwrap()
@@ -19,17 +19,6 @@ fn backend(url: &str) -> Redis {
 
 fn open(url: &str) -> Store {
     Store::new(backend(url))
-}
-
-/// Writes the record of the token anew.
-async fn write(store: &Store, generation: u64) -> Result<(), StoreError> {
-    let token = key(Kind::AccessToken);
-    let (_, version) = store.load(&token).await?;
-    let swapped = store
-        .swap(&token, version, &record(generation), Tell::Others)
-        .await;
-    assert!(swapped?.is_some());
-    Ok(())
 }
 
 /// Waits until the store cannot be written to, and then until it can, and prints how long that was.

@@ -269,3 +269,13 @@ async fn hint(hints: &mut tokio::sync::mpsc::UnboundedReceiver<Hint>) -> Hint {
     let hint = tokio::time::timeout(Duration::from_secs(10), hints.recv()).await;
     hint.expect("a hint in time").expect("a store that hints")
 }
+
+/// Writes the record of the token anew.
+pub(crate) async fn write(store: &Store, generation: u64) -> Result<(), StoreError> {
+    let token = key(Kind::AccessToken);
+    let (_, version) = store.load(&token).await?;
+    let record = record(generation);
+    let swapped = store.swap(&token, version, &record, Tell::Others).await;
+    assert!(swapped?.is_some());
+    Ok(())
+}

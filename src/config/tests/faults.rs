@@ -162,6 +162,11 @@ fn whether_a_node_is_solo_is_true_or_false() {
     assert!(!Case::env_account().config().solo);
     assert!(Case::env_account().var("SOLO", "true").config().solo);
     assert!(Case::env_account().file("solo = true").config().solo);
+    let alone = Case::env_account().var("SOLO", "true").load().unwrap();
+    assert!(format!("{:?}", alone.warnings).contains("has no effect"));
+    let shared = Case::env_account().var("SOLO", "true");
+    let shared = shared.var("STORE", "redis://h").load().unwrap();
+    assert_eq!(shared.warnings, []);
     for case in [
         Case::env_account().var("SOLO", "yes"),
         Case::env_account().file("solo = \"true\""),
