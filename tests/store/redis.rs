@@ -297,6 +297,9 @@ async fn a_slot_that_is_on_its_way_is_waited_for() {
     let from = cluster.owner(0, slot).await;
     let to = (from + 1) % 3;
     cluster.begin_move(slot, from, to).await;
+    // Whatever a call meets now, it does not hang.
+    let call = tokio::time::timeout(Duration::from_secs(2), write(&store, 2));
+    assert!(call.await.is_ok());
     cluster.finish_move(slot, from, to).await;
     eventually("it has arrived", async || write(&store, 2).await.ok()).await;
     assert_eq!(generation(&store).await, Some(2));
