@@ -5,6 +5,7 @@
 
 mod sql;
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,9 @@ pub struct Postgres {
     link: Link<Arc<Session>>,
     sql: Arc<Sql>,
     hints: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
+    /// The news that may come up again, by key: as long as any transaction in the database goes on
+    /// that was there before them, nobody can say that nothing older is to come.
+    seen: Mutex<HashMap<String, u64>>,
 }
 
 impl Postgres {
@@ -58,6 +62,7 @@ impl Postgres {
             link,
             sql,
             hints: Mutex::new(Some(hints)),
+            seen: Mutex::default(),
         })
     }
 
@@ -132,6 +137,12 @@ fn version(bytes: &[u8]) -> Result<Version, StoreError> {
 fn directory_version(rows: &[Row]) -> Result<Version, StoreError> {
     let first = rows.first();
     first.map_or(Ok(Version::ABSENT), |row| version(column(row, 0)?))
+}
+
+/// A transaction's number, which PostgreSQL has as a text.
+fn number(text: &str) -> Result<u64, StoreError> {
+    let number = text.parse();
+    number.map_err(|_| StoreError("the tables are none of this version's".to_owned()))
 }
 
 impl Backend for Postgres {
@@ -228,18 +239,21 @@ impl Backend for Postgres {
             let row = asked
                 .first()
                 .ok_or_else(|| StoreError("no answer".to_owned()))?;
-            let next: &str = column(row, 0)?;
-            let next = next.parse().unwrap_or_default();
+            let next = number(column(row, 0)?)?;
             let keys: Option<Vec<&str>> = column(row, 1)?;
-            let keys = keys.unwrap_or_default();
-            let appids = keys
-                .iter()
-                .filter_map(|key| key.split('/').next()?.parse().ok());
+            let told: Option<Vec<&str>> = column(row, 2)?;
+            let mut news = Vec::new();
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, told) in keys.into_iter().flatten().zip(told.into_iter().flatten()) {
+                let told = number(told)?;
+                if seen.insert(key.to_owned(), told) != Some(told) {
+                    news.extend(key.split('/').next().and_then(|appid| appid.parse().ok()));
+                }
+            }
+            seen.retain(|_, told| *told >= next);
             Ok(News {
                 position: next,
-                accounts: position
-                    .is_none_or(|since| since <= next)
-                    .then(|| appids.collect()),
+                accounts: position.is_none_or(|since| since <= next).then_some(news),
             })
         })
     }

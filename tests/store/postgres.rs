@@ -106,3 +106,28 @@ async fn calls_that_were_given_up_leave_no_sessions_behind() {
     tokio::join!(postgres.sql(lock), calling);
     eventually("it is free", async || write(&store, 3).await.ok()).await;
 }
+
+#[tokio::test]
+async fn news_is_told_once_however_long_another_transaction_goes_on() {
+    let postgres = engines::postgres::Postgres::start().await;
+    let (store, other) = (open(&postgres.url()), open(&postgres.url()));
+    let start = store.changes(None).await.unwrap().position;
+    let long = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(5); COMMIT";
+    let looking = async {
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%'
+            AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()";
+        eventually("it goes on", async || {
+            (postgres.sql(running).await.trim() == "1").then_some(())
+        })
+        .await;
+        write(&other, 1).await.unwrap();
+        let first = store.changes(Some(start)).await.unwrap();
+        assert_eq!(first.accounts, Some(vec![key(Kind::AccessToken).appid]));
+        let again = store.changes(Some(first.position)).await.unwrap();
+        assert_eq!(again.accounts, Some(Vec::new()));
+        write(&other, 2).await.unwrap();
+        let next = store.changes(Some(again.position)).await.unwrap();
+        assert_eq!(next.accounts.map(|accounts| accounts.len()), Some(1));
+    };
+    tokio::join!(postgres.sql(long), looking);
+}

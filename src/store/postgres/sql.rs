@@ -99,7 +99,8 @@ impl Sql {
             ),
             changes: format!(
                 "SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
-                   (SELECT array_agg(key) FROM {record} WHERE told >= $1::text::xid8)"
+                   array_agg(key), array_agg(told::text)
+                 FROM {record} WHERE told >= $1::text::xid8"
             ),
         }
     }
