@@ -108,11 +108,16 @@ pub(super) fn lost(known: &Entries, stored: &Entries) -> EncodedChanges {
     if known.version == Version::ABSENT || known.entries.is_empty() {
         return EncodedChanges::new();
     }
-    let (mine, theirs) = (History::of(known), History::of(stored));
-    let same = mine.as_ref().map(|mine| &mine.name) == theirs.as_ref().map(|theirs| &theirs.name);
-    let went_back = same && mine.map(|mine| mine.changes) > theirs.map(|theirs| theirs.changes);
+    let (went_back, begun_anew) = match (History::of(known), History::of(stored)) {
+        (Some(mine), Some(theirs)) if mine.name == theirs.name => {
+            (mine.changes > theirs.changes, false)
+        }
+        // What was written before there were histories gets one with the first change.
+        (None, _) => (false, false),
+        (Some(_), _) => (false, true),
+    };
     let emptied = stored.version == Version::ABSENT;
-    if same && !went_back && !emptied {
+    if !(went_back || begun_anew || emptied) {
         return EncodedChanges::new();
     }
     let differs = |name: &String, mine: &Vec<u8>| match stored.entries.get(name) {

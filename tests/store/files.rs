@@ -256,6 +256,19 @@ async fn a_store_that_went_back_in_time_gets_the_last_change_back() {
 }
 
 #[tokio::test]
+async fn what_is_taken_from_a_directory_without_a_history_is_not_put_back() {
+    let lossy = Lossy::new().await;
+    let as_before = "DELETE FROM entry WHERE name = 'history';
+        UPDATE directory SET version = randomblob(16)";
+    lossy.raw.execute_batch(as_before).unwrap();
+    let (server, other) = (lossy.other(), lossy.other());
+    assert_eq!(numbers(&server).await, [1, 2]);
+    put(&other, 1, None).await;
+    assert_eq!(numbers(&server).await, [2]);
+    assert_eq!(numbers(&other).await, [2]);
+}
+
+#[tokio::test]
 async fn a_change_in_an_emptied_store_takes_nobody_away() {
     let lossy = Lossy::new().await;
     lossy.empty();
