@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::database::{Database, columns, tell_when};
+use super::database::{Database, columns, show, tell_when};
 use super::{Failure, answer};
 use crate::account::{AppId, TokenApi, parse_name};
 use crate::config::{parse_secret, read_secret_file};
@@ -134,12 +134,7 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     args.database
         .with_roster(async |roster| {
             let accounts = roster.list().await?;
-            answer(&if args.json {
-                let json = serde_json::to_string_pretty(&accounts);
-                json.map_err(|why| Failure::Other(format!("cannot write JSON: {why}")))? + "\n"
-            } else {
-                table(&accounts)
-            })?;
+            show(&accounts, args.json, table)?;
             explain(&accounts);
             Ok(())
         })

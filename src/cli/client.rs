@@ -1,6 +1,6 @@
 use clap::Subcommand;
 
-use super::database::{Database, columns, tell_when};
+use super::database::{Database, columns, show, tell_when};
 use super::{Failure, answer};
 use crate::account::AppId;
 use crate::client::{Accounts, Scope, join, parse_name, parse_not_after};
@@ -171,12 +171,7 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     args.database
         .with_roster(async |roster| {
             let clients = roster.list_clients().await?;
-            answer(&if args.json {
-                let json = serde_json::to_string_pretty(&clients);
-                json.map_err(|why| Failure::Other(format!("cannot write JSON: {why}")))? + "\n"
-            } else {
-                table(&clients)
-            })?;
+            show(&clients, args.json, table)?;
             explain(&clients);
             Ok(())
         })

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigFlags, Failure, StoreParser, print_warnings};
+use super::{ConfigFlags, Failure, StoreParser, answer, print_warnings};
 use crate::app::{App, LOOK_EVERY};
 use crate::config::StoreUrl;
 use crate::roster::{Roster, RosterError};
@@ -67,6 +68,20 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) fn tell_when() {
     let seconds = LOOK_EVERY.as_secs();
     anstream::eprintln!("A server that runs on this database sees it within {seconds} seconds.");
+}
+
+/// Writes rows to stdout, as JSON or as a table.
+pub(super) fn show<T: Serialize>(
+    rows: &[T],
+    as_json: bool,
+    table: impl FnOnce(&[T]) -> String,
+) -> Result<(), Failure> {
+    if !as_json {
+        return answer(&table(rows));
+    }
+    let json = serde_json::to_string_pretty(rows);
+    let json = json.map_err(|why| Failure::Other(format!("cannot write JSON: {why}")))?;
+    answer(&format!("{json}\n"))
 }
 
 /// Rows of text in columns, as wide as what stands in them.

@@ -123,14 +123,15 @@ fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
     number: usize,
 ) -> Result<T, StoreError> {
     row.try_get(number)
-        .map_err(|_| StoreError("the tables are none of this version's".to_owned()))
+        .map_err(|_| StoreError("the tables are none of this version's: use another prefix, or the wxsign that made them"
+            .to_owned()))
 }
 
 fn version(bytes: &[u8]) -> Result<Version, StoreError> {
     let bytes = bytes.try_into();
     bytes
         .map(Version::from_bytes)
-        .map_err(|_| StoreError("a version in the tables is none of wxsign's".to_owned()))
+        .map_err(|_| StoreError("the tables are none of wxsign's: use another prefix".to_owned()))
 }
 
 /// The version in the first column; without a row there never was a directory.
@@ -142,7 +143,8 @@ fn directory_version(rows: &[Row]) -> Result<Version, StoreError> {
 /// A transaction's number, which PostgreSQL has as a text.
 fn number(text: &str) -> Result<u64, StoreError> {
     let number = text.parse();
-    number.map_err(|_| StoreError("the tables are none of this version's".to_owned()))
+    number.map_err(|_| StoreError("the tables are none of this version's: use another prefix, or the wxsign that made them"
+            .to_owned()))
 }
 
 impl Backend for Postgres {
