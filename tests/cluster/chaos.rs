@@ -54,12 +54,55 @@ async fn chaos_costs_no_page_its_signature() {
 }
 
 async fn with_one_redis() {
+    chaos("one Redis", one_redis().await).await;
+}
+
+async fn one_redis() -> Engine {
     let redis = Redis::with(&[("appendonly", "yes")]).await;
     let mut lines = Vec::new();
     for _ in 0..NODES {
         lines.push(Proxy::to(redis.address()).await);
     }
-    chaos("one Redis", Engine::Alone(Box::new(redis), lines)).await;
+    Engine::Alone(Box::new(redis), lines)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_redis_is_back_after_all_tokens_have_ended_all_is_well_within_a_minute() {
+    let wechat = WeChat::start([Temper::Minute; 20]).await;
+    let engine = one_redis().await;
+    let mut cluster = Cluster::start(wechat, engine, NODES, 1, Duration::ZERO).await;
+    all_sign(&cluster).await;
+    cluster.lose_store();
+    let ending = async {
+        while serves_a_token(&cluster).await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(90), ending).await;
+    ended.expect("a classic token ends while nobody may fetch another one");
+    cluster.find_store().await;
+    let (clock, back) = (Clock::system(), Clock::system().moment().boot);
+    recovers(&cluster).await;
+    let recovery = clock.moment().boot - back;
+    let seen = cluster.judge.close().await;
+    println!(
+        "Redis is back after all tokens have ended: all well after {:.1} s, {} signatures meanwhile",
+        recovery.as_secs_f64(),
+        seen.signatures.load(Ordering::Relaxed)
+    );
+}
+
+/// Whether any node has a token for any account.
+async fn serves_a_token(cluster: &Cluster) -> bool {
+    for node in &cluster.nodes {
+        for (appid, _) in &cluster.wechat.accounts {
+            let answer = get(node.address().unwrap(), &token(appid), RECOVERY).await;
+            if answer.unwrap().status == 200 {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 async fn with_sentinels() {

@@ -165,6 +165,20 @@ impl Cluster {
         self.nodes[number].signal(Signal::CONT);
     }
 
+    /// Kills the one Redis.
+    pub(crate) fn lose_store(&mut self) {
+        if let Engine::Alone(redis, _) = &mut self.engine {
+            redis.kill();
+        }
+    }
+
+    /// Starts it again.
+    pub(crate) async fn find_store(&mut self) {
+        if let Engine::Alone(redis, _) = &mut self.engine {
+            redis.restart().await;
+        }
+    }
+
     async fn suffer_alone(&mut self) {
         let away = self.up_to(40);
         let kind = self.random.random_range(0..10);
