@@ -12,6 +12,7 @@ mod demo;
 mod key;
 pub mod listen;
 mod print;
+mod process;
 mod serve;
 mod sign;
 mod simulator;
@@ -29,7 +30,7 @@ use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 
-use crate::config::{Config, Faults, Finding, Flags, Loaded, StoreUrl, logging, parse_listen};
+use crate::config::{Config, Faults, Finding, Flags, Listen, Loaded, StoreUrl, logging};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, TelemetryError};
 
@@ -224,7 +225,8 @@ pub struct ConfigFlags {
     /// The configuration file [default: wxsign.toml, if there is one; env: WXSIGN_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address and port to listen on, port 0 for any free one [default: 127.0.0.1:8080]
+    /// Address and port to listen on, port 0 for any free one, or unix:PATH or systemd [default:
+    /// 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", value_parser = checked_listen)]
     listen: Option<String>,
     /// Where credentials are kept: memory:, sqlite:PATH, redis://… or postgres://… [default:
@@ -262,7 +264,7 @@ impl ConfigFlags {
 }
 
 fn checked_listen(text: &str) -> Result<String, String> {
-    parse_listen(text).map(|_| text.to_owned())
+    Listen::parse(text).map(|_| text.to_owned())
 }
 
 /// Checks the URL of a store. Clap's own parsers repeat what they refuse, and this may hold a

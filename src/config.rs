@@ -19,12 +19,14 @@
 //! | `WXSIGN_MASTER_KEY`, `WXSIGN_MASTER_KEY_FILE` | `master_key`, `master_key_file` |
 //! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
 //! | `WXSIGN_STORE_PASSWORD`, `WXSIGN_STORE_PASSWORD_FILE` | `store_password`, `store_password_file` |
-//! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_STORE`, `WXSIGN_SOLO`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
+//! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_TLS_CERTIFICATE`, `WXSIGN_TLS_KEY`, `WXSIGN_STORE`, `WXSIGN_SOLO`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
 //! | `WXSIGN_CONFIG` | the file; without it `wxsign.toml`, if there is one |
 
 mod accounts;
 mod client;
 mod file;
+mod limits;
+mod listen;
 mod report;
 mod secret;
 mod section;
@@ -36,6 +38,8 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
+pub use limits::Limits;
+pub use listen::{Listen, TlsFiles, parse_address};
 pub use report::{Faults, Finding, Setting, Source};
 pub use secret::{parse_secret, read_secret_file};
 pub use store_url::StoreUrl;
@@ -60,11 +64,14 @@ pub const DEFAULT_UPSTREAM: &str = "https://api.weixin.qq.com";
 /// Everything that a server needs to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// `listen`: the address of the server; port 0 takes any free one. Default 127.0.0.1:8080.
-    pub listen: SocketAddr,
+    /// `listen`: where the server listens. Default 127.0.0.1:8080.
+    pub listen: Listen,
     /// `admin_listen`: where back ends and operators are served; pages then find nothing but
     /// theirs at `listen`. Default: all of it is at `listen`.
-    pub admin_listen: Option<SocketAddr>,
+    pub admin_listen: Option<Listen>,
+    /// `tls_certificate` and `tls_key`: what TCP connections are encrypted with. Default nothing,
+    /// and they are not.
+    pub tls: Option<TlsFiles>,
     /// `store`: where credentials are kept. Default `sqlite:wxsign.db`.
     pub store: StoreUrl,
     /// `solo`: whether this process, and no other that shares the store, may fetch a classic token
@@ -95,29 +102,6 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
-/// How much one caller may ask for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// `signatures_per_address`: to one client address a second, 0 for any number. Default 50.
-    pub signatures_per_address: u32,
-    /// `signatures_per_account`: for one account a second, 0 for any number. Default 0.
-    pub signatures_per_account: u32,
-    /// `repeatable_bytes`: the body of a call that is passed on to WeChat is kept up to this
-    /// size, so that the call can be repeated with a new token; 0 repeats only calls without a
-    /// body. Default 262144.
-    pub repeatable_bytes: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            signatures_per_address: 50,
-            signatures_per_account: 0,
-            repeatable_bytes: 256 * 1024,
-        }
-    }
-}
-
 /// The values that the command line gave, each already of the right form.
 #[derive(Clone, Default, Debug)]
 pub struct Flags {
@@ -146,8 +130,9 @@ impl Config {
     /// The defaults, for `accounts`.
     pub fn with_accounts(accounts: Vec<Account>) -> Self {
         Self {
-            listen: DEFAULT_LISTEN,
+            listen: DEFAULT_LISTEN.into(),
             admin_listen: None,
+            tls: None,
             store: StoreUrl::default(),
             solo: false,
             upstream: DEFAULT_UPSTREAM.to_owned(),
@@ -223,9 +208,10 @@ fn read(
     accounts_optional: bool,
     report: &mut Report,
 ) -> Config {
-    let listen = top.value("listen", DEFAULT_LISTEN, parse_listen, report);
-    let parse_admin = |text: &str| parse_listen(text).map(Some);
+    let listen = top.value("listen", DEFAULT_LISTEN.into(), Listen::parse, report);
+    let parse_admin = |text: &str| Listen::parse(text).map(Some);
     let admin_listen = top.value("admin_listen", None, parse_admin, report);
+    let tls = listen::read_tls(&mut top, report);
     let store = read_store(&mut top, report);
     let solo = top.truth("solo", report);
     if solo && !matches!(store, StoreUrl::Shared(_)) {
@@ -245,7 +231,7 @@ fn read(
     }
     let (log, log_format) = read_logging(&mut top, report);
     let trusted_proxies = read_trusted_proxies(&mut top, report);
-    let limits = read_limits(&mut top, report);
+    let limits = limits::read(&mut top, report);
     let verify_files = read_verify_files(&mut top, report);
     let faults = report.fault_count();
     let master_key = read_master_key(&mut top, report);
@@ -258,6 +244,7 @@ fn read(
     Config {
         listen,
         admin_listen,
+        tls,
         store,
         solo,
         upstream,
@@ -338,26 +325,6 @@ fn read_trusted_proxies(top: &mut Section<'_>, report: &mut Report) -> Vec<IpNet
     nets
 }
 
-fn read_limits(top: &mut Section<'_>, report: &mut Report) -> Limits {
-    let default = Limits::default();
-    let mut section = top.table("limits", "[limits] ", report);
-    let limits = Limits {
-        signatures_per_address: section.number(
-            "signatures_per_address",
-            default.signatures_per_address,
-            report,
-        ),
-        signatures_per_account: section.number(
-            "signatures_per_account",
-            default.signatures_per_account,
-            report,
-        ),
-        repeatable_bytes: section.number("repeatable_bytes", default.repeatable_bytes, report),
-    };
-    section.close(report);
-    limits
-}
-
 /// The name holds the content
 /// (<https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>, step 1, and what
 /// the console hands out).
@@ -390,19 +357,6 @@ fn read_verify_files(top: &mut Section<'_>, report: &mut Report) -> BTreeMap<Str
         files.insert(name, content.value);
     }
     files
-}
-
-/// Reads an address to listen on.
-///
-/// # Errors
-/// What it must look like.
-pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!(
-            "must be an IP address and a port, as 127.0.0.1:8080 (this machine only) or \
-             0.0.0.0:8080 (from anywhere), not {text:?}"
-        )
-    })
 }
 
 fn parse_upstream(text: &str) -> Result<String, String> {

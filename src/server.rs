@@ -19,14 +19,19 @@ mod dropin;
 mod health;
 mod jsapi;
 mod limits;
+mod listener;
 mod openapi;
 mod pages;
+mod patience;
 mod problem;
 mod proxy;
 mod request_id;
 mod router;
+mod seats;
 mod segment;
 mod status;
+mod tls;
+mod wire;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,23 +41,30 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use http::header::{ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, Request, Response};
+use http::header::{
+    CONTENT_LENGTH, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Request, Response, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 pub use connections::serve;
+pub use listener::Listener;
+pub use tls::Tls;
 
 use crate::account::AppId;
 use crate::app::App;
 use crate::keeper::Queue;
 use crate::shutdown::Shutdown;
 use auth::FAILURES_PER_SECOND;
+use connections::serve_seated;
 use limits::Limit;
-use problem::Problem;
+use problem::{Code, Problem};
 use request_id::RequestId;
+use seats::Seats;
 
 /// How long a fetch that runs may take to end and be stored, once the connections are gone.
 const LAST_FETCH: Duration = Duration::from_secs(10);
@@ -61,14 +73,17 @@ const LAST_FETCH: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Listeners {
     /// For pages, and for everyone if there is no other.
-    pub pages: TcpListener,
+    pub pages: Listener,
     /// For back ends and operators alone.
-    pub admin: Option<TcpListener>,
+    pub admin: Option<Listener>,
 }
 
 impl From<TcpListener> for Listeners {
     fn from(pages: TcpListener) -> Self {
-        Self { pages, admin: None }
+        Self {
+            pages: pages.into(),
+            admin: None,
+        }
     }
 }
 
@@ -89,13 +104,17 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     let gate = Arc::new(Gate::new(app));
     let closing = shutdown.closing;
+    let serve = |listener: Listener, audience| {
+        let front = Front::new(Arc::clone(&gate), audience, listener.is_encrypted());
+        let seats = Seats::new(&gate.app.limits, &gate.app.trusted_proxies);
+        serve_seated(listener, front, seats, closing.clone())
+    };
     match admin {
-        None => serve(pages, Front::new(gate, Audience::Everyone), closing).await,
+        None => serve(pages, Audience::Everyone).await,
         Some(admin) => {
-            let back_ends = Front::new(Arc::clone(&gate), Audience::BackEnds);
             tokio::join!(
-                serve(pages, Front::new(gate, Audience::Pages), closing.clone()),
-                serve(admin, back_ends, closing),
+                serve(pages, Audience::Pages),
+                serve(admin, Audience::BackEnds)
             );
         }
     }
@@ -139,6 +158,9 @@ impl Gate {
     }
 }
 
+/// How long a browser remembers that this server is encrypted.
+const A_YEAR: &str = "max-age=31536000";
+
 /// The address at the other end of a connection.
 #[derive(Clone, Copy)]
 struct Peer(IpAddr);
@@ -147,6 +169,8 @@ struct Peer(IpAddr);
 struct Front {
     gate: Arc<Gate>,
     audience: Audience,
+    /// Browsers are to come back encrypted.
+    is_encrypted: bool,
     router: Router,
 }
 
@@ -154,11 +178,12 @@ struct Front {
 type AnswerBody = Either<Full<Bytes>, Body>;
 
 impl Front {
-    fn new(gate: Arc<Gate>, audience: Audience) -> Self {
+    fn new(gate: Arc<Gate>, audience: Audience, is_encrypted: bool) -> Self {
         Self {
             router: router::router(Arc::clone(&gate), audience),
             gate,
             audience,
+            is_encrypted,
         }
     }
 
@@ -167,8 +192,15 @@ impl Front {
         let id = RequestId::of(request.headers());
         let for_pages = request.uri().path().starts_with("/jsapi/");
         let origin = request.headers().get(ORIGIN).cloned();
-        let mut response = match self.answer_now(&request, &id, peer) {
-            Some(response) => response.map(|body| Either::Left(Full::from(body))),
+        let at_once = match names_its_host(&request) {
+            true => self.answer_now(&request, &id, peer),
+            false => {
+                let detail = "an HTTP/1.1 request has one Host header: send it once";
+                Some(Problem::new(Code::InvalidHost, detail).render(&id))
+            }
+        };
+        let mut response = match at_once {
+            Some(response) => whole(response, request.method()).map(Either::Left),
             None => {
                 request.extensions_mut().insert(Peer(peer));
                 request.extensions_mut().insert(id.clone());
@@ -181,6 +213,9 @@ impl Front {
         headers.insert(request_id::HEADER, id.header());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if self.is_encrypted {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR));
+        }
         if for_pages {
             cors::allow(headers, origin.as_ref(), &self.gate.app.keeper.accounts());
         }
@@ -193,7 +228,6 @@ impl Front {
         id: &RequestId,
         peer: IpAddr,
     ) -> Option<Response<Vec<u8>>> {
-        // The connection leaves the body out where the answer is to a HEAD.
         let asks = matches!(*request.method(), Method::GET | Method::HEAD);
         let for_pages = self.audience != Audience::BackEnds;
         if request.uri().path() != "/jsapi/signature" || !asks || !for_pages {
@@ -203,4 +237,23 @@ impl Front {
         let answer = jsapi::sign_now(&self.gate, query, request.headers(), peer)?;
         Some(answer.unwrap_or_else(|problem| problem.render(id)))
     }
+}
+
+/// What is sent of an answer: to a HEAD its length, not its body.
+fn whole(response: Response<Vec<u8>>, to: &Method) -> Response<Full<Bytes>> {
+    if to != Method::HEAD {
+        return response.map(Full::from);
+    }
+    let length = response.body().len();
+    let mut head = response.map(|_| Full::default());
+    head.headers_mut().insert(CONTENT_LENGTH, length.into());
+    head
+}
+
+/// A request without a host, or with two, is understood differently by those it passes
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>).
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let one = hosts.next().is_some() && hosts.next().is_none();
+    one || request.version() != Version::HTTP_11
 }

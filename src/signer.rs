@@ -84,15 +84,19 @@ impl Nonce {
     pub fn random() -> Self {
         const ALPHABET: &[u8; 62] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let mut bits = [0; 16];
-        rand::rng().fill_bytes(&mut bits);
-        // 62^16 is below 2^96: the digits of a 128-bit number are even to one part in 2^32.
-        let mut number = u128::from_le_bytes(bits);
-        Self(std::array::from_fn(|_| {
-            let digit = usize::try_from(number % 62).expect("a remainder of 62 fits");
-            number /= 62;
-            ALPHABET[digit]
-        }))
+        // A random number of 64 bits, as a fraction of one, gives eight digits from the left: they
+        // are even to one part in 2^16, because 62^8 is below 2^48.
+        let mut chars = [0; 16];
+        let mut random = rand::rng();
+        for half in chars.chunks_exact_mut(8) {
+            let mut fraction = random.next_u64();
+            for char in half {
+                let digit = u128::from(fraction) * 62;
+                *char = ALPHABET[(digit >> 64) as usize];
+                fraction = digit as u64;
+            }
+        }
+        Self(chars)
     }
 
     /// The characters.

@@ -18,6 +18,8 @@ mod end;
 mod forwarding;
 #[path = "serve/harness.rs"]
 mod harness;
+#[path = "serve/listening.rs"]
+mod listening;
 #[path = "serve/secrets.rs"]
 mod secrets;
 

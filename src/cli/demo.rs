@@ -26,7 +26,7 @@ Examples:
   wxsign demo --nodes 3    # three nodes that share a store; kill one and see another renew")]
 pub(super) struct DemoArgs {
     /// Address and port to listen on [default: 127.0.0.1:8080, or any free port if that is taken]
-    #[arg(long, value_name = "ADDR", value_parser = crate::config::parse_listen)]
+    #[arg(long, value_name = "ADDR", value_parser = crate::config::parse_address)]
     pub(super) listen: Option<SocketAddr>,
     /// Run so many nodes that share a store, a redis-server if one is installed: each can be killed
     /// while one looks on [default: 1]

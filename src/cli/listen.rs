@@ -1,9 +1,17 @@
-//! Takes the port that a server is to listen on.
+//! Takes what a server is to listen on.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use listenfd::ListenFd;
 
 use super::Failure;
+use crate::config::Listen;
+use crate::server::Listener;
 
 /// Listens on `address`; the listener does not block, as Tokio wants it.
 ///
@@ -48,6 +56,164 @@ fn failure(address: SocketAddr, why: &io::Error) -> Failure {
     Failure::Other(format!("cannot listen on {address} ({why}): {hint}"))
 }
 
+/// What a server of the configuration listens on.
+pub(super) enum Bound {
+    Tcp(TcpListener),
+    /// A socket of our own, or one that systemd has opened.
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+/// A socket in the file system, removed at the end.
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Who removed it before has done what is to be done.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Bound {
+    /// Takes an address, a file, or one of the sockets that systemd has opened.
+    ///
+    /// # Errors
+    /// Why it cannot be had, and what else can.
+    pub(super) fn take(listen: &Listen, inherited: &mut Inherited) -> Result<Self, Failure> {
+        match listen {
+            Listen::Address(address) => bind(*address).map(Self::Tcp),
+            Listen::Unix(path) => bind_unix(path).map_err(|why| {
+                let listen = format!("cannot listen on {listen} ({why})");
+                Failure::Other(match why.kind() {
+                    ErrorKind::AddrInUse => format!(
+                        "{listen}: another program listens there, or the file is something else; \
+                         stop it, or choose another path"
+                    ),
+                    _ => format!("{listen}: its directory must be there and writable"),
+                })
+            }),
+            Listen::Systemd(name) => inherited.take(name.as_deref()),
+        }
+    }
+
+    /// The listener for the runtime, which must run; the guard goes when it is not needed any more.
+    ///
+    /// # Errors
+    /// The runtime cannot take it.
+    pub(super) fn adopt(self) -> Result<(Listener, Option<SocketFile>), Failure> {
+        let failed = |why: io::Error| Failure::Other(format!("cannot listen: {why}"));
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+                (listener.into(), None)
+            }
+            Self::Unix(listener, file) => {
+                let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;
+                (listener.into(), file)
+            }
+        })
+    }
+
+    /// Where it can be reached, with `scheme` where that is by a URL.
+    pub(super) fn url(&self, scheme: &str) -> String {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("{scheme}://{address}"),
+                Err(why) => why.to_string(),
+            },
+            Self::Unix(_, Some(SocketFile(path))) => format!("unix:{}", path.display()),
+            Self::Unix(listener, None) => {
+                let address = listener.local_addr();
+                let path = address
+                    .as_ref()
+                    .ok()
+                    .and_then(|address| address.as_pathname());
+                path.map_or_else(
+                    || "a socket of systemd".to_owned(),
+                    |path| format!("unix:{}", path.display()),
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bound({})", self.url("tcp"))
+    }
+}
+
+/// Whoever can reach the file may connect, as everyone on the machine can to a port: its directory
+/// says who that is.
+const MODE: u32 = 0o666;
+
+fn bind_unix(path: &Path) -> io::Result<Bound> {
+    // One that was left behind by a program that was killed refuses connections.
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket
+        && UnixStream::connect(path).is_err_and(|why| why.kind() == ErrorKind::ConnectionRefused)
+    {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    let file = SocketFile(path.to_owned());
+    std::fs::set_permissions(path, PermissionsExt::from_mode(MODE))?;
+    listener.set_nonblocking(true)?;
+    Ok(Bound::Unix(listener, Some(file)))
+}
+
+/// The sockets that systemd has opened for this process
+/// (<https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html>).
+pub(super) struct Inherited {
+    sockets: ListenFd,
+    names: Vec<String>,
+}
+
+impl Inherited {
+    pub(super) fn from_env() -> Self {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        Self {
+            sockets: ListenFd::from_env(),
+            names: names.split(':').map(str::to_owned).collect(),
+        }
+    }
+
+    fn take(&mut self, name: Option<&str>) -> Result<Bound, Failure> {
+        let count = self.sockets.len();
+        let index = match name {
+            None => (count > 0).then_some(0),
+            Some(name) => self.names[..count.min(self.names.len())]
+                .iter()
+                .position(|known| known == name),
+        };
+        let Some(index) = index else {
+            let named = name.map(|name| format!(" with FileDescriptorName={name}"));
+            return Err(Failure::Other(format!(
+                "systemd has opened no socket{} for this process, but {count} in all: it needs a \
+                 .socket unit that is started first, or another listen",
+                named.unwrap_or_default()
+            )));
+        };
+        self.take_index(index).map_err(|why| {
+            Failure::Other(format!(
+                "the socket that systemd has opened cannot be used: {why}"
+            ))
+        })
+    }
+
+    fn take_index(&mut self, index: usize) -> io::Result<Bound> {
+        let taken = || io::Error::other("listen and admin_listen both ask for it; name each one");
+        if let Ok(listener) = self.sockets.take_unix_listener(index) {
+            let listener = listener.ok_or_else(taken)?;
+            listener.set_nonblocking(true)?;
+            return Ok(Bound::Unix(listener, None));
+        }
+        let listener = self.sockets.take_tcp_listener(index)?.ok_or_else(taken)?;
+        listener.set_nonblocking(true)?;
+        Ok(Bound::Tcp(listener))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +240,38 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(failure.contains("no such address"), "{failure}");
+    }
+
+    #[test]
+    fn a_socket_that_was_left_behind_is_taken_over_and_one_in_use_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("http.sock");
+        let listen = Listen::Unix(path.clone());
+        drop(UnixListener::bind(&path).unwrap());
+        let mut inherited = Inherited::from_env();
+        let bound = Bound::take(&listen, &mut inherited).unwrap();
+        assert_eq!(bound.url("http"), listen.to_string());
+        let failure = Bound::take(&listen, &mut inherited)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            failure.contains("another program listens there"),
+            "{failure}"
+        );
+        drop(bound);
+        assert!(!path.exists());
+        std::fs::write(&path, "precious").unwrap();
+        Bound::take(&listen, &mut inherited).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_socket_that_systemd_has_not_opened_is_asked_for() {
+        let mut inherited = Inherited::from_env();
+        let listen = Listen::Systemd(Some("pages".to_owned()));
+        let failure = Bound::take(&listen, &mut inherited)
+            .unwrap_err()
+            .to_string();
+        assert!(failure.contains("FileDescriptorName=pages"), "{failure}");
     }
 }

@@ -1,9 +1,11 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ConfigFlags, Failure, answer};
+use super::listen::{Bound, Inherited};
+use super::{ConfigFlags, Failure, answer, process};
 use crate::app::App;
 use crate::config::Config;
-use crate::server::{self, Listeners};
+use crate::server::{self, Listeners, Tls};
 use crate::shutdown;
 use crate::telemetry;
 
@@ -24,21 +26,33 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let pages = super::listen::bind(loaded.config.listen)?;
-    let admin = loaded.config.admin_listen.map(super::listen::bind);
-    super::block_on(serve(pages, admin.transpose()?, loaded.config))
+    let mut config = loaded.config;
+    process::allow_files(&mut config);
+    process::keep_memory_private();
+    let tls = config.tls.clone().map(Tls::load).transpose();
+    let tls = tls.map_err(Failure::Other)?;
+    let mut inherited = Inherited::from_env();
+    let pages = Bound::take(&config.listen, &mut inherited)?;
+    let admin = config.admin_listen.as_ref();
+    let admin = admin.map(|admin| Bound::take(admin, &mut inherited));
+    super::block_on(serve(pages, admin.transpose()?, tls, config))
 }
 
 /// A store that is away is waited for no longer at the start.
 const CONNECTING: Duration = Duration::from_secs(2);
 
 async fn serve(
-    pages: std::net::TcpListener,
-    admin: Option<std::net::TcpListener>,
+    pages: Bound,
+    admin: Option<Bound>,
+    tls: Option<Arc<Tls>>,
     config: Config,
 ) -> Result<(), Failure> {
-    let (pages, address) = super::adopt(pages)?;
-    let (admin, admin_address) = admin.map(super::adopt).transpose()?.unzip();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = pages.url(scheme);
+    let admin_address = admin.as_ref().map(|admin| admin.url(scheme));
+    // Their guards remove the files of sockets at the end.
+    let (pages, _file) = pages.adopt()?;
+    let (admin, _admin_file) = admin.map(Bound::adopt).transpose()?.unzip();
     let shutdown = super::shutdown(shutdown::GRACE)?;
     let (app, queue) = App::build(config, None, shutdown.draining.clone())
         .map_err(|error| Failure::Other(error.to_string()))?;
@@ -46,13 +60,21 @@ async fn serve(
     app.store.reached(CONNECTING).await;
     app.roster.reload().await;
     let accounts = app.keeper.accounts().iter().count();
-    let mut said = format!("listening on http://{address}\n");
+    let mut said = format!("listening on {address}\n");
     if let Some(address) = admin_address {
-        said += &format!("for back ends and operators on http://{address}\n");
+        said += &format!("for back ends and operators on {address}\n");
     }
     answer(&said)?;
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
-    server::run(Listeners { pages, admin }, app, queue, shutdown).await;
+    if let Some(tls) = tls.clone() {
+        let (clock, stop) = (app.keeper.clock().clone(), shutdown.draining.clone());
+        tokio::spawn(async move { tls.follow(clock, stop).await });
+    }
+    let listeners = Listeners {
+        pages: pages.with_tls(tls.clone()),
+        admin: admin.map(|admin| admin.with_tls(tls)),
+    };
+    server::run(listeners, app, queue, shutdown).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) struct SimulatorArgs {
         value_name = "ADDR",
         default_value = "127.0.0.1:8090",
         hide_default_value = true,
-        value_parser = crate::config::parse_listen
+        value_parser = crate::config::parse_address
     )]
     pub(super) listen: SocketAddr,
     /// AppID of the account that it knows at first [default: wx0123456789abcdef]

@@ -18,7 +18,7 @@ use crate::nearest::nearest;
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 19] = [
+pub(super) const VARIABLES: [&str; 21] = [
     "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
@@ -36,13 +36,15 @@ pub(super) const VARIABLES: [&str; 19] = [
     "STORE",
     "STORE_PASSWORD",
     "STORE_PASSWORD_FILE",
+    "TLS_CERTIFICATE",
+    "TLS_KEY",
     "TOKEN_API",
     "UPSTREAM",
 ];
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most
 /// frequent surprise.
-const TOP_KEYS: [&str; 12] = [
+const TOP_KEYS: [&str; 14] = [
     "admin_listen",
     "listen",
     "log",
@@ -53,6 +55,8 @@ const TOP_KEYS: [&str; 12] = [
     "store",
     "store_password",
     "store_password_file",
+    "tls_certificate",
+    "tls_key",
     "trusted_proxies",
     "upstream",
 ];

@@ -143,7 +143,7 @@ fn one_account_needs_no_file() {
     assert_eq!(client.key_sha256, [KeyHash::of(CANARY)]);
     assert!(client.accounts.allow(&account.appid));
     assert_eq!(client.scopes, Scope::USUAL.into());
-    assert_eq!(config.listen, DEFAULT_LISTEN);
+    assert_eq!(config.listen, DEFAULT_LISTEN.into());
     assert_eq!(config.upstream, DEFAULT_UPSTREAM);
 }
 
@@ -158,9 +158,9 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
         .file(in_file)
         .var("LISTEN", "127.0.0.1:2");
     all.flags.listen = Some("127.0.0.1:3".to_owned());
-    assert_eq!(file.config().listen.port(), 1);
-    assert_eq!(both.config().listen.port(), 2);
-    assert_eq!(all.config().listen.port(), 3);
+    assert_eq!(file.config().listen.to_string(), "127.0.0.1:1");
+    assert_eq!(both.config().listen.to_string(), "127.0.0.1:2");
+    assert_eq!(all.config().listen.to_string(), "127.0.0.1:3");
     let source = |case: &Case, key| case.setting(key).1;
     assert!(source(&file, "listen").ends_with("wxsign.toml:1"));
     assert_eq!(source(&both, "listen"), "WXSIGN_LISTEN");

@@ -1,14 +1,19 @@
-//! Sends the answers to pipelined requests together.
+//! Reads requests and sends the answers to pipelined ones together.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use super::patience::Activity;
+use super::wire::Wire;
 
 /// No more than about this waits to be sent; a client that does not read is read from no further.
 const MOST_WAITING: usize = 64 * 1024;
+
+/// What a client of HTTP/2 says first (<https://www.rfc-editor.org/rfc/rfc9113#section-3.4>).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection whose answers wait for each other.
 ///
@@ -16,8 +21,15 @@ const MOST_WAITING: usize = 64 * 1024;
 /// to requests that came in the same read, wait until there is nothing else to do: more is to be
 /// read, the connection ends, or a flush finds nothing new. (hyper's own `pipeline_flush` holds
 /// answers back while a single byte of a next request is there, however many they become.)
+///
+/// With HTTP/2, which gathers its frames by itself, it only passes on.
 pub(super) struct Batched {
-    stream: TcpStream,
+    wire: Wire,
+    activity: Activity,
+    is_http2: bool,
+    /// What was read to see which HTTP is spoken, from `replayed` on.
+    ahead: Vec<u8>,
+    replayed: usize,
     /// What waits, from `sent` on.
     waiting: Vec<u8>,
     sent: usize,
@@ -28,28 +40,78 @@ pub(super) struct Batched {
 }
 
 impl Batched {
-    pub(super) const fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
+    /// Waits for the first bytes, and learns from them which HTTP is spoken.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(super) async fn open(mut wire: Wire, activity: Activity) -> io::Result<Self> {
+        let mut ahead = Vec::new();
+        let mut is_http2 = wire.agreed() == Some(b"h2");
+        if !is_http2 {
+            is_http2 = loop {
+                let before = ahead.len();
+                wire.read_buf(&mut ahead).await?;
+                let known = ahead.len().min(HTTP2_PREFACE.len());
+                if ahead[..known] != HTTP2_PREFACE[..known] || ahead.len() == before {
+                    break false;
+                } else if known == HTTP2_PREFACE.len() {
+                    break true;
+                }
+            };
+        }
+        Ok(Self {
+            wire,
+            activity,
+            is_http2,
+            ahead,
+            replayed: 0,
             waiting: Vec::new(),
             sent: 0,
             seen: 0,
             fresh: false,
-        }
+        })
+    }
+
+    pub(super) const fn is_http2(&self) -> bool {
+        self.is_http2
     }
 
     /// Sends all that waits.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.waiting.len() {
             let rest = &self.waiting[self.sent..];
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+            match ready!(Pin::new(&mut self.wire).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 sent => self.sent += sent,
             }
+            self.progresses();
         }
         self.waiting.clear();
         (self.sent, self.seen) = (0, 0);
-        Poll::Ready(Ok(()))
+        // Encryption keeps something back until it is told not to.
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    /// HTTP/2 has bytes to say also when nobody asks for anything.
+    fn progresses(&self) {
+        if !self.is_http2 {
+            self.activity.sent();
+        }
+    }
+
+    /// What was read ahead, if it was not passed on yet.
+    fn replay(&mut self, into: &mut ReadBuf<'_>) -> bool {
+        let rest = &self.ahead[self.replayed..];
+        if rest.is_empty() {
+            return false;
+        }
+        let count = rest.len().min(into.remaining());
+        into.put_slice(&rest[..count]);
+        self.replayed += count;
+        if self.replayed == self.ahead.len() {
+            (self.ahead, self.replayed) = (Vec::new(), 0);
+        }
+        true
     }
 }
 
@@ -61,7 +123,15 @@ impl AsyncRead for Batched {
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
         self.fresh = true;
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        if self.replay(into) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.wire).poll_read(cx, into))?;
+        if into.filled().len() > before && !self.is_http2 {
+            self.activity.received();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -96,7 +166,7 @@ impl AsyncWrite for Batched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.fresh || self.seen == self.waiting.len() {
+        if self.fresh || self.is_http2 || self.seen == self.waiting.len() {
             self.fresh = false;
             return self.poll_send(cx);
         }
@@ -108,6 +178,6 @@ impl AsyncWrite for Batched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }

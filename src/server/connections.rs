@@ -12,20 +12,20 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::batched::Batched;
+use super::listener::{Accepted, Listener};
+use super::patience::{Activity, FOR_HEAD, LOOK_EVERY, Patience};
+use super::seats::{Seat, Seats};
+use super::wire::Wire;
 use super::{AnswerBody, Front};
-
-/// A client that has not sent the headers of its first or its next request by then is cut off.
-/// Proxies keep idle connections for 60 seconds and take it ill if they are closed before.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// The most headers of a request.
 const MAX_HEADERS: usize = 64;
@@ -34,8 +34,17 @@ const MAX_HEADERS: usize = 64;
 /// percent-encoded, is 6 KiB.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
+/// The most requests that run at once on one connection of HTTP/2.
+const MAX_STREAMS: u32 = 128;
+
+/// A connection of HTTP/2 is asked for a sign of life so often, and has as long to give it.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
 /// How long requests may take to end once the server is stopping.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection that is given up has to end in good order.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// When the machine is out of file descriptors, for instance, accepting again at once is of no
 /// use.
@@ -70,19 +79,36 @@ impl Service for Router {
 
 /// Serves `listener` until `stop`; then accepts no more, lets running requests end, and cuts off
 /// after 10 seconds those that do not.
-pub async fn serve(listener: TcpListener, service: impl Service, stop: CancellationToken) {
+pub async fn serve(listener: impl Into<Listener>, service: impl Service, stop: CancellationToken) {
+    serve_seated(listener.into(), service, Seats::default(), stop).await;
+}
+
+/// The same, with as many connections at a time as there are `seats`.
+pub(super) async fn serve_seated(
+    listener: Listener,
+    service: impl Service,
+    seats: Seats,
+    stop: CancellationToken,
+) {
     let service = Arc::new(service);
     let connections = TaskTracker::new();
+    let mut refused = 0_u64;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(stream, peer, Arc::clone(&service), stop.clone());
-                connections.spawn(connection);
-            }
+            Ok(accepted) => match seats.take(accepted.peer.ip()) {
+                Some(seat) => {
+                    let connection = Connection::new(Arc::clone(&service), &accepted);
+                    connections.spawn(connection.run(accepted, seat, stop.clone()));
+                }
+                None => {
+                    refused += 1;
+                    tell_of_refused(refused, accepted.peer);
+                }
+            },
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted; trying again");
@@ -100,36 +126,110 @@ pub async fn serve(listener: TcpListener, service: impl Service, stop: Cancellat
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    service: Arc<impl Service>,
-    stop: CancellationToken,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "TCP_NODELAY cannot be set");
+/// Says it seldom: who is refused mostly comes again.
+fn tell_of_refused(count: u64, peer: SocketAddr) {
+    if count.is_power_of_two() {
+        tracing::warn!(
+            %peer,
+            count,
+            "connections were refused, because there are too many, in all or from one address: \
+             [limits] connections and connections_per_address say how many there may be"
+        );
     }
-    let answers = service_fn(|request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.call(request, peer).await) }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(Batched::new(stream)), answers)
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+}
+
+/// What the requests of a connection have in common.
+struct Connection<S> {
+    service: Arc<S>,
+    peer: SocketAddr,
+    activity: Activity,
+}
+
+impl<S: Service> Connection<S> {
+    fn new(service: Arc<S>, accepted: &Accepted) -> Self {
+        Self {
+            service,
+            peer: accepted.peer,
+            activity: Activity::new(),
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "a connection ended early");
+    }
+
+    async fn run(self, accepted: Accepted, seat: Seat, stop: CancellationToken) {
+        let peer = self.peer;
+        if let Err(error) = self.converse(accepted, seat, stop).await {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        }
+    }
+
+    async fn converse(
+        self,
+        accepted: Accepted,
+        seat: Seat,
+        stop: CancellationToken,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let activity = self.activity.clone();
+        let opening = async { Batched::open(Wire::open(accepted).await?, activity.clone()).await };
+        let stream = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            opened = tokio::time::timeout(FOR_HEAD, opening) => opened??,
+        };
+        let (is_http2, stream) = (stream.is_http2(), TokioIo::new(stream));
+        let this = Arc::new(self);
+        let answers = service_fn(move |request| {
+            let (this, answering) = (Arc::clone(&this), this.activity.answering());
+            async move {
+                let response = this.service.call(request, this.peer).await;
+                drop(answering);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let patience = Patience::new(activity);
+        if is_http2 {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING_EVERY)
+                .keep_alive_timeout(PING_EVERY)
+                .max_concurrent_streams(MAX_STREAMS)
+                .max_header_list_size(MAX_HEAD_BYTES as u32)
+                .serve_connection(stream, answers);
+            attend(connection, patience, seat, stop).await?;
+        } else {
+            let connection = http1::Builder::new()
+                .max_headers(MAX_HEADERS)
+                .max_buf_size(MAX_HEAD_BYTES)
+                .serve_connection(stream, answers);
+            attend(connection, patience, seat, stop).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sees to it that a connection ends: when the server stops, and when the client keeps it waiting.
+async fn attend<C: GracefulConnection>(
+    connection: C,
+    mut patience: Patience,
+    seat: Seat,
+    stop: CancellationToken,
+) -> Result<(), C::Error> {
+    let mut connection = pin!(connection);
+    let mut look = pin!(tokio::time::sleep(LOOK_EVERY));
+    loop {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                return connection.await;
+            }
+            () = look.as_mut() => {
+                if patience.is_lost(seat.is_wanted()) {
+                    connection.as_mut().graceful_shutdown();
+                    let ended = tokio::time::timeout(LAST_WORDS, connection).await;
+                    return ended.unwrap_or(Ok(()));
+                }
+                look.set(tokio::time::sleep(LOOK_EVERY));
+            }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::limits::client_key;
 use super::openapi::{OfPageReports, OfPosted, OfSigning, PAGES, shapes};
 use super::problem::{Code, Problem};
 use super::{Gate, PATIENCE, Peer};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::credential::Kind;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
@@ -34,16 +34,16 @@ pub(super) fn sign_now(
     headers: &HeaderMap,
     peer: IpAddr,
 ) -> Option<Result<Response<Vec<u8>>, Problem>> {
+    let now = gate.app.keeper.clock().moment();
     let accounts = gate.app.keeper.accounts();
     let ask = match Ask::from_query(query) {
         Ok(ask) => ask,
         Err(problem) => return Some(Err(problem)),
     };
-    let (kept, url) = match admit(gate, &accounts, &ask, headers, peer) {
+    let (kept, url) = match admit(gate, &accounts, &ask, headers, peer, now) {
         Ok(admitted) => admitted,
         Err(problem) => return Some(Err(problem)),
     };
-    let now = gate.app.keeper.clock().moment();
     let snapshot = kept.snapshot();
     let signer = snapshot.signer(now)?;
     Some(Ok(config(kept, signer, url, now.wall)))
@@ -74,7 +74,9 @@ pub(super) async fn post(
 ) -> Result<Response<Body>, Problem> {
     let body = body.map_err(Problem::unreadable)?;
     let ask = Ask::from_json(&body)?;
-    admit(&gate, &gate.app.keeper.accounts(), &ask, &headers, peer.0)?;
+    let keeper = &gate.app.keeper;
+    let now = keeper.clock().moment();
+    admit(&gate, &keeper.accounts(), &ask, &headers, peer.0, now)?;
     sign_when_possible(&gate, &ask).await
 }
 
@@ -92,7 +94,8 @@ pub(super) async fn report(
     let body = body.map_err(Problem::unreadable)?;
     let ask = Ask::from_json(&body)?;
     let accounts = gate.app.keeper.accounts();
-    let (kept, url) = admit(&gate, &accounts, &ask, &headers, peer.0)?;
+    let now = gate.app.keeper.clock().moment();
+    let (kept, url) = admit(&gate, &accounts, &ask, &headers, peer.0, now)?;
     let said: String = ask
         .err_msg
         .as_deref()
@@ -266,15 +269,15 @@ fn admit<'k, 'u>(
     ask: &'u Ask<'_>,
     headers: &HeaderMap,
     peer: IpAddr,
+    now: Moment,
 ) -> Result<(&'k Arc<Kept>, PageUrl<'u>), Problem> {
-    let now = gate.app.keeper.clock().moment().boot;
     if let Some(limit) = &gate.per_address {
         let client = client_address(peer, headers, &gate.app.trusted_proxies);
         tell_of_proxy(gate, peer, client, headers);
         // A program on this machine, or a proxy that does not say for whom it asks.
         if !client.is_loopback() {
             limit
-                .admit(client_key(client), now)
+                .admit(client_key(client), now.boot)
                 .map_err(Problem::rate_limited)?;
         }
     }
@@ -282,7 +285,7 @@ fn admit<'k, 'u>(
     let url = ask.page(kept)?;
     if let Some(limit) = &gate.per_account {
         limit
-            .admit(&kept.account.appid, now)
+            .admit(&kept.account.appid, now.boot)
             .map_err(Problem::rate_limited)?;
     }
     Ok((kept, url))

@@ -45,6 +45,7 @@ pub(super) enum Code {
     AccountNotAllowed,
     RightsExceeded,
     InvalidPath,
+    InvalidHost,
     InvalidAppid,
     InvalidClientName,
     HostNotAllowed,
@@ -81,6 +82,7 @@ impl Code {
             | Self::InvalidQuery
             | Self::InvalidBody
             | Self::InvalidPath
+            | Self::InvalidHost
             | Self::InvalidAppid
             | Self::InvalidClientName
             | Self::KeyInQuery => StatusCode::BAD_REQUEST,
@@ -125,6 +127,7 @@ impl Code {
             Self::AccountNotAllowed => "The client key is not for this account",
             Self::RightsExceeded => "This goes beyond what the client key itself may do",
             Self::InvalidPath => "The path is not one of WeChat's API",
+            Self::InvalidHost => "The request does not say which host it is for",
             Self::InvalidAppid => "The AppID in the path is none",
             Self::InvalidClientName => "The name of the client in the path is none",
             Self::HostNotAllowed => "Pages of this host are not signed for",

@@ -135,7 +135,15 @@ impl Setup {
         let demo = self.demo.then(|| self.simulator.clone());
         let draining = shutdown.draining.clone();
         let (app, queue) = wxsign::app::App::build(self.config, demo, draining).unwrap();
-        let running = wxsign::server::run(Listeners { pages, admin }, app, queue, shutdown.clone());
+        let running = wxsign::server::run(
+            Listeners {
+                pages: pages.into(),
+                admin: admin.map(Into::into),
+            },
+            app,
+            queue,
+            shutdown.clone(),
+        );
         Server {
             address,
             back_ends,

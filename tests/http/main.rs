@@ -13,6 +13,7 @@ mod connections;
 mod cors;
 mod dropin;
 mod harness;
+mod http2;
 mod keys;
 mod limits;
 mod long_polls;

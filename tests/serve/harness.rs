@@ -158,7 +158,11 @@ impl Place {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wxsign"));
+        self.command_by(env!("CARGO_BIN_EXE_wxsign"), args)
+    }
+
+    fn command_by(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
@@ -205,8 +209,20 @@ impl Place {
 
     /// Starts `verb`, listening on `address`; it may fail.
     pub(crate) fn start(&self, verb: &str, address: &str) -> Wxsign {
-        let mut child = self
-            .command(&[verb, "--listen", address])
+        Self::begin(self.command(&[verb, "--listen", address]))
+    }
+
+    /// The same by another program, which gets `args` and then the command line.
+    pub(crate) fn start_by(&self, by: &str, args: &[&str], verb: &str, address: &str) -> Wxsign {
+        let line = [env!("CARGO_BIN_EXE_wxsign"), verb, "--listen", address];
+        let path = std::env::var("PATH").unwrap();
+        let mut command = self.command_by(by, &[args, &line].concat());
+        command.env("PATH", path);
+        Self::begin(command)
+    }
+
+    fn begin(mut command: Command) -> Wxsign {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,0 +1,43 @@
+//! HTTP/2 in the clear, on the same port.
+
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::harness::{PAGE, Setup};
+
+#[tokio::test]
+async fn many_requests_share_a_connection() {
+    let server = Setup::new().start_ready().await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (sender, connection) = shaken.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut asked = JoinSet::new();
+    for i in 0..500 {
+        let mut sender = sender.clone();
+        let page = format!("{PAGE}?i={i}");
+        let encoded: String = form_urlencoded::byte_serialize(page.as_bytes()).collect();
+        asked.spawn(async move {
+            let request = Request::get(format!("http://wxsign/jsapi/signature?url={encoded}"));
+            let request = request.body(Empty::<Bytes>::new()).unwrap();
+            sender.ready().await.unwrap();
+            let answer = sender.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let config: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(config["url"], page);
+        });
+    }
+    while let Some(done) = asked.join_next().await {
+        done.unwrap();
+    }
+    drop(sender);
+    connection.await.unwrap().unwrap();
+    server.end().await;
+}
