@@ -45,7 +45,7 @@ use http::header::{
     CONTENT_LENGTH, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
@@ -60,7 +60,7 @@ use crate::app::App;
 use crate::keeper::Queue;
 use crate::shutdown::Shutdown;
 use auth::FAILURES_PER_SECOND;
-use connections::serve_seated;
+use connections::{Answer, serve_seated};
 use limits::Limit;
 use problem::{Code, Problem};
 use request_id::RequestId;
@@ -165,12 +165,32 @@ const A_YEAR: &str = "max-age=31536000";
 #[derive(Clone, Copy)]
 struct Peer(IpAddr);
 
+/// What an answer needs to know of its request.
+struct Asked {
+    id: RequestId,
+    for_pages: bool,
+    origin: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of(request: &Request<Incoming>) -> Self {
+        let headers = request.headers();
+        Self {
+            id: RequestId::of(headers),
+            for_pages: request.uri().path().starts_with("/jsapi/"),
+            origin: headers.get(ORIGIN).cloned(),
+        }
+    }
+}
+
 /// The front door of one address.
 struct Front {
     gate: Arc<Gate>,
     audience: Audience,
     /// Browsers are to come back encrypted.
     is_encrypted: bool,
+    /// What every signature says in its head.
+    of_signatures: HeaderMap,
     router: Router,
 }
 
@@ -179,73 +199,109 @@ type AnswerBody = Either<Full<Bytes>, Body>;
 
 impl Front {
     fn new(gate: Arc<Gate>, audience: Audience, is_encrypted: bool) -> Self {
-        Self {
+        let mut front = Self {
             router: router::router(Arc::clone(&gate), audience),
             gate,
             audience,
             is_encrypted,
+            of_signatures: HeaderMap::new(),
+        };
+        let mut headers = HeaderMap::new();
+        jsapi::describe_config(&mut headers);
+        front.describe(&mut headers, true);
+        front.of_signatures = headers;
+        front
+    }
+
+    /// Answers a request from `peer`: at once where nothing has to be waited for.
+    fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        let asked = Asked::of(&request);
+        match self.sign_now(&request, peer) {
+            Some(Ok(config)) => {
+                let mut response = Response::new(config);
+                *response.headers_mut() = self.of_signatures.clone();
+                self.finish(&mut response, asked);
+                Answer::Now(whole(response, request.method()))
+            }
+            Some(Err(problem)) => {
+                let mut response = problem.render(&asked.id);
+                self.describe(response.headers_mut(), asked.for_pages);
+                self.finish(&mut response, asked);
+                Answer::Now(whole(response, request.method()))
+            }
+            None => {
+                let front = Arc::clone(self);
+                let answer = async move { front.answer_later(request, asked, peer).await };
+                Answer::Later(Box::pin(answer))
+            }
         }
     }
 
-    /// Answers a request from `peer`.
-    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<AnswerBody> {
-        let id = RequestId::of(request.headers());
-        let for_pages = request.uri().path().starts_with("/jsapi/");
-        let origin = request.headers().get(ORIGIN).cloned();
-        let at_once = match names_its_host(&request) {
-            true => self.answer_now(&request, &id, peer),
-            false => {
-                let detail = "an HTTP/1.1 request has one Host header: send it once";
-                Some(Problem::new(Code::InvalidHost, detail).render(&id))
-            }
-        };
-        let mut response = match at_once {
-            Some(response) => whole(response, request.method()).map(Either::Left),
-            None => {
-                request.extensions_mut().insert(Peer(peer));
-                request.extensions_mut().insert(id.clone());
-                let request = request.map(Body::new);
-                let Ok(response) = self.router.clone().oneshot(request).await;
-                Problem::write_into(response, &id).map(Either::Right)
-            }
-        };
-        let headers = response.headers_mut();
-        headers.insert(request_id::HEADER, id.header());
+    async fn answer_later(
+        &self,
+        mut request: Request<Incoming>,
+        asked: Asked,
+        peer: IpAddr,
+    ) -> Response<AnswerBody> {
+        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(asked.id.clone());
+        let router = self.router.clone();
+        let Ok(response) = router.oneshot(request.map(Body::new)).await;
+        let mut response = Problem::write_into(response, &asked.id).map(Either::Right);
+        self.describe(response.headers_mut(), asked.for_pages);
+        self.finish(&mut response, asked);
+        response
+    }
+
+    /// Adds what every answer says.
+    fn describe(&self, headers: &mut HeaderMap, for_pages: bool) {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if self.is_encrypted {
             headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR));
         }
         if for_pages {
-            cors::allow(headers, origin.as_ref(), &self.gate.app.keeper.accounts());
+            cors::vary(headers);
         }
-        response
     }
 
-    fn answer_now(
+    /// Adds what the answer says to this request alone.
+    fn finish<B>(&self, response: &mut Response<B>, asked: Asked) {
+        let headers = response.headers_mut();
+        headers.insert(request_id::HEADER, asked.id.into_header());
+        if asked.for_pages {
+            cors::allow(headers, asked.origin, &self.gate.app.keeper);
+        }
+    }
+
+    /// The `wx.config` that is asked for, or why there is none; nothing where that is not to be
+    /// said at once.
+    fn sign_now(
         &self,
         request: &Request<Incoming>,
-        id: &RequestId,
         peer: IpAddr,
-    ) -> Option<Response<Vec<u8>>> {
+    ) -> Option<Result<Vec<u8>, Problem>> {
+        if !names_its_host(request) {
+            let detail = "an HTTP/1.1 request has one Host header: send it once";
+            return Some(Err(Problem::new(Code::InvalidHost, detail)));
+        }
         let asks = matches!(*request.method(), Method::GET | Method::HEAD);
         let for_pages = self.audience != Audience::BackEnds;
         if request.uri().path() != "/jsapi/signature" || !asks || !for_pages {
             return None;
         }
         let query = request.uri().query().unwrap_or_default();
-        let answer = jsapi::sign_now(&self.gate, query, request.headers(), peer)?;
-        Some(answer.unwrap_or_else(|problem| problem.render(id)))
+        jsapi::sign_now(&self.gate, query, request.headers(), peer)
     }
 }
 
 /// What is sent of an answer: to a HEAD its length, not its body.
-fn whole(response: Response<Vec<u8>>, to: &Method) -> Response<Full<Bytes>> {
+fn whole(response: Response<Vec<u8>>, to: &Method) -> Response<AnswerBody> {
     if to != Method::HEAD {
-        return response.map(Full::from);
+        return response.map(|body| Either::Left(body.into()));
     }
     let length = response.body().len();
-    let mut head = response.map(|_| Full::default());
+    let mut head = response.map(|_| Either::Left(Full::default()));
     head.headers_mut().insert(CONTENT_LENGTH, length.into());
     head
 }

@@ -32,16 +32,16 @@ impl Signer {
     }
 
     /// The signature of a page; `timestamp` is in seconds since the Unix epoch.
-    pub fn sign(&self, nonce: &str, timestamp: i64, url: PageUrl<'_>) -> Signature {
-        self.sign_raw(nonce, timestamp, url.as_str())
+    pub fn sign(&self, nonce: impl AsRef<[u8]>, timestamp: i64, url: PageUrl<'_>) -> Signature {
+        self.sign_raw(nonce.as_ref(), timestamp, url.as_str())
     }
 
     /// Signs a text as it is, without the rules of [`PageUrl`].
-    fn sign_raw(&self, nonce: &str, timestamp: i64, url: &str) -> Signature {
+    fn sign_raw(&self, nonce: &[u8], timestamp: i64, url: &str) -> Signature {
         let mut state = self.state.clone();
         state.update(nonce);
         state.update(b"&timestamp=");
-        state.update(Decimal::new(timestamp).as_str());
+        state.update(Decimal::new(timestamp));
         state.update(b"&url=");
         state.update(url);
         Signature::from_digest(state.finalize().into())
@@ -130,9 +130,23 @@ impl Decimal {
         }
         Self { digits, start }
     }
+}
 
-    pub(crate) fn as_str(&self) -> &str {
-        ascii(&self.digits[self.start..])
+impl AsRef<[u8]> for Decimal {
+    fn as_ref(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
+impl AsRef<[u8]> for Signature {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Nonce {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -197,8 +211,11 @@ mod tests {
     fn every_positive_vector_is_reproduced_from_the_url_as_it_was_given() {
         for vector in vectors().iter().filter(|v| v.kind == "positive") {
             let signer = Signer::new(&Secret::new(&vector.ticket));
-            let signature =
-                signer.sign_raw(&vector.nonce, vector.timestamp, cut(&vector.url_given));
+            let signature = signer.sign_raw(
+                vector.nonce.as_bytes(),
+                vector.timestamp,
+                cut(&vector.url_given),
+            );
             assert_eq!(signature.as_str(), vector.signature, "{}", vector.name);
         }
     }
@@ -213,7 +230,11 @@ mod tests {
         for vector in negative {
             let signer = Signer::new(&Secret::new(&vector.ticket));
             // The mistake, made on purpose, is computed right …
-            let mistaken = signer.sign_raw(&vector.nonce, vector.timestamp, &vector.url_signed);
+            let mistaken = signer.sign_raw(
+                vector.nonce.as_bytes(),
+                vector.timestamp,
+                &vector.url_signed,
+            );
             assert_eq!(mistaken.as_str(), vector.signature, "{}", vector.name);
             // … and is not what the signer gives for the page in seconds.
             let seconds = if vector.timestamp > 100_000_000_000 {
@@ -221,7 +242,7 @@ mod tests {
             } else {
                 vector.timestamp
             };
-            let right = signer.sign_raw(&vector.nonce, seconds, cut(&vector.url_given));
+            let right = signer.sign_raw(vector.nonce.as_bytes(), seconds, cut(&vector.url_given));
             assert_ne!(right, mistaken, "{}", vector.name);
         }
     }
@@ -259,7 +280,7 @@ mod tests {
     #[test]
     fn numbers_are_written_in_decimal() {
         for number in [0, 7, 10, 1_414_587_457, i64::MAX, -1, i64::MIN] {
-            assert_eq!(Decimal::new(number).as_str(), number.to_string());
+            assert_eq!(Decimal::new(number).as_ref(), number.to_string().as_bytes());
         }
     }
 

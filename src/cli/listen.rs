@@ -32,8 +32,13 @@ pub fn bind_or_any_port(address: SocketAddr) -> Result<TcpListener, Failure> {
     }
 }
 
+/// Connections that wait to be accepted; the standard library's 128 are few when a thousand come
+/// at once.
+const BACKLOG: i32 = 4096;
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

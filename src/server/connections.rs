@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,13 +23,10 @@ use tower::ServiceExt;
 
 use super::batched::Batched;
 use super::listener::{Accepted, Listener};
-use super::patience::{Activity, FOR_HEAD, LOOK_EVERY, Patience};
+use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
 use super::seats::{Seat, Seats};
 use super::wire::Wire;
 use super::{AnswerBody, Front};
-
-/// The most headers of a request.
-const MAX_HEADERS: usize = 64;
 
 /// The most that a request line and its headers may take up. The longest page URL, with each byte
 /// percent-encoded, is 6 KiB.
@@ -53,27 +51,37 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// What answers the requests of a connection.
 pub trait Service: Send + Sync + 'static {
     /// Answers one request.
-    fn call(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> impl Future<Output = Response<AnswerBody>> + Send;
+    fn call(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer;
 }
 
+/// An answer that is there, or will be.
+pub enum Answer {
+    /// It is there: neither a task nor an allocation stands between it and the client.
+    Now(Response<AnswerBody>),
+    /// It will be.
+    Later(Pending),
+}
+
+/// An answer that has to be waited for.
+type Pending = Pin<Box<dyn Future<Output = Response<AnswerBody>> + Send>>;
+
 impl Service for Front {
-    async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<AnswerBody> {
-        self.answer(request, peer.ip()).await
+    fn call(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        self.answer(request, peer.ip())
     }
 }
 
 /// A bare router, which reads the peer's address as an extension of the request.
 impl Service for Router {
-    async fn call(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<AnswerBody> {
+    fn call(self: &Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {
         request
             .extensions_mut()
             .insert(axum::extract::ConnectInfo(peer));
-        let Ok(response) = self.clone().oneshot(request.map(Body::new)).await;
-        response.map(http_body_util::Either::Right)
+        let answering = Self::clone(self).oneshot(request.map(Body::new));
+        Answer::Later(Box::pin(async {
+            let Ok(response) = answering.await;
+            response.map(http_body_util::Either::Right)
+        }))
     }
 }
 
@@ -174,14 +182,9 @@ impl<S: Service> Connection<S> {
             opened = tokio::time::timeout(FOR_HEAD, opening) => opened??,
         };
         let (is_http2, stream) = (stream.is_http2(), TokioIo::new(stream));
-        let this = Arc::new(self);
         let answers = service_fn(move |request| {
-            let (this, answering) = (Arc::clone(&this), this.activity.answering());
-            async move {
-                let response = this.service.call(request, this.peer).await;
-                drop(answering);
-                Ok::<_, Infallible>(response)
-            }
+            let answer = self.service.call(request, self.peer);
+            Reply::new(answer, &self.activity)
         });
         let patience = Patience::new(activity);
         if is_http2 {
@@ -195,12 +198,45 @@ impl<S: Service> Connection<S> {
             attend(connection, patience, seat, stop).await?;
         } else {
             let connection = http1::Builder::new()
-                .max_headers(MAX_HEADERS)
                 .max_buf_size(MAX_HEAD_BYTES)
                 .serve_connection(stream, answers);
             attend(connection, patience, seat, stop).await?;
         }
         Ok(())
+    }
+}
+
+/// An answer on its way to hyper.
+enum Reply {
+    Now(Option<Response<AnswerBody>>),
+    Later(
+        Pending,
+        #[expect(dead_code, reason = "it is a guard")] Answering,
+    ),
+}
+
+impl Reply {
+    fn new(answer: Answer, activity: &Activity) -> Self {
+        match answer {
+            Answer::Now(response) => {
+                activity.answered();
+                Self::Now(Some(response))
+            }
+            Answer::Later(pending) => Self::Later(pending, activity.answering()),
+        }
+    }
+}
+
+impl Future for Reply {
+    type Output = Result<Response<AnswerBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Now(response) => Poll::Ready(Ok(response
+                .take()
+                .expect("no future is polled after its end"))),
+            Self::Later(pending, _) => pending.as_mut().poll(cx).map(Ok),
+        }
     }
 }
 

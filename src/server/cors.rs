@@ -10,15 +10,19 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Gate;
-use crate::keeper::Accounts;
+use crate::keeper::{Accounts, Keeper};
 use crate::page_url::PageUrl;
+
+/// Adds what every answer of `/jsapi/…` says.
+pub(super) fn vary(answer: &mut HeaderMap) {
+    answer.append(VARY, HeaderValue::from_static("Origin"));
+}
 
 /// Adds what an answer of `/jsapi/…` says about a request with `origin`: an origin that is
 /// allowed is said back exactly, any other gets nothing.
-pub(super) fn allow(answer: &mut HeaderMap, origin: Option<&HeaderValue>, accounts: &Accounts) {
-    answer.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = origin.filter(|origin| is_allowed(origin, accounts)) {
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+pub(super) fn allow(answer: &mut HeaderMap, origin: Option<HeaderValue>, keeper: &Keeper) {
+    if let Some(origin) = origin.filter(|origin| is_allowed(origin, &keeper.accounts())) {
+        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         answer.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static("retry-after, x-request-id"),

@@ -33,7 +33,7 @@ pub(super) fn sign_now(
     query: &str,
     headers: &HeaderMap,
     peer: IpAddr,
-) -> Option<Result<Response<Vec<u8>>, Problem>> {
+) -> Option<Result<Vec<u8>, Problem>> {
     let now = gate.app.keeper.clock().moment();
     let accounts = gate.app.keeper.accounts();
     let ask = match Ask::from_query(query) {
@@ -121,7 +121,9 @@ async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>
     let signer = snapshot
         .signer(now)
         .expect("the snapshot can sign at this moment");
-    Ok(config(&kept, signer, url, now.wall).map(Body::from))
+    let mut response = Response::new(Body::from(config(&kept, signer, url, now.wall)));
+    describe_config(response.headers_mut());
+    Ok(response)
 }
 
 /// What a page asks for.
@@ -240,26 +242,33 @@ fn percent_decode(text: &str) -> Result<Cow<'_, str>, Problem> {
             format!("the query holds {what}: encode the url with encodeURIComponent"),
         )
     };
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
         if byte != b'%' {
-            bytes.push(byte);
-            rest = behind;
+            decoded.push(byte);
             continue;
         }
-        let digits = behind.get(..2).and_then(|pair| {
-            let digit = |b: u8| char::from(b).to_digit(16);
-            Some(digit(pair[0])? * 16 + digit(pair[1])?)
-        });
-        let value =
+        let digits = bytes
+            .next()
+            .and_then(hex_digit)
+            .zip(bytes.next().and_then(hex_digit));
+        let (high, low) =
             digits.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
-        bytes.push(u8::try_from(value).expect("two digits make a byte"));
-        rest = &behind[2..];
+        decoded.push(high << 4 | low);
     }
-    String::from_utf8(bytes)
+    String::from_utf8(decoded)
         .map(Cow::Owned)
         .map_err(|_| invalid("bytes that are not UTF-8"))
+}
+
+const fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
 }
 
 /// The rules for every request, whichever way it comes in.
@@ -303,36 +312,45 @@ fn tell_of_proxy(gate: &Gate, peer: IpAddr, client: IpAddr, headers: &HeaderMap)
     }
 }
 
-/// The answer that `wx.config` wants, with the URL that was signed.
-fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Response<Vec<u8>> {
-    let nonce = Nonce::random();
-    let timestamp = now.as_secs();
-    let signature = signer.sign(nonce.as_str(), timestamp, url);
-    let mut body = Vec::with_capacity(192 + url.as_str().len());
-    for part in [
-        r#"{"appId":""#,
-        kept.account.appid.as_str(),
-        r#"","timestamp":"#,
-        Decimal::new(timestamp).as_str(),
-        r#","nonceStr":""#,
-        nonce.as_str(),
-        r#"","signature":""#,
-        signature.as_str(),
-        r#"","url":""#,
-    ] {
-        body.extend_from_slice(part.as_bytes());
-    }
-    // A page's URL is printable ASCII without a backslash: only quotes need one.
-    for byte in url.as_str().bytes() {
-        if byte == b'"' {
-            body.push(b'\\');
-        }
-        body.push(byte);
-    }
-    body.extend_from_slice(br#""}"#);
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
+/// The headers of a signature.
+pub(super) fn describe_config(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+}
+
+/// The answer that `wx.config` wants, with the URL that was signed.
+fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Vec<u8> {
+    let nonce = Nonce::random();
+    let timestamp = now.as_secs();
+    let signature = signer.sign(&nonce, timestamp, url);
+    let mut body = Vec::with_capacity(192 + url.as_str().len());
+    for part in [
+        br#"{"appId":""#,
+        kept.account.appid.as_str().as_bytes(),
+        br#"","timestamp":"#,
+        Decimal::new(timestamp).as_ref(),
+        br#","nonceStr":""#,
+        nonce.as_ref(),
+        br#"","signature":""#,
+        signature.as_ref(),
+        br#"","url":""#,
+    ] {
+        body.extend_from_slice(part);
+    }
+    // A page's URL is printable ASCII without a backslash: only quotes need one.
+    for piece in url
+        .as_str()
+        .as_bytes()
+        .split_inclusive(|byte| *byte == b'"')
+    {
+        match piece.split_last() {
+            Some((b'"', rest)) => {
+                body.extend_from_slice(rest);
+                body.extend_from_slice(br#"\""#);
+            }
+            _ => body.extend_from_slice(piece),
+        }
+    }
+    body.extend_from_slice(br#""}"#);
+    body
 }

@@ -131,6 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn a_million_addresses_in_a_second_do_not_stand_in_for_each_other() {
+        let limit = Limit::per_second(50).unwrap();
+        let network = |number: u64| client_key(IpAddr::V6((u128::from(number) << 64).into()));
+        let refused = (0..1_000_000)
+            .filter(|number| {
+                let now = NOW + Duration::from_micros(*number);
+                limit.admit(network(*number), now).is_err()
+            })
+            .count();
+        assert_eq!(refused, 0);
+    }
+
+    #[test]
     fn no_limit_is_no_limit() {
         assert!(Limit::per_second(0).is_none());
     }

@@ -58,6 +58,12 @@ impl Activity {
         self.progresses();
     }
 
+    /// The head of a request has come and was answered at once.
+    pub(super) fn answered(&self) {
+        self.0.head_begun.store(false, Ordering::Relaxed);
+        self.progresses();
+    }
+
     /// The head of a request has come: it is being answered as long as the guard lives.
     pub(super) fn answering(&self) -> Answering {
         self.0.answering.fetch_add(1, Ordering::Relaxed);
@@ -133,7 +139,7 @@ mod tests {
 
     fn idle() -> Activity {
         let activity = Activity::new();
-        drop(activity.answering());
+        activity.answered();
         activity
     }
 

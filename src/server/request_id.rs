@@ -38,8 +38,8 @@ impl RequestId {
         self.0.to_str().expect("only plain characters are taken")
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+    pub(super) fn into_header(self) -> HeaderValue {
+        self.0
     }
 }
 
