@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::goals::{Bound, control, goals};
-use crate::results::{Figures, Results};
+use crate::results::{Pick, Results};
 use crate::situation::{COMMON, Situation, USUAL};
 use crate::subjects::{BARE, PEERS, WXSIGN};
 use crate::table::Table;
@@ -57,7 +57,7 @@ fn every_row(results: &Results) -> Table {
     ]);
     for row in &results.rows {
         let mut cells = vec![row.subject.to_owned(), row.situation.to_string()];
-        let picks: [(fn(Figures) -> f64, usize); 5] = [
+        let picks: [(Pick, usize); 5] = [
             (|f| f.per_second, 0),
             (|f| f.p50, 0),
             (|f| f.p99, 0),

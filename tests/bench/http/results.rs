@@ -42,6 +42,9 @@ pub(crate) struct Figures {
     pub(crate) errors: f64,
 }
 
+/// Takes one of them.
+pub(crate) type Pick = fn(Figures) -> f64;
+
 /// What a server takes when it is alone.
 pub(crate) struct Footprint {
     pub(crate) subject: &'static str,
@@ -86,19 +89,14 @@ impl Results {
         subject: &str,
         other: &str,
         situation: Situation,
-        pick: fn(Figures) -> f64,
+        pick: Pick,
     ) -> Option<f64> {
         let other = pick(self.of(other, situation)?);
         Some(pick(self.of(subject, situation)?) / other)
     }
 
     /// The same over the bare server.
-    pub(crate) fn over_bare(
-        &self,
-        subject: &str,
-        situation: Situation,
-        pick: fn(Figures) -> f64,
-    ) -> Option<f64> {
+    pub(crate) fn over_bare(&self, subject: &str, situation: Situation, pick: Pick) -> Option<f64> {
         self.ratio(subject, BARE, situation, pick)
     }
 }

@@ -1,15 +1,19 @@
 //! wxsign with a hundred thousand accounts beside wxsign with one.
 //!
-//! Its configuration is written, and its database is filled with what WeChat gave the one account,
-//! under all their names. So nothing is due for four minutes, and WeChat is not asked.
+//! The others are accounts that were added at run time. Its database is filled with what WeChat gave
+//! the one account, under all their names: so nothing is due for four minutes, and WeChat is not
+//! asked.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction};
 use tokio::runtime::Runtime;
-use wxsign::account::AppId;
+use wxsign::account::{AppId, TokenApi};
+use wxsign::clock::Clock;
+use wxsign::credential::Secret;
+use wxsign::store::{AccountRow, Changes, Sqlite, Store, StoreError};
+use wxsign::vault::{MasterKey, Vault};
 
 use crate::server::Reading;
 use crate::situation::USUAL;
@@ -29,22 +33,26 @@ pub(crate) struct Scale {
     pub(crate) idle_cpu: f64,
 }
 
+/// What their AppSecrets are sealed with.
+const MASTER_KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
+/// How long nobody asks, to see what it does by itself.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Compares the two.
 pub(crate) fn scale(runtime: &Runtime, accounts: usize, rounds: usize) -> Scale {
     let wechat = runtime.block_on(WeChat::start([Temper::Quiet]));
-    let store = "sqlite:wxsign.db";
+    let store = "store = \"sqlite:wxsign.db\"\n";
+    let with_key = format!("{store}master_key = \"{MASTER_KEY}\"\n");
     let mut one = wxsign(&wechat.url, store, &wechat.configuration());
+    let mut many = wxsign(&wechat.url, &with_key, &wechat.configuration());
     one.start();
     one.stop();
-    let more = accounts_but_first(accounts);
-    let mut many = wxsign(
-        &wechat.url,
-        store,
-        &(wechat.configuration() + &configuration(&more)),
-    );
-    copy(one.directory(), many.directory(), &more);
+    let added: Vec<AppId> = (1..accounts)
+        .map(|number| format!("wx{number:016x}").parse().unwrap())
+        .collect();
+    copy(one.directory(), many.directory(), &added);
+    runtime.block_on(add(many.directory(), &added));
     one.start();
     let start = many.start();
     std::thread::sleep(Duration::from_secs(1));
@@ -69,25 +77,6 @@ pub(crate) fn scale(runtime: &Runtime, accounts: usize, rounds: usize) -> Scale 
     }
 }
 
-fn accounts_but_first(accounts: usize) -> Vec<AppId> {
-    let appid = |number: usize| format!("wx{number:016x}").parse().unwrap();
-    (1..accounts).map(appid).collect()
-}
-
-/// The accounts as they stand in a configuration.
-fn configuration(accounts: &[AppId]) -> String {
-    let mut text = String::new();
-    for appid in accounts {
-        writeln!(
-            text,
-            "[[account]]\nappid = \"{appid}\"\nsecret = \"{APP_SECRET}\"\n\
-             page_hosts = [\"h5.example.com\"]"
-        )
-        .unwrap();
-    }
-    text
-}
-
 /// Gives `accounts` in the database of `into` what the first account has in that of `from`.
 fn copy(from: &Path, into: &Path, accounts: &[AppId]) {
     let (from, into) = (from.join("wxsign.db"), into.join("wxsign.db"));
@@ -108,4 +97,27 @@ fn fill(transaction: &Transaction<'_>, accounts: &[AppId]) {
         let copied = statement.execute([&appid.to_string(), &first]).unwrap();
         assert_eq!(copied, 2, "a token and a ticket");
     }
+}
+
+/// Adds `accounts` to the database in `directory`, as is done at run time.
+async fn add(directory: &Path, accounts: &[AppId]) {
+    let key: MasterKey = MASTER_KEY.parse().unwrap();
+    let vault = Vault::new(&key);
+    let row = |appid: &AppId| AccountRow {
+        name: None,
+        token_api: TokenApi::Classic,
+        page_hosts: vec!["h5.example.com".to_owned()],
+        secret: vault.seal(appid, &Secret::new(APP_SECRET)),
+        changed_at: Clock::system().now(),
+    };
+    let rows = accounts
+        .iter()
+        .map(|appid| (appid.clone(), Some(row(appid))));
+    let changes = Changes {
+        accounts: rows.collect(),
+        ..Changes::default()
+    };
+    let store = Store::new(Sqlite::open(&directory.join("wxsign.db")).unwrap());
+    let changed = store.change_directory(|_| Ok::<_, StoreError>((changes, ())));
+    changed.await.unwrap().expect("nobody else changes it");
 }

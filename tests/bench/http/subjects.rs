@@ -123,6 +123,7 @@ fn wxsign_with(
         Some(redis) => redis.url(),
         None => "sqlite:wxsign.db".to_owned(),
     };
+    let store = format!("store = \"{store}\"\n");
     let server = wxsign(&wechat.url, &store, &wechat.configuration());
     Subject {
         _wechat: Some(wechat),
@@ -159,11 +160,11 @@ fn tls(runtime: &Runtime) -> Subject {
     subject
 }
 
-/// wxsign with all that it can do on the way of a signature: limits, a proxy that is trusted, and
-/// `accounts`, which stand as in a configuration.
-pub(crate) fn wxsign(upstream: &str, store: &str, accounts: &str) -> Server {
+/// wxsign with all that it can do on the way of a signature: limits and a proxy that is trusted.
+/// `settings`, among them the store, and `accounts` stand as in a configuration.
+pub(crate) fn wxsign(upstream: &str, settings: &str, accounts: &str) -> Server {
     let configuration = format!(
-        "upstream = \"{upstream}\"\nstore = \"{store}\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n\
+        "upstream = \"{upstream}\"\n{settings}trusted_proxies = [\"127.0.0.1/32\"]\n\
          [limits]\nsignatures_per_address = 1000000\nsignatures_per_account = 1000000\n{accounts}"
     );
     let program = env!("CARGO_BIN_EXE_wxsign");
