@@ -15,7 +15,7 @@ use wxsign::credential::Secret;
 use wxsign::store::{AccountRow, Changes, Sqlite, Store, StoreError};
 use wxsign::vault::{MasterKey, Vault};
 
-use crate::server::Reading;
+use crate::server::{Reading, Server};
 use crate::situation::USUAL;
 use crate::subjects::wxsign;
 use crate::wechat::{APP_SECRET, Temper, WeChat};
@@ -26,6 +26,8 @@ pub(crate) struct Scale {
     pub(crate) accounts: usize,
     /// From the start to the first signature.
     pub(crate) start: Duration,
+    /// From there until it has read what is stored.
+    pub(crate) settled: Duration,
     pub(crate) bytes_each: f64,
     /// Requests a second over those with one account.
     pub(crate) per_second_over_one: f64,
@@ -55,11 +57,9 @@ pub(crate) fn scale(runtime: &Runtime, accounts: usize, rounds: usize) -> Scale 
     runtime.block_on(add(many.directory(), &added));
     one.start();
     let start = many.start();
-    std::thread::sleep(Duration::from_secs(1));
+    let settled = settle(&many);
     let memory = many.memory() - one.memory();
-    let before = many.cpu();
-    std::thread::sleep(IDLE);
-    let idle_cpu = (many.cpu() - before).as_secs_f64() / IDLE.as_secs_f64();
+    let idle_cpu = many.cpu_during(IDLE);
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for (server, rates) in [&one, &many].into_iter().zip(&mut rates) {
@@ -71,10 +71,19 @@ pub(crate) fn scale(runtime: &Runtime, accounts: usize, rounds: usize) -> Scale 
     Scale {
         accounts,
         start,
+        settled,
         bytes_each: memory / (accounts - 1) as f64,
         per_second_over_one: of_many / of_one,
         idle_cpu,
     }
+}
+
+/// Waits until it does little by itself, and says how long that took.
+fn settle(server: &Server) -> Duration {
+    const LITTLE: f64 = 0.1;
+    let look = Duration::from_millis(500);
+    let looks = (0..120).find(|_| server.cpu_during(look) < LITTLE);
+    look * looks.unwrap_or(120)
 }
 
 /// Gives `accounts` in the database of `into` what the first account has in that of `from`.

@@ -72,8 +72,9 @@ impl Server {
         let begun = clock.moment().boot;
         on_core(wrk::SERVERS, || self.process.start());
         loop {
+            let ready = self.is_ready();
             let took = clock.moment().boot - begun;
-            if self.is_ready() {
+            if ready {
                 return took;
             }
             self.process.assert_running();
@@ -122,9 +123,16 @@ impl Server {
     }
 
     /// What its processes have spent so far.
-    pub(crate) fn cpu(&self) -> Duration {
+    fn cpu(&self) -> Duration {
         let spent = self.processes().into_iter().map(cpu);
         spent.sum()
+    }
+
+    /// The part of a core that they use for so long from now on.
+    pub(crate) fn cpu_during(&self, time: Duration) -> f64 {
+        let before = self.cpu();
+        std::thread::sleep(time);
+        (self.cpu() - before).as_secs_f64() / time.as_secs_f64()
     }
 
     /// The memory of its processes in bytes, a proportional share of what others have as well.
