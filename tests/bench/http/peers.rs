@@ -31,7 +31,7 @@ impl Peer {
                 needs: vec![here("tests/.cache/signature-go")],
             },
             NGINX => Self {
-                program: "nginx".into(),
+                program: "/usr/sbin/nginx".into(),
                 source: source("nginx.conf"),
                 needs: vec!["/usr/lib/nginx/modules/ngx_http_lua_module.so".into()],
             },

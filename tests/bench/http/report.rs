@@ -18,7 +18,8 @@ pub(crate) fn print(results: &Results) {
     println!("{}", footprints(results).plain());
     let scale = &results.scale;
     println!(
-        "{} accounts: first signature after {:.2} s, all read {:.1} s later, {:.0} bytes each, idle CPU {:.2} % of a core\n",
+        "{} accounts: first signature after {:.2} s, all read {:.1} s later, {:.0} bytes each, \
+         idle CPU {:.2} % of a core\n",
         scale.accounts,
         scale.start.as_secs_f64(),
         scale.settled.as_secs_f64(),

@@ -42,7 +42,7 @@ pub(crate) struct Subject {
     pub(crate) server: Server,
     pub(crate) situations: Vec<Situation>,
     /// What it needs while it runs.
-    _wechat: Option<WeChat>,
+    wechat: Option<WeChat>,
     redis: Option<Redis>,
 }
 
@@ -52,7 +52,7 @@ impl Subject {
             name,
             server,
             situations: COMMON.to_vec(),
-            _wechat: None,
+            wechat: None,
             redis: None,
         }
     }
@@ -126,7 +126,7 @@ fn wxsign_with(
     let store = format!("store = \"{store}\"\n");
     let server = wxsign(&wechat.url, &store, &wechat.configuration());
     Subject {
-        _wechat: Some(wechat),
+        wechat: Some(wechat),
         redis,
         ..Subject::new(name, server)
     }
@@ -135,7 +135,7 @@ fn wxsign_with(
 /// wxsign while it renews credentials all the time, also those of the account that is asked for.
 fn renewing(runtime: &Runtime) -> Subject {
     let subject = wxsign_with(runtime, RENEWING, &[Temper::Quiet; RESTLESS], None);
-    let wechat = subject._wechat.as_ref().unwrap();
+    let wechat = subject.wechat.as_ref().unwrap();
     for (appid, _) in &wechat.accounts {
         let changed = wechat.simulator.change_app(appid, |app| {
             let knobs = &mut app.knobs;
