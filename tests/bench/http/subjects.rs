@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use wxsign::account::AppId;
+use wxsign::simulator::TicketMode;
 
 use crate::bare::bare;
 use crate::engines::redis::Redis;
@@ -32,8 +33,9 @@ pub(crate) const PEERS: [&str; 5] = [GO, NGINX, FASTIFY, EXPRESS, FASTAPI];
 /// Whether wxsign can speak TLS by itself.
 const HAS_TLS: bool = false;
 
-/// How many accounts renew their credentials each half a minute, which is as often as wxsign ever
-/// does, at one of the servers: so there is a token and a ticket for it in each second.
+/// How many accounts renew their credentials all the time at one of the servers. A ticket is
+/// fetched twice a minute, which is as often as wxsign ever does, and a token each minute: so
+/// there are one or two in each second.
 const RESTLESS: usize = 30;
 
 /// A server and what it is asked.
@@ -136,11 +138,13 @@ fn wxsign_with(
 fn renewing(runtime: &Runtime) -> Subject {
     let subject = wxsign_with(runtime, RENEWING, &[Temper::Quiet; RESTLESS], None);
     let wechat = subject.wechat.as_ref().unwrap();
-    for (appid, _) in &wechat.accounts {
+    for (number, (appid, _)) in (0..).zip(&wechat.accounts) {
         let changed = wechat.simulator.change_app(appid, |app| {
             let knobs = &mut app.knobs;
-            knobs.life_token = Duration::from_secs(45);
-            (knobs.ticket_period, knobs.ticket_overlap) = (knobs.life_token, knobs.life_token);
+            // They must not go on as they begin, all at once.
+            let life = Duration::from_secs(60 + 2 * number);
+            (knobs.life_token, knobs.ticket_period) = (life, life);
+            knobs.ticket_mode = TicketMode::Fresh;
         });
         changed.unwrap();
     }
