@@ -2,10 +2,11 @@
 
 /// The name of `known` that is nearest to `word`; `None` only when nothing is known.
 ///
-/// A name that continues the other (`key` and `key_sha256`) counts as one letter away.
+/// A name that begins or ends with the other (`key` and `key_sha256`) counts as one letter away.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known.into_iter().min_by_key(|name| {
-        if name.starts_with(word) || word.starts_with(name) {
+        let holds = |long: &str, short: &str| long.starts_with(short) || long.ends_with(short);
+        if holds(name, word) || holds(word, name) {
             1
         } else {
             distance(word, name)

@@ -78,7 +78,12 @@ impl Neighbour {
     }
 
     /// Does it for as long as what is returned lives.
-    async fn misbehave(self, address: SocketAddr, target: &str, counter: &Arc<AtomicU64>) -> JoinSet<()> {
+    async fn misbehave(
+        self,
+        address: SocketAddr,
+        target: &str,
+        counter: &Arc<AtomicU64>,
+    ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let head = format!("GET {target} HTTP/1.1\r\nHost: bench\r\n\r\n");
         let post = "POST /jsapi/signature HTTP/1.1\r\nHost: bench\r\nContent-Length: 4000\r\n\r\n";
@@ -156,7 +161,9 @@ async fn ask_as_others(stream: &mut TcpStream, target: &str, counter: &AtomicU64
         while answers(&said) < usize::try_from(asked).unwrap() {
             assert!(stream.read_buf(&mut said).await.unwrap() > 0);
         }
-        let refused = String::from_utf8_lossy(&said).matches("rate_limited").count();
+        let refused = String::from_utf8_lossy(&said)
+            .matches("rate_limited")
+            .count();
         assert_eq!(refused, 0, "a new client was taken for another one");
     }
 }
@@ -169,7 +176,10 @@ fn main() {
         false => (1, &[Neighbour::SlowHeads(10)][..]),
     };
     let files = getrlimit(Resource::Nofile);
-    let all = Rlimit { current: files.maximum, ..files };
+    let all = Rlimit {
+        current: files.maximum,
+        ..files
+    };
     setrlimit(Resource::Nofile, all).unwrap();
     wrk::keep_on(wrk::CLIENTS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -181,7 +191,10 @@ fn main() {
     let (mut server, address, target) = start(&wechat);
     server.start();
     let counter = Arc::default();
-    println!("{:<28} {:>12} {:>7} {:>9} {:>7}  memory", "the others", "requests/s", "ratio", "p99", "ratio");
+    println!(
+        "{:<28} {:>12} {:>7} {:>9} {:>7}  memory",
+        "the others", "requests/s", "ratio", "p99", "ratio"
+    );
     for neighbour in neighbours {
         let (mut quiet, mut beside, mut memory) = (Vec::new(), Vec::new(), 0.0_f64);
         for _ in 0..rounds {

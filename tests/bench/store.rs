@@ -17,9 +17,10 @@ mod node;
 #[path = "../cluster/wechat.rs"]
 #[expect(dead_code, reason = "tests need the rest")]
 mod wechat;
+#[path = "http/wrk.rs"]
+#[expect(dead_code, reason = "the other benchmark needs the rest")]
+mod wrk;
 
-use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
 use engines::eventually;
@@ -27,9 +28,10 @@ use engines::proxy::{Mood, Proxy};
 use engines::redis::Redis;
 use node::{Node, get, signature};
 use wechat::{Temper, WeChat};
+use wrk::{Load, Sample, median};
 
 const ROUNDS: usize = 11;
-const CONNECTIONS: &str = "32";
+const CONNECTIONS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() {
@@ -55,12 +57,6 @@ struct Subject {
     samples: Vec<Sample>,
 }
 
-/// One second of load.
-struct Sample {
-    per_second: f64,
-    p99: Duration,
-}
-
 async fn bench(rounds: usize) {
     let wechat = WeChat::start([Temper::Quiet]).await;
     let (appid, _) = wechat.accounts[0].clone();
@@ -70,8 +66,8 @@ async fn bench(rounds: usize) {
         let proxy = Proxy::to(redis.address()).await;
         let store = format!("redis://{}", proxy.address());
         let mut node = Node::new(subjects.len(), &wechat, &store);
-        node.start().await;
-        pin(&node);
+        wrk::on_core(wrk::SERVERS, || node.launch());
+        node.listens().await;
         let address = node.address().unwrap();
         eventually("it signs", async || {
             let answer = get(address, &signature(&appid), PATIENCE).await?;
@@ -93,78 +89,24 @@ async fn bench(rounds: usize) {
     for _ in 0..rounds {
         for subject in &mut subjects {
             let address = subject.node.address().unwrap();
-            let target = signature(&appid);
-            let sample = tokio::task::spawn_blocking(move || load(address, &target)).await;
-            subject.samples.push(sample.unwrap());
+            let url = format!("http://{address}{}", signature(&appid));
+            let load = move || wrk::load(&url, &Load::keep_alive(CONNECTIONS));
+            let sample = tokio::task::spawn_blocking(load).await.unwrap();
+            assert!(sample.errors == 0.0, "{sample:?}");
+            subject.samples.push(sample);
         }
     }
-    report(&mut subjects);
+    report(&subjects);
 }
 
-/// Keeps the server on the first core.
-fn pin(node: &Node) {
-    let pid = node.pid().to_string();
-    let pinned = Command::new("taskset")
-        .args(["-a", "-p", "-c", "0", &pid])
-        .output();
-    assert!(pinned.unwrap().status.success());
-}
-
-fn load(address: SocketAddr, target: &str) -> Sample {
-    let output = Command::new("taskset")
-        .args([
-            "-c",
-            "1",
-            "wrk",
-            "-t1",
-            "-d1s",
-            "--latency",
-            "-c",
-            CONNECTIONS,
-        ])
-        .arg(format!("http://{address}{target}"))
-        .output();
-    let output = output.unwrap_or_else(|why| panic!("{why}: apt-get install wrk util-linux"));
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(!said.contains("Non-2xx"), "{said}");
-    let field = |name: &str| {
-        let line = said
-            .lines()
-            .find(|line| line.trim_start().starts_with(name));
-        line.unwrap().split_whitespace().last().unwrap().to_owned()
-    };
-    Sample {
-        per_second: field("Requests/sec:").parse().unwrap(),
-        p99: duration(&field("99%")),
-    }
-}
-
-/// A duration as wrk writes it.
-fn duration(text: &str) -> Duration {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let number: f64 = text[..text.len() - unit.len()].parse().unwrap();
-    Duration::from_secs_f64(match unit {
-        "us" => number / 1e6,
-        "ms" => number / 1e3,
-        _ => number,
-    })
-}
-
-fn report(subjects: &mut [Subject]) {
-    let median = |samples: &mut Vec<f64>| {
-        samples.sort_by(f64::total_cmp);
-        samples[samples.len() / 2]
-    };
-    let figures: Vec<(f64, f64)> = (subjects.iter_mut())
-        .map(|subject| {
-            let samples = &subject.samples;
-            let mut rates: Vec<f64> = samples.iter().map(|sample| sample.per_second).collect();
-            let mut p99s: Vec<f64> = (samples.iter())
-                .map(|sample| sample.p99.as_secs_f64() * 1e6)
-                .collect();
-            (median(&mut rates), median(&mut p99s))
-        })
-        .collect();
+fn report(subjects: &[Subject]) {
+    let figures = subjects.iter().map(|subject| {
+        let samples = &subject.samples;
+        let rate = median(samples.iter().map(|sample| sample.per_second));
+        let p99 = median(samples.iter().map(|sample| sample.p99.as_secs_f64() * 1e6));
+        (rate.unwrap(), p99.unwrap())
+    });
+    let figures: Vec<(f64, f64)> = figures.collect();
     let (rate, p99) = figures[0];
     println!("store            signatures/s   ratio   p99 us   ratio");
     for (subject, figure) in subjects.iter().zip(&figures) {

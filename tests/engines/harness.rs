@@ -207,7 +207,8 @@ impl Process {
         self.directory().join("log")
     }
 
-    fn children(&self) -> Vec<Pid> {
+    /// The processes that it has started itself.
+    pub(crate) fn children(&self) -> Vec<Pid> {
         let parent = self.pid();
         let names = fs::read_dir("/proc").unwrap().flatten();
         let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
