@@ -52,3 +52,32 @@ pub(super) fn keep_memory_private() {
         tracing::warn!(%error, "core dumps cannot be switched off");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_no_more_connections_than_files() {
+        let mut config = Config::with_accounts(Vec::new());
+        config.limits.connections = 10;
+        allow_files(&mut config);
+        assert_eq!(config.limits.connections, 10);
+        config.limits.connections = u32::MAX;
+        allow_files(&mut config);
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let connections = u64::from(config.limits.connections);
+        assert!(
+            connections > 10 && connections + OTHER_FILES <= files,
+            "{connections} {files}"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_is_nobody_elses() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        keep_memory_private();
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
+}

@@ -17,6 +17,8 @@ pub(super) const DEFAULT_PATH: &str = "wxsign.toml";
 pub(super) struct File {
     path: Arc<str>,
     text: String,
+    /// Where each line ends: a line is asked for with every value.
+    line_ends: Vec<usize>,
 }
 
 impl File {
@@ -34,10 +36,7 @@ impl File {
             |named| (named.value, named.source),
         );
         match std::fs::read_to_string(flag.unwrap_or_else(|| Path::new(&path))) {
-            Ok(text) => Ok(Self {
-                path: path.into(),
-                text,
-            }),
+            Ok(text) => Ok(Self::new(path.into(), text)),
             Err(why) if why.kind() == ErrorKind::NotFound && source == Source::Default => {
                 Ok(Self::absent())
             }
@@ -53,9 +52,15 @@ impl File {
 
     /// No file.
     pub(super) fn absent() -> Self {
+        Self::new("".into(), String::new())
+    }
+
+    fn new(path: Arc<str>, text: String) -> Self {
+        let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         Self {
-            path: "".into(),
-            text: String::new(),
+            path,
+            text,
+            line_ends,
         }
     }
 
@@ -80,10 +85,9 @@ impl File {
 
     /// The place of the byte at `offset`.
     pub(super) fn at(&self, offset: usize) -> Source {
-        let before = self.text.bytes().take(offset);
         Source::File {
             path: Arc::clone(&self.path),
-            line: before.filter(|byte| *byte == b'\n').count() + 1,
+            line: self.line_ends.partition_point(|end| *end < offset) + 1,
         }
     }
 }
