@@ -139,7 +139,10 @@ impl std::error::Error for InvalidPageHost {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::laws::{self, made_of};
 
     fn hosts(list: &str) -> PageHosts {
         list.parse().unwrap()
@@ -232,5 +235,17 @@ mod tests {
         let patterns = hosts(list).patterns();
         assert_eq!(patterns.join(","), list.to_ascii_lowercase());
         assert_eq!(hosts(&patterns.join(",")), hosts(list));
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_is_allowed_by_an_entry_and_by_nothing_else(
+            list in made_of(&["example.com", "*.", "a.", "*", ", ", ",", ":8443", ":443", "[::1]", "COM"]),
+            page in "https?://(a[.])?(b[.])?(example[.]com|com|\\[::1\\])(:443|:8443|:80)?/?",
+            anything in any::<String>(),
+        ) {
+            laws::page_hosts(&list, &page);
+            laws::page_hosts(&anything, &page);
+        }
     }
 }

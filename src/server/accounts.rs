@@ -123,7 +123,7 @@ fn administered(caller: &Caller, appid: &str) -> Result<AppId, Problem> {
 }
 
 /// Reads the body. Of what is wrong no value is told but a page host: it could be the AppSecret.
-fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
+pub(super) fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
     let mut members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         format!("it is not a JSON object (line {line}, column {column})")
