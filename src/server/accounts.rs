@@ -145,10 +145,15 @@ pub(super) fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
     match members.keys().next() {
         None => Ok(draft),
         Some(unknown) => Err(format!(
-            "{unknown:.40?} is not known: there are secret, name, token_api, page_hosts and \
-             unchecked"
+            "{:?} is not known: there are secret, name, token_api, page_hosts and unchecked",
+            beginning(unknown)
         )),
     }
+}
+
+/// The beginning of a name that is not known here; it may be anything.
+pub(super) fn beginning(name: &str) -> String {
+    name.chars().take(40).collect()
 }
 
 fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::accounts::{to_its_end, truth};
+use super::accounts::{beginning, to_its_end, truth};
 use super::auth::Asking;
 use super::openapi::{BACK_ENDS, OfClientChanges, OfClientRemovals, OfKeys, shapes};
 use super::problem::{Code, Problem};
@@ -225,8 +225,8 @@ pub(super) fn draft(name: String, body: &[u8]) -> Result<ClientDraft, String> {
     match members.keys().next() {
         None => Ok(draft),
         Some(unknown) => Err(format!(
-            "{unknown:.40?} is not known: there are scopes, accounts, not_after, rotate and \
-             drop_former"
+            "{:?} is not known: there are scopes, accounts, not_after, rotate and drop_former",
+            beginning(unknown)
         )),
     }
 }
