@@ -422,7 +422,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_back_ends_ask_is_within_limits(
-            query in "((wait|generation|a)=[+0-9]{0,20}&?){0,4}",
+            query in "(wait=[0-9]{1,3}&generation=[0-9]{1,20})?(&(wait|generation|a)=?[+0-9]{0,20}){0,2}",
             body in object_of(&[
                 "\"fingerprint\":\"ba7816bf8f01cfea\"", "\"errcode\":40001", "\"errcode\":\"40001\"",
                 "\"access_token\":\"98_0123456789abcdef0123456789abcdef\"", "\"more\":1",

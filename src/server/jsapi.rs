@@ -339,15 +339,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::laws;
-    use crate::laws::{made_of, object_of};
+    use crate::laws::object_of;
 
     proptest! {
         #[test]
         fn a_page_is_read_as_it_was_sent(
-            query in made_of(&[
-                "url", "appid", "=", "&", "?", "https://ok.example.com/", "%2f", "%25", "%", "%e5%be%ae",
-                "%ff", "+", "a",
-            ]),
+            query in "(&{0,2}(url|appid|u%72l|a)=?([a-z+/?]|%2f|%25|%e5%be%ae|%ff|%){0,8}){0,4}",
             body in object_of(&[
                 "\"url\":\"https://ok.example.com/\\u5fae\"", "\"url\":null", "\"appid\":\"wx0\"",
                 "\"errMsg\":1", "\"appid\":1", "\"other\":[1e999,{\"url\":2}]", "\"URL\":\"\\ud800\"",

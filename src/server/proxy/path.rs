@@ -91,7 +91,6 @@ mod tests {
 
     use super::super::super::laws;
     use super::*;
-    use crate::laws::made_of;
 
     #[test]
     fn the_path_is_what_stands_behind_the_appid() {
@@ -180,13 +179,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_path_that_passes_becomes_another_on_its_way(
-            path in made_of(&[
-                "/", "/", "cgi-bin", "CGI-bin", "token", "stable_token", "sns", "clear_quota", "openapi/quota/clear",
-                "..", ".", "%2e", "%2f", ";", "\\", "x",
-            ]),
+            path in r"(/(CGI-bin|cgi-bin|cgi-bin|sns|[tT]oken|stable_token|clear_quota|x))?\
+                (/(token|Token|openapi|quota|clear|clear_quota|\.{1,2}|%2e|x;|x)){0,3}[/\\]?",
             query in "(type=(jsapi|wx_card|js%61pi)&?){0,2}",
         ) {
-            let path = format!("/{path}");
             if laws::proxy_path(&path, &query) {
                 let whole = format!("https://api.weixin.qq.com{path}?{query}");
                 let read = url::Url::parse(&whole).unwrap();
