@@ -179,8 +179,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_path_that_passes_becomes_another_on_its_way(
-            path in r"(/(CGI-bin|cgi-bin|cgi-bin|sns|[tT]oken|stable_token|clear_quota|x))?\
-                (/(token|Token|openapi|quota|clear|clear_quota|\.{1,2}|%2e|x;|x)){0,3}[/\\]?",
+            path in "/(CGI-bin|cgi-bin|sns|x)\
+                (/([tT]oken|stable_token|openapi|quota|clear|clear_quota|[.]{1,2}|%2e|x;|x)){0,3}\
+                [/\\\\]?",
             query in "(type=(jsapi|wx_card|js%61pi)&?){0,2}",
         ) {
             if laws::proxy_path(&path, &query) {
