@@ -101,6 +101,7 @@ fn it_is_shown_without_its_password() {
         "redis+sentinel://a:1,[::1]:2/mymaster/4",
         "rediss+cluster://a:7000,b:7001",
         "postgres://wx@db:5432/shop",
+        "postgres://a%40b@db:5432/a%3Fdb%3Db%25?sslmode=verify-full&ca_file=/a%26b",
         "postgres://wx@db:5432/shop?sslmode=verify-full&prefix=shop&ca_file=/ca.pem",
     ] {
         assert_eq!(parse(text).unwrap().to_string(), text);
