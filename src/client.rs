@@ -293,6 +293,8 @@ pub fn parse_not_after(text: &str) -> Result<Timestamp, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -305,6 +307,22 @@ mod tests {
                 panic!("a key of {} parts", parts.len());
             };
             assert_eq!((prefix, id.len(), secret.len()), ("wxk", 8, 32));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_reads_as_a_name_is_written_as_it_was_read(
+            appid in "wx[0-9a-fg]{15,17}",
+            hash in "[0-9a-fA-F]{63,65}",
+            fingerprint in "[+0-9a-fA-F]{0,17}",
+            name in "[a-z./%_-]{0,70}",
+            end in "2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:?[0-9]{2})",
+            anything in any::<String>(),
+        ) {
+            for text in [appid, hash, fingerprint, name, end, anything] {
+                crate::laws::names(&text);
+            }
         }
     }
 }

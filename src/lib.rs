@@ -57,6 +57,9 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod keeper;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod laws;
 pub mod metrics;
 mod nearest;
 pub mod page_hosts;

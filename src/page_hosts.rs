@@ -139,7 +139,11 @@ impl std::error::Error for InvalidPageHost {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::laws;
 
     fn hosts(list: &str) -> PageHosts {
         list.parse().unwrap()
@@ -232,5 +236,23 @@ mod tests {
         let patterns = hosts(list).patterns();
         assert_eq!(patterns.join(","), list.to_ascii_lowercase());
         assert_eq!(hosts(&patterns.join(",")), hosts(list));
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_is_allowed_by_an_entry_and_by_nothing_else(
+            list in vec(
+                prop_oneof![
+                    15 => r"(\*\.)?(a\.)?[eE]xample\.com(:443|:8443)?",
+                    1 => r"\*|\[::1\](:80)?",
+                ],
+                1..3,
+            ),
+            page in r"https?://(a\.){0,2}example\.com(:443|:8443)?/?|http://\[::1\]",
+            anything in any::<String>(),
+        ) {
+            laws::page_hosts(&list.join(", "), &page);
+            laws::page_hosts(&anything, &page);
+        }
     }
 }

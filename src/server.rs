@@ -18,6 +18,9 @@ mod docs;
 mod dropin;
 mod health;
 mod jsapi;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod laws;
 mod limits;
 mod listener;
 mod openapi;

@@ -13,6 +13,9 @@ mod backend;
 mod client_row;
 mod dial;
 mod directory;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod laws;
 mod link;
 mod memory;
 mod postgres;

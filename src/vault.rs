@@ -167,6 +167,8 @@ pub struct WrongKey;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
@@ -245,5 +247,17 @@ mod tests {
         let said = format!("{key:?} {vault:?} {sealed:?} {WrongKey:?} {InvalidMasterKey:?}");
         assert!(!said.contains("0001") && !said.contains("secret"), "{said}");
         assert!(said.starts_with("MasterKey(…) Vault(…)"), "{said}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_never_sealed_is_never_opened(
+            key in "[0-9a-f]{64}|[A-Za-z0-9+/]{43}=|.{0,70}",
+            bytes in any::<Vec<u8>>(),
+        ) {
+            crate::laws::sealed(&key, "wx0123456789abcdef", &bytes);
+            crate::store::laws::sealed_record(&key, &[&[1], &bytes[..]].concat());
+            crate::store::laws::sealed_record(&key, &bytes);
+        }
     }
 }

@@ -2,11 +2,13 @@ mod faults;
 
 use std::fs;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 use crate::account::{AppId, TokenApi};
 use crate::client::{Accounts, KeyHash, Scope};
+use crate::laws::{self, made_of};
 
 const CANARY: &str = "c4n4ry0123456789c4n4ry0123456789";
 const APPID: &str = "wx0123456789abcdef";
@@ -340,4 +342,25 @@ fn an_account_may_have_a_name() {
     assert_eq!(Case::file_account("").config().accounts[0].name, None);
     let fault = Case::file_account("name = \"a\\nb\"\n").only_fault();
     assert!(fault.contains("1 to 64 characters"), "{fault}");
+}
+
+proptest! {
+    /// `~` stands for a secret.
+    #[test]
+    fn no_message_about_any_configuration_holds_a_secret(
+        text in made_of(&[
+            "[[account]]\n", "appid = \"wx0123456789abcdef\"\n", "secret = \"~\"\n", "token_api = \"x\"\n",
+            "page_hosts = [\"h5.example.com\"]\n", "[[client]]\n", "name = \"shop\"\n", "scopes = []\n",
+            "key_sha256 = \"x\"\n", "trusted_proxies = [\"10.0.0.0/8\", \"x\"]\n", "solo = 1\n",
+            "store = \"redis://h\"\n", "store_password = \"~\"\n", "master_key = \"~\"\n", "[limits]\n",
+            "signatures_per_address = 0x10\n", "\"", "[", "= ", "listen = \"x\"\n",
+        ]),
+        variables in made_of(&[
+            "APPID=wx0123456789abcdef\n", "SECRET=x\n", "PAGE_HOSTS=h5.example.com,*\n", "STORE=redis://h\n",
+            "SOLO=true\n", "LOG=debug,x=\n", "UPSTREAM=http://u:p@h\n", "LISTEN=[::1]:0\n", "LIST=1\n",
+        ]),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        laws::configuration(&dir.path().join("wxsign.toml"), &text, &variables);
+    }
 }

@@ -123,7 +123,7 @@ fn administered(caller: &Caller, appid: &str) -> Result<AppId, Problem> {
 }
 
 /// Reads the body. Of what is wrong no value is told but a page host: it could be the AppSecret.
-fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
+pub(super) fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
     let mut members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         format!("it is not a JSON object (line {line}, column {column})")
@@ -145,10 +145,15 @@ fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
     match members.keys().next() {
         None => Ok(draft),
         Some(unknown) => Err(format!(
-            "{unknown:.40?} is not known: there are secret, name, token_api, page_hosts and \
-             unchecked"
+            "{:?} is not known: there are secret, name, token_api, page_hosts and unchecked",
+            beginning(unknown)
         )),
     }
+}
+
+/// The beginning of a name that is not known here; it may be anything.
+pub(super) fn beginning(name: &str) -> String {
+    name.chars().take(40).collect()
 }
 
 fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {

@@ -211,9 +211,27 @@ fn unknown_account() -> Problem {
 
 /// The key in a header (RFC 6750, <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>); the
 /// scheme is read in any case (RFC 9110, section 11.1).
-fn bearer(header: &HeaderValue) -> Option<&str> {
+pub(super) fn bearer(header: &HeaderValue) -> Option<&str> {
     let (scheme, key) = header.to_str().ok()?.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")
         .then(|| key.trim_start_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
+
+    proptest! {
+        #[test]
+        fn a_key_is_the_end_of_its_header(
+            header in "([Bb][Ee][Aa][Rr]{1,2}[Ee][Rr]|Basic)?[ \\t]{0,3}[!-~ ]{0,40}",
+            anything in any::<Vec<u8>>(),
+        ) {
+            laws::authorization(header.as_bytes());
+            laws::authorization(&anything);
+        }
+    }
 }

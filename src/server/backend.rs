@@ -182,13 +182,13 @@ fn etag(credential: &Credential) -> String {
 /// A long poll: `?wait=30&generation=7` is answered once there is a newer generation than 7, or
 /// after 30 seconds with what there is.
 #[derive(Debug, PartialEq, Eq)]
-struct Wait {
-    patience: Duration,
-    generation: u64,
+pub(super) struct Wait {
+    pub(super) patience: Duration,
+    pub(super) generation: u64,
 }
 
 impl Wait {
-    fn from_query(query: &str) -> Result<Option<Self>, Problem> {
+    pub(super) fn from_query(query: &str) -> Result<Option<Self>, Problem> {
         let (mut wait, mut generation) = (None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -228,14 +228,14 @@ impl Wait {
 /// What a back end reports: the token, or its fingerprint, and what WeChat said to it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Report {
+pub(super) struct Report {
     access_token: Option<Secret>,
     fingerprint: Option<Fingerprint>,
     errcode: i64,
 }
 
 impl Report {
-    fn parse(body: &[u8]) -> Result<(Fingerprint, i64), Problem> {
+    pub(super) fn parse(body: &[u8]) -> Result<(Fingerprint, i64), Problem> {
         let invalid = |what: String| {
             let example = r#"{"fingerprint": "ba7816bf8f01cfea", "errcode": 40001}"#;
             let detail = format!("{what}; send {example}, or access_token for the fingerprint");
@@ -409,5 +409,29 @@ impl Gate {
     /// The account has no credential, and why.
     pub(super) fn nothing_to_serve(&self, kept: &Kept) -> Problem {
         Problem::unavailable(self.app.keeper.unavailable(kept, &kept.snapshot()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
+    use crate::laws::object_of;
+
+    proptest! {
+        #[test]
+        fn what_back_ends_ask_is_within_limits(
+            query in "(wait=[0-9]{1,3}&generation=[0-9]{1,20})?(&(wait|generation|a)=?[+0-9]{0,20}){0,2}",
+            body in object_of(&[
+                "\"fingerprint\":\"ba7816bf8f01cfea\"", "\"errcode\":40001", "\"errcode\":\"40001\"",
+                "\"access_token\":\"98_0123456789abcdef0123456789abcdef\"", "\"more\":1",
+                "\"fingerprint\":null",
+            ]),
+            anything in any::<String>(),
+        ) {
+            laws::of_back_ends(&query, body.as_bytes());
+            laws::of_back_ends(&anything, anything.as_bytes());
+        }
     }
 }

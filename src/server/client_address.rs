@@ -51,8 +51,13 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
+    use super::super::laws;
     use super::*;
+    use crate::laws::made_of;
 
     fn client(peer: &str, forwarded: &[&str]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
@@ -92,5 +97,20 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, ,10.0.0.2"]), "10.0.0.2");
         assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+    }
+
+    proptest! {
+        #[test]
+        fn a_client_is_who_the_nearest_stranger_says(
+            peer in select(&["10.0.0.1", "203.0.113.9", "::1", "::ffff:10.0.0.1"]),
+            lists in vec(made_of(&[
+                "10.0.0.1", "10.0.0.2:80", "203.0.113.9", "2001:db8::1", "[::1]:80", ",", ", ", ",,",
+                "unknown", "::ffff:10.0.0.3",
+            ]), 0..3),
+        ) {
+            let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+            let lists: Vec<&[u8]> = lists.iter().map(String::as_bytes).collect();
+            laws::client_address(peer.parse().unwrap(), &lists, &trusted);
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::accounts::{to_its_end, truth};
+use super::accounts::{beginning, to_its_end, truth};
 use super::auth::Asking;
 use super::openapi::{BACK_ENDS, OfClientChanges, OfClientRemovals, OfKeys, shapes};
 use super::problem::{Code, Problem};
@@ -199,7 +199,7 @@ fn audit(caller: &Caller, name: &str, did: &str, done: Result<Option<&ClientPut>
 }
 
 /// Reads the body.
-fn draft(name: String, body: &[u8]) -> Result<ClientDraft, String> {
+pub(super) fn draft(name: String, body: &[u8]) -> Result<ClientDraft, String> {
     let mut members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         format!("it is not a JSON object (line {line}, column {column})")
@@ -225,8 +225,8 @@ fn draft(name: String, body: &[u8]) -> Result<ClientDraft, String> {
     match members.keys().next() {
         None => Ok(draft),
         Some(unknown) => Err(format!(
-            "{unknown:.40?} is not known: there are scopes, accounts, not_after, rotate and \
-             drop_former"
+            "{:?} is not known: there are scopes, accounts, not_after, rotate and drop_former",
+            beginning(unknown)
         )),
     }
 }
@@ -249,4 +249,30 @@ fn scopes(listed: Vec<String>) -> Result<BTreeSet<Scope>, String> {
         let all = Scope::ALL.map(Scope::as_str).join(", ");
         format!("scopes names what is none: there are {all}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
+    use crate::laws::object_of;
+
+    proptest! {
+        #[test]
+        fn a_change_that_is_refused_tells_no_secret(
+            body in object_of(&[
+                "\"secret\":\"0123456789abcdef0123456789abcdef\"",
+                "\"secret\":\"0123456789abcdef 123456789abcdef\"",
+                "\"key\":\"wxk_0123456789abcdef0123456789abcdef\"",
+                "\"page_hosts\":[\"h5.example.com\"]", "\"page_hosts\":[\"https://x\"]", "\"name\":\"\\u0000\"",
+                "\"scopes\":[\"token\"]", "\"scopes\":[]", "\"accounts\":[\"*\"]", "\"accounts\":[\"x\"]",
+                "\"not_after\":1800000000", "\"not_after\":1e99", "\"rotate\":true", "\"rotate\":1",
+            ]),
+            unknown in "[a-z]{0,2000}",
+        ) {
+            laws::drafts(body.as_bytes());
+            laws::drafts(format!("{{\"{unknown}\":1,\"page_hosts\":[\"a\"]}}").as_bytes());
+        }
+    }
 }

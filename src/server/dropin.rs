@@ -159,15 +159,15 @@ pub(super) async fn getticket(
 }
 
 /// What a fetch of the token says.
-struct Ask {
-    grant_type: Option<String>,
-    appid: Option<String>,
-    secret: Option<String>,
-    force_refresh: bool,
+pub(super) struct Ask {
+    pub(super) grant_type: Option<String>,
+    pub(super) appid: Option<String>,
+    pub(super) secret: Option<String>,
+    pub(super) force_refresh: bool,
 }
 
 impl Ask {
-    fn from_json(body: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn from_json(body: &[u8]) -> Result<Self, Refusal> {
         if body.is_empty() {
             return Err(Refusal::new(44002, "empty post data"));
         }
@@ -185,7 +185,7 @@ impl Ask {
     }
 }
 
-fn parameter(query: &str, name: &str) -> Option<String> {
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     let mut pairs = parse(query.as_bytes());
     pairs
         .find(|pair| pair.0 == name)
@@ -392,5 +392,26 @@ impl Gate {
                  it out, or it was replaced; fetch the token from wxsign",
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
+    use crate::laws::{made_of, object_of};
+
+    proptest! {
+        #[test]
+        fn what_sdks_send_is_read_as_others_read_it(
+            query in made_of(&["appid", "secret", "=", "&", "%61ppid", "+", "%2B", "%", "wxk_a", "微"]),
+            body in object_of(&[
+                "\"grant_type\":\"client_credential\"", "\"appid\":\"wx0\"", "\"secret\":null",
+                "\"force_refresh\":true", "\"force_refresh\":\"true\"", "\"appid\":1",
+            ]),
+        ) {
+            laws::of_sdks(&query, body.as_bytes());
+        }
     }
 }

@@ -128,18 +128,18 @@ async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>
 
 /// What a page asks for.
 #[derive(Deserialize)]
-struct Ask<'a> {
+pub(super) struct Ask<'a> {
     #[serde(borrow)]
-    url: Option<Cow<'a, str>>,
+    pub(super) url: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    appid: Option<Cow<'a, str>>,
+    pub(super) appid: Option<Cow<'a, str>>,
     /// What a report says besides.
     #[serde(borrow, rename = "errMsg")]
     err_msg: Option<Cow<'a, str>>,
 }
 
 impl<'a> Ask<'a> {
-    fn from_query(query: &'a str) -> Result<Self, Problem> {
+    pub(super) fn from_query(query: &'a str) -> Result<Self, Problem> {
         let (mut url, mut appid, mut other) = (None, None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -180,7 +180,7 @@ impl<'a> Ask<'a> {
         })
     }
 
-    fn from_json(body: &'a [u8]) -> Result<Self, Problem> {
+    pub(super) fn from_json(body: &'a [u8]) -> Result<Self, Problem> {
         let invalid = |what: String| {
             let example = r#"{"url": "https://…", "appid": "wx…"}"#;
             let detail = format!("{what}; send {example}, where appid may be left out");
@@ -353,4 +353,30 @@ fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Vec
     }
     body.extend_from_slice(br#""}"#);
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
+    use crate::laws::object_of;
+
+    proptest! {
+        #[test]
+        fn a_page_is_read_as_it_was_sent(
+            query in "url=([a-z+/]|%2f|%25|%e5%be%ae){0,8}(&(appid|u%72l|a|url)=?([a-z+?]|%2f|%ff|%){0,3}){0,2}",
+            body in object_of(&[
+                "\"url\":\"https://ok.example.com/\\u5fae\"", "\"url\":null", "\"appid\":\"wx0\"",
+                "\"errMsg\":1", "\"appid\":1", "\"other\":[1e999,{\"url\":2}]", "\"URL\":\"\\ud800\"",
+            ]),
+            anything in any::<String>(),
+            bytes in any::<Vec<u8>>(),
+        ) {
+            laws::page_query(&query);
+            laws::page_query(&anything);
+            laws::page_body(body.as_bytes());
+            laws::page_body(&bytes);
+        }
+    }
 }

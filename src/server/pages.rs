@@ -137,3 +137,22 @@ pub(super) fn not_found() -> Problem {
         "pages are signed at /jsapi/signature?url=…; /demo shows how",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
+    use crate::laws::made_of;
+
+    proptest! {
+        #[test]
+        fn a_tag_is_known_where_it_is_listed(
+            list in made_of(&["\"9e107d9d372bb682\"", "W/", "*", ",", ", ", "\"", "\"a\""]),
+            anything in any::<Vec<u8>>(),
+        ) {
+            laws::entity_tags(list.as_bytes());
+            laws::entity_tags(&anything);
+        }
+    }
+}

@@ -8,7 +8,7 @@
 //! The same is done for SDKs that take this server for WeChat's API: [`with_token`].
 
 mod body;
-mod path;
+pub(super) mod path;
 
 use std::sync::Arc;
 

@@ -50,6 +50,9 @@ fn is_plain(value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
     use super::*;
 
     fn id_for(given: &[u8]) -> String {
@@ -68,6 +71,17 @@ mod tests {
             assert_ne!(id, bad);
             assert_eq!(id.len(), 16);
             assert!(id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_in_the_log_is_a_plain_one(
+            given in "[a-zA-Z0-9._: -]{0,70}",
+            anything in any::<Vec<u8>>(),
+        ) {
+            laws::request_id(given.as_bytes());
+            laws::request_id(&anything);
         }
     }
 }

@@ -163,9 +163,13 @@ pub(super) fn apply(entries: &mut BTreeMap<String, Vec<u8>>, changes: &EncodedCh
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::laws;
     use super::*;
     use crate::client::{Accounts, KeyHash, Scope};
     use crate::clock::Timestamp;
+    use crate::laws::{made_of, object_of};
 
     const ROW: &str = "{\"key_sha256\":[\"\
         2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683\"],\
@@ -229,5 +233,25 @@ mod tests {
         let expected = [("broken", false), ("later", false), ("shop", true)];
         assert_eq!(readable, expected);
         assert_eq!(directory.accounts.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_lost_is_put_back_and_what_can_be_read_is_read(
+            [known, stored] in [(); 2].map(|()| made_of(&[
+                "client/a x\n", "client/b y\n", "account/wx0123456789abcdef {}\n", "history a/1\n",
+                "history a/2\n", "history b/1\n", "history x\n", "client/.. z\n", " ", "client/a z\n",
+            ])),
+            row in object_of(&[
+                "\"key_sha256\":[]", "\"not_after\":null", "\"accounts\":[\"*\"]", "\"scopes\":[\"token\"]",
+                "\"changed_at\":0", "\"name\":null", "\"token_api\":\"classic\"", "\"page_hosts\":[]",
+                "\"secret\":\"AAAA\"", "\"secret\":\"AAAB\"",
+            ]),
+        ) {
+            laws::directory(&known, &stored);
+            laws::directory(&format!("client/shop {row}\n{known}"), &stored);
+            laws::rows(row.as_bytes());
+            laws::hint(&known);
+        }
     }
 }

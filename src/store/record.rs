@@ -171,8 +171,12 @@ pub struct Calls {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
+    use super::super::laws;
     use super::*;
     use crate::credential::Secret;
+    use crate::laws::object_of;
 
     const fn at(seconds: i64) -> Timestamp {
         Timestamp::from_secs(1_700_000_000 + seconds)
@@ -232,6 +236,24 @@ mod tests {
             };
             record.end_backoff(at(0));
             assert_eq!(record.backoff.is_none(), is_over, "{seconds}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_written_as_it_was_read(
+            stored in object_of(&[
+                "\"credential\":{\"value\":\"t\",\"generation\":7,\"first_seen\":1,\"confirmed_at\":1,\
+                 \"expires_at\":-2,\"claimed_until\":9223372036854775807}",
+                "\"renewed_by\":\"a\"", "\"former\":[\"ba7816bf8f01cfea\",\"+1\"]", "\"died_young\":[1]",
+                "\"lease\":{\"attempt\":1,\"holder\":\"a\",\"acquired_at\":1,\"until\":2,\"strays_seen\":0}",
+                "\"lease\":\"x\"", "\"strays\":18446744073709551615", "\"settled\":1", "\"strayed_at\":5",
+                "\"backoff\":{\"class\":\"quota\"}", "\"calls\":{\"day\":1}", "\"later\":{}",
+            ]),
+            anything in any::<Vec<u8>>(),
+        ) {
+            laws::record(stored.as_bytes());
+            laws::record(&anything);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::credential::Secret;
 
@@ -259,7 +259,7 @@ impl fmt::Display for ServerUrl {
         });
         write!(f, "{}://", name.map_or("", |scheme| scheme.name))?;
         if let Some(user) = &self.user {
-            write!(f, "{user}@")?;
+            write!(f, "{}@", encoded(user))?;
         }
         let endpoints: Vec<_> = self.endpoints.iter().map(Endpoint::to_string).collect();
         f.write_str(&endpoints.join(","))?;
@@ -267,7 +267,7 @@ impl fmt::Display for ServerUrl {
             write!(f, "/{master}")?;
         }
         if let (Some(database), false) = (&self.database, unix) {
-            write!(f, "/{database}")?;
+            write!(f, "/{}", encoded(database))?;
         }
         let database = self.database.as_ref().filter(|_| unix);
         let sslmode = (self.tls && self.engine == Engine::Postgres).then_some("verify-full");
@@ -283,7 +283,8 @@ impl fmt::Display for ServerUrl {
             .iter()
             .filter_map(|(name, value)| Some((name, (*value)?)));
         for (number, (name, value)) in given.enumerate() {
-            write!(f, "{}{name}={value}", if number == 0 { '?' } else { '&' })?;
+            let mark = if number == 0 { '?' } else { '&' };
+            write!(f, "{mark}{name}={}", encoded(value))?;
         }
         Ok(())
     }
@@ -374,6 +375,16 @@ fn decoded(text: &str) -> Result<String, String> {
     decoded
         .map(|text| text.into_owned())
         .map_err(|_| "has bytes that are no UTF-8 behind a percent sign".to_owned())
+}
+
+/// As [`decoded`] reads it back; what most names and paths are made of stays as it is.
+fn encoded(text: &str) -> impl fmt::Display {
+    const OTHER: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'/');
+    utf8_percent_encode(text, OTHER)
 }
 
 #[cfg(test)]

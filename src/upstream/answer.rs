@@ -179,8 +179,12 @@ fn integer(value: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::super::Class;
     use super::*;
+    use crate::laws::{self, object_of};
 
     fn class_of(status: u16, body: &str) -> Class {
         token(Api::Token, status, body.as_bytes())
@@ -335,5 +339,24 @@ mod tests {
             Class::TokenRejected
         );
         assert_eq!(probe(200, b"{}").unwrap_err().class(), Class::Ambiguous);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_in_the_answer_and_what_is_kept_can_be_shown(
+            status in select(&[200_u16, 203, 429, 500]),
+            body in object_of(&[
+                "\"access_token\":\"98_token\"", "\"ticket\":\"a ticket\"", "\"ticket\":\"bx-_\"",
+                "\"expires_in\":7200", "\"expires_in\":\"86400\"", "\"expires_in\":-1", "\"errcode\":0",
+                "\"errcode\":\"40001\"", "\"errcode\":40164", "\"ip_list\":[]",
+                "\"errmsg\":\"secret=0123456789abcdef0123456789abcdef\\u001b x\"",
+            ]),
+            errmsg in "[a-zA-Z0-9_ -]{0,400}",
+            anything in any::<Vec<u8>>(),
+        ) {
+            laws::upstream_answer(status, body.as_bytes());
+            laws::upstream_answer(status, format!("{{\"errcode\":1,\"errmsg\":\"{errmsg}\"}}").as_bytes());
+            laws::upstream_answer(status, &anything);
+        }
     }
 }

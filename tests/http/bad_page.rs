@@ -41,6 +41,19 @@ async fn what_does_not_begin_with_http_and_a_host_is_no_page() {
         "ftp://ok.example.com/",
         "file:///etc/passwd",
         "HTTPS://ok.example.com/",
+        "hTtPs://ok.example.com/",
+        "https//ok.example.com/",
+        "https%3A//ok.example.com/",
+        "https:%2F%2Fok.example.com/",
+        "blob:https://ok.example.com/1",
+        "view-source:https://ok.example.com/",
+        "ws://ok.example.com/",
+        "http+unix://ok.example.com/",
+        "httpss://ok.example.com/",
+        "x-https://ok.example.com/",
+        "null",
+        "about:blank",
+        "&#104;ttps://ok.example.com/",
     ];
     refused(400, "invalid_url", "must begin with http://", &pages).await;
     let pages = [
@@ -54,6 +67,22 @@ async fn what_does_not_begin_with_http_and_a_host_is_no_page() {
         "https://*.shop.example.com/",
         "http://[::1/",
         "http://[ok.example.com]/",
+        "https://ok.example.com%00.evil/",
+        "https://ok.example.com%2f.evil/",
+        "https://evil%23.ok.example.com/",
+        "https://ok.example.com,evil/",
+        "https://ok.example.com&evil/",
+        "https://ok.example.com|evil/",
+        "https://(ok.example.com)/",
+        "https://ok.example.com$/",
+        "https://%6fk.example.com/",
+        "https://ok.example.com!/",
+        "https://'ok.example.com'/",
+        "https://{ok.example.com}/",
+        "http://[fe80::1%25eth0]/",
+        "http://[::ffff:127.0.0.256]/",
+        "http://[1::2::3]/",
+        "http://]ok.example.com[/",
     ];
     refused(400, "invalid_url", "the url's host must be a name", &pages).await;
 }
@@ -133,6 +162,13 @@ async fn user_information_hides_no_host() {
         "https://ok.example.com:443@evil/",
         "https://ok.example.com@ok.example.com/",
         "https://@ok.example.com/",
+        "https://evil@ok.example.com/",
+        "https://:@ok.example.com/",
+        "https://ok.example.com:443@ok.example.com:443/",
+        "https://ok.example.com%40@evil/",
+        "https://a@b@ok.example.com/",
+        "https://[::1]@ok.example.com/",
+        "https://ok.example.com&@evil/",
     ];
     refused(400, "invalid_url", "user information (an @", &pages).await;
 }
@@ -151,6 +187,28 @@ async fn a_host_that_looks_like_a_listed_one_is_not_it() {
         ("ok.example.com.", "https://ok.example.com./"),
         ("ok.example.com:22", "https://ok.example.com:22/"),
         ("ok.example.com:80", "https://ok.example.com:80/"),
+        ("ok.example.com:443", "http://ok.example.com:443/"),
+        ("ok.example.com:8444", "https://ok.example.com:8444/"),
+        ("ok.example.com_", "https://ok.example.com_/"),
+        ("ok-example.com", "https://ok-example.com/"),
+        ("okexample.com", "https://okexample.com/"),
+        ("ok..example.com", "https://ok..example.com/"),
+        ("ok.example.com..", "https://ok.example.com../"),
+        ("ok.example.co", "https://ok.example.co/"),
+        ("shop.example.com.evil", "https://shop.example.com.evil/"),
+        ("ashop.example.com", "https://ashop.example.com/"),
+        ("a.shop.example.com.", "https://a.shop.example.com./"),
+        (
+            "a.shop.example.com:8443",
+            "https://a.shop.example.com:8443/",
+        ),
+        (
+            "xn--ok-example-com-0n1k",
+            "https://xn--ok-example-com-0n1k/",
+        ),
+        ("localhost", "https://localhost/@ok.example.com"),
+        ("evil", "https://evil/#@ok.example.com/"),
+        ("evil", "https://evil/?@ok.example.com/"),
     ] {
         let advice = format!(
             "{host} is not among the page_hosts of this account: if the page is yours, add \
@@ -177,6 +235,15 @@ async fn addresses_in_numbers_are_hosts_like_others() {
         "0x7f000001",
         "[::1]",
         "[::ffff:127.0.0.1]",
+        "0",
+        "127.1",
+        "0x7f.0x0.0x0.0x1",
+        "017700000001",
+        "4294967295",
+        "[::]",
+        "[64:ff9b::127.0.0.1]",
+        "169.254.169.254",
+        "255.255.255.255",
     ] {
         let advice = format!("add \"{host}\" there");
         let page = format!("http://{host}/");
@@ -197,6 +264,13 @@ async fn a_port_is_a_number_from_1_to_65535() {
         "https://ok.example.com:443:443/",
         "https://ok.example.com:/",
         "http://::1/",
+        "https://ok.example.com:0x1bb/",
+        "https://ok.example.com:443.0/",
+        "https://ok.example.com:%34%34%33/",
+        "https://ok.example.com:443;/",
+        "https://[::1]:/",
+        "https://[::1]:0/",
+        "https://ok.example.com::443/",
     ];
     refused(400, "invalid_url", "a number from 1 to 65535", &pages).await;
 }

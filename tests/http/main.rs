@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod accounts;
+mod addresses;
 mod back_ends;
 mod bad_page;
 mod bad_report;
@@ -13,6 +14,7 @@ mod connections;
 mod cors;
 mod dropin;
 mod harness;
+mod hostile;
 mod http2;
 mod keys;
 mod limits;

@@ -132,7 +132,9 @@ impl Connection {
 
     async fn read(&mut self, with_body: bool) -> Option<Answer> {
         let status = self.line().await?;
-        let status = status.strip_prefix("HTTP/1.1 ").unwrap();
+        // To a client of HTTP/1.0 the answer is one of its own.
+        let of_1_0 = || status.strip_prefix("HTTP/1.0 ");
+        let status = status.strip_prefix("HTTP/1.1 ").or_else(of_1_0).unwrap();
         let status: StatusCode = status[..3].parse().unwrap();
         let mut headers = HeaderMap::new();
         loop {

@@ -18,13 +18,18 @@ const METHODS: [Method; 6] = [
 ];
 
 /// The AppID and WeChat's path in `/proxy/{appid}/…`, as they were sent.
-pub(super) fn split(path: &str) -> Option<(&str, &str)> {
+pub(in super::super) fn split(path: &str) -> Option<(&str, &str)> {
     let behind = path.strip_prefix("/proxy/")?;
     Some(behind.split_at(behind.find('/')?))
 }
 
 /// Checks that calls for `appid` may go to `path` at WeChat.
-pub(super) fn check(appid: &str, method: &Method, path: &str, query: &str) -> Result<(), Problem> {
+pub(in super::super) fn check(
+    appid: &str,
+    method: &Method,
+    path: &str,
+    query: &str,
+) -> Result<(), Problem> {
     if !METHODS.contains(method) {
         return Err(Problem::new(
             Code::MethodNotAllowed,
@@ -82,6 +87,9 @@ fn asks_for_ticket(path: &str, query: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::laws;
     use super::*;
 
     #[test]
@@ -165,6 +173,23 @@ mod tests {
         ] {
             let problem = check("wx1", &Method::GET, path, "type=wx_card").unwrap_err();
             assert_eq!(problem.code(), Code::InvalidPath, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_that_passes_becomes_another_on_its_way(
+            path in "/(CGI-bin|cgi-bin|sns|x)\
+                (/([tT]oken|stable_token|openapi|quota|clear|clear_quota|[.]{1,2}|%2e|x;|x)){0,3}\
+                [/\\\\]?",
+            query in "(type=(jsapi|wx_card|js%61pi)&?){0,2}",
+        ) {
+            if laws::proxy_path(&path, &query) {
+                let whole = format!("https://api.weixin.qq.com{path}?{query}");
+                let read = url::Url::parse(&whole).unwrap();
+                prop_assert_eq!(read.host_str(), Some("api.weixin.qq.com"));
+                prop_assert_eq!(read.path(), path);
+            }
         }
     }
 }

@@ -245,6 +245,8 @@ fn sent_to(address: &str, from: &Endpoint) -> Option<Endpoint> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -255,5 +257,24 @@ mod tests {
         assert_eq!(sent("::1:2"), Some(Endpoint::Tcp("::1".to_owned(), 2)));
         assert_eq!(sent(":2"), Some(Endpoint::Tcp("a".to_owned(), 2)));
         assert_eq!(sent("b"), None);
+    }
+
+    proptest! {
+        /// A MOVED, or what a Sentinel says about a master.
+        #[test]
+        fn a_member_is_reached_where_it_says(address in "[a-z0-9.:?\\[\\]+-]{0,20}|.{0,8}") {
+            let from = Endpoint::Tcp("a".to_owned(), 1);
+            if let Some(endpoint) = sent_to(&address, &from) {
+                let Endpoint::Tcp(host, port) = endpoint else {
+                    panic!("no member has a socket of ours");
+                };
+                let is_meant = ["", "?", &host].iter().any(|host| {
+                    let rest = address.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+                    rest.and_then(|port| port.parse().ok()) == Some(port)
+                });
+                prop_assert!(is_meant, "{} is no {:?}:{}", address, host, port);
+                prop_assert!(!host.is_empty());
+            }
+        }
     }
 }

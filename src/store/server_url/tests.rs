@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::laws::{self, made_of};
 
 fn parse(text: &str) -> Result<ServerUrl, String> {
     ServerUrl::parse(text).expect("a scheme that is known")
@@ -98,6 +101,7 @@ fn it_is_shown_without_its_password() {
         "redis+sentinel://a:1,[::1]:2/mymaster/4",
         "rediss+cluster://a:7000,b:7001",
         "postgres://wx@db:5432/shop",
+        "postgres://a%40b@db:5432/a%3Fdb%3Db%25?sslmode=verify-full&ca_file=/a%26b",
         "postgres://wx@db:5432/shop?sslmode=verify-full&prefix=shop&ca_file=/ca.pem",
     ] {
         assert_eq!(parse(text).unwrap().to_string(), text);
@@ -105,4 +109,19 @@ fn it_is_shown_without_its_password() {
     let url = parse("redis://wx:hunter2@host:1").unwrap();
     assert_eq!(url.to_string(), "redis://wx@host:1");
     assert!(!format!("{url:?}").contains("hunter2"));
+}
+
+proptest! {
+    #[test]
+    fn no_password_is_shown_wherever_it_stands(
+        scheme in "(rediss?(\\+(unix|sentinel|cluster))?|postgres(ql)?)://",
+        rest in made_of(&[
+            "~", ":~@", "wx:~@", "host", ":6379", ",", "/", "/1", "?", "&", "prefix=shop", "ca_file=/ca.pem",
+            "db=2", "sslmode=verify-full", "@", "%40", "%ff", "[::1]", "master",
+        ]),
+        anything in any::<String>(),
+    ) {
+        laws::store_url(&format!("{scheme}{rest}"));
+        laws::store_url(&anything);
+    }
 }
