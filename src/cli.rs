@@ -23,6 +23,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -31,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, Faults, Finding, Flags, Listen, Loaded, StoreUrl, logging};
+use crate::server::Tls;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, TelemetryError};
 
@@ -288,6 +290,18 @@ impl TypedValueParser for StoreParser {
             clap::Error::raw(kind, format!("--store {why}\n")).with_cmd(command)
         })
     }
+}
+
+/// Reads the certificate that the configuration names, if it does.
+///
+/// # Errors
+/// [`Failure::Config`] with what is wrong with which file.
+fn load_tls(loaded: &Loaded) -> Result<Option<Arc<Tls>>, Failure> {
+    let tls = loaded.config.tls.clone().map(Tls::load).transpose();
+    tls.map_err(|fault| {
+        let (key, fault) = (fault.key, fault.to_string());
+        Failure::Config(Faults::of_setting(&loaded.settings, key, fault))
+    })
 }
 
 fn print_warnings(warnings: &[Finding]) {

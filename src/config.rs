@@ -211,6 +211,10 @@ fn read(
     let listen = top.value("listen", DEFAULT_LISTEN.into(), Listen::parse, report);
     let parse_admin = |text: &str| Listen::parse(text).map(Some);
     let admin_listen = top.value("admin_listen", None, parse_admin, report);
+    if admin_listen.as_ref() == Some(&listen) && !listen.is_any() {
+        let what = "is the same as listen: leave it out, and all is served there";
+        report.fault_of("admin_listen", what);
+    }
     let tls = listen::read_tls(&mut top, report);
     let store = read_store(&mut top, report);
     let solo = top.truth("solo", report);

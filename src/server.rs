@@ -34,6 +34,7 @@ mod seats;
 mod segment;
 mod status;
 mod tls;
+mod watched;
 mod wire;
 
 use std::collections::HashMap;
@@ -50,13 +51,13 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 pub use connections::serve;
 pub use listener::Listener;
-pub use tls::Tls;
+pub use tls::{Tls, TlsFault};
 
 use crate::account::AppId;
 use crate::app::App;
@@ -171,6 +172,7 @@ struct Peer(IpAddr);
 /// What an answer needs to know of its request.
 struct Asked {
     id: RequestId,
+    is_head: bool,
     for_pages: bool,
     origin: Option<HeaderValue>,
 }
@@ -180,6 +182,7 @@ impl Asked {
         let headers = request.headers();
         Self {
             id: RequestId::of(headers),
+            is_head: request.method() == Method::HEAD,
             for_pages: request.uri().path().starts_with("/jsapi/"),
             origin: headers.get(ORIGIN).cloned(),
         }
@@ -219,18 +222,20 @@ impl Front {
     /// Answers a request from `peer`: at once where nothing has to be waited for.
     fn answer(self: &Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let asked = Asked::of(&request);
-        match self.sign_now(&request, peer) {
+        let answer = match fault(&request) {
+            None => self.sign_now(&request, peer),
+            Some(problem) => Some(Err(problem)),
+        };
+        match answer {
             Some(Ok(config)) => {
                 let mut response = Response::new(config);
                 *response.headers_mut() = self.of_signatures.clone();
-                self.finish(&mut response, asked);
-                Answer::Now(whole(response, request.method()))
+                Answer::Now(self.finish_now(response, asked))
             }
             Some(Err(problem)) => {
                 let mut response = problem.render(&asked.id);
                 self.describe(response.headers_mut(), asked.for_pages);
-                self.finish(&mut response, asked);
-                Answer::Now(whole(response, request.method()))
+                Answer::Now(self.finish_now(response, asked))
             }
             None => {
                 let front = Arc::clone(self);
@@ -250,7 +255,8 @@ impl Front {
         request.extensions_mut().insert(asked.id.clone());
         let router = self.router.clone();
         let Ok(response) = router.oneshot(request.map(Body::new)).await;
-        let mut response = Problem::write_into(response, &asked.id).map(Either::Right);
+        let response = Problem::write_into(response, &asked.id).map(Either::Right);
+        let mut response = without_body_for_head(response, asked.is_head);
         self.describe(response.headers_mut(), asked.for_pages);
         self.finish(&mut response, asked);
         response
@@ -266,6 +272,13 @@ impl Front {
         if for_pages {
             cors::vary(headers);
         }
+    }
+
+    fn finish_now(&self, response: Response<Vec<u8>>, asked: Asked) -> Response<AnswerBody> {
+        let is_head = asked.is_head;
+        let mut response = response.map(|body| Either::Left(body.into()));
+        self.finish(&mut response, asked);
+        without_body_for_head(response, is_head)
     }
 
     /// Adds what the answer says to this request alone.
@@ -284,10 +297,6 @@ impl Front {
         request: &Request<Incoming>,
         peer: IpAddr,
     ) -> Option<Result<Vec<u8>, Problem>> {
-        if !names_its_host(request) {
-            let detail = "an HTTP/1.1 request has one Host header: send it once";
-            return Some(Err(Problem::new(Code::InvalidHost, detail)));
-        }
         let asks = matches!(*request.method(), Method::GET | Method::HEAD);
         let for_pages = self.audience != Audience::BackEnds;
         if request.uri().path() != "/jsapi/signature" || !asks || !for_pages {
@@ -298,21 +307,43 @@ impl Front {
     }
 }
 
-/// What is sent of an answer: to a HEAD its length, not its body.
-fn whole(response: Response<Vec<u8>>, to: &Method) -> Response<AnswerBody> {
-    if to != Method::HEAD {
-        return response.map(|body| Either::Left(body.into()));
+/// What is sent of an answer: to a HEAD its length, not its body. (HTTP/2 would send it.)
+fn without_body_for_head(response: Response<AnswerBody>, is_head: bool) -> Response<AnswerBody> {
+    if !is_head {
+        return response;
     }
-    let length = response.body().len();
+    let length = response.body().size_hint().exact();
     let mut head = response.map(|_| Either::Left(Full::default()));
-    head.headers_mut().insert(CONTENT_LENGTH, length.into());
+    if let Some(length) = length.filter(|_| !head.headers().contains_key(CONTENT_LENGTH)) {
+        head.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
     head
+}
+
+/// The most headers of a request. HTTP/2 lets a few bytes stand for thousands.
+const MAX_HEADERS: usize = 100;
+
+/// What is wrong with a request whatever it asks for.
+fn fault<B>(request: &Request<B>) -> Option<Problem> {
+    if request.headers().len() > MAX_HEADERS {
+        let detail = format!("a request may have {MAX_HEADERS} headers");
+        return Some(Problem::new(Code::TooManyHeaders, detail));
+    }
+    let detail = if names_its_host(request) {
+        return None;
+    } else {
+        "an HTTP/1.1 request has one Host header, with a name and perhaps a port: send it once"
+    };
+    Some(Problem::new(Code::InvalidHost, detail))
 }
 
 /// A request without a host, or with two, is understood differently by those it passes
 /// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>).
 fn names_its_host<B>(request: &Request<B>) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_~:[]%".contains(byte);
     let mut hosts = request.headers().get_all(HOST).iter();
-    let one = hosts.next().is_some() && hosts.next().is_none();
-    one || request.version() != Version::HTTP_11
+    match hosts.next() {
+        None => request.version() != Version::HTTP_11,
+        Some(host) => host.as_bytes().iter().all(plain) && hosts.next().is_none(),
+    }
 }

@@ -35,6 +35,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let (Verb::Check { flags } | Verb::Show { flags, .. }) = &args.verb;
     let loaded = flags.load()?;
     print_warnings(&loaded.warnings);
+    super::load_tls(&loaded)?;
     answer(&match &args.verb {
         Verb::Check { .. } => summary(&loaded),
         Verb::Show { json: true, .. } => object(&loaded.settings),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -68,14 +68,34 @@ pub(super) enum Bound {
     Unix(UnixListener, Option<SocketFile>),
 }
 
-/// A socket in the file system, removed at the end.
-pub(super) struct SocketFile(PathBuf);
+/// A socket in the file system, removed at the end, unless another server has put its own there.
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Its device and inode, and when it was made: an inode is soon given to another file.
+    file: Option<(u64, u64, i64, i64)>,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: identity(path),
+        }
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Who removed it before has done what is to be done.
-        let _ = std::fs::remove_file(&self.0);
+        if self.file.is_some() && identity(&self.path) == self.file {
+            // Who removed it before has done what is to be done.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
 }
 
 impl Bound {
@@ -93,7 +113,10 @@ impl Bound {
                         "{listen}: another program listens there, or the file is something else; \
                          stop it, or choose another path"
                     ),
-                    _ => format!("{listen}: its directory must be there and writable"),
+                    ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+                        format!("{listen}: its directory must be there and writable")
+                    }
+                    _ => format!("{listen}: choose another path"),
                 })
             }),
             Listen::Systemd(name) => inherited.take(name.as_deref()),
@@ -125,7 +148,7 @@ impl Bound {
                 Ok(address) => format!("{scheme}://{address}"),
                 Err(why) => why.to_string(),
             },
-            Self::Unix(_, Some(SocketFile(path))) => format!("unix:{}", path.display()),
+            Self::Unix(_, Some(file)) => format!("unix:{}", file.path.display()),
             Self::Unix(listener, None) => {
                 let address = listener.local_addr();
                 let path = address
@@ -161,8 +184,8 @@ fn bind_unix(path: &Path) -> io::Result<Bound> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    let file = SocketFile(path.to_owned());
     std::fs::set_permissions(path, PermissionsExt::from_mode(MODE))?;
+    let file = SocketFile::new(path);
     listener.set_nonblocking(true)?;
     Ok(Bound::Unix(listener, Some(file)))
 }
@@ -268,6 +291,22 @@ mod tests {
         std::fs::write(&path, "precious").unwrap();
         Bound::take(&listen, &mut inherited).unwrap_err();
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_server_that_ends_leaves_the_socket_of_the_next_one_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("http.sock");
+        let listen = Listen::Unix(path.clone());
+        let mut inherited = Inherited::from_env();
+        let Bound::Unix(listener, file) = Bound::take(&listen, &mut inherited).unwrap() else {
+            panic!("it is no file");
+        };
+        drop(listener);
+        let next = Bound::take(&listen, &mut inherited).unwrap();
+        drop(file);
+        UnixStream::connect(&path).unwrap();
+        drop(next);
     }
 
     #[test]

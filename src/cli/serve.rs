@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::listen::{Bound, Inherited};
 use super::{ConfigFlags, Failure, answer, process};
 use crate::app::App;
@@ -26,11 +28,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    let tls = super::load_tls(&loaded)?;
     let mut config = loaded.config;
     process::allow_files(&mut config);
     process::keep_memory_private();
-    let tls = config.tls.clone().map(Tls::load).transpose();
-    let tls = tls.map_err(Failure::Other)?;
     let mut inherited = Inherited::from_env();
     let pages = Bound::take(&config.listen, &mut inherited)?;
     let admin = config.admin_listen.as_ref();
@@ -54,6 +55,9 @@ async fn serve(
     let (pages, _file) = pages.adopt()?;
     let (admin, _admin_file) = admin.map(Bound::adopt).transpose()?.unzip();
     let shutdown = super::shutdown(shutdown::GRACE)?;
+    // From the start, and with or without a certificate: it must not end the server.
+    let mut hang_ups = signal(SignalKind::hangup())
+        .map_err(|why| Failure::Other(format!("cannot follow SIGHUP: {why}")))?;
     let (app, queue) = App::build(config, None, shutdown.draining.clone())
         .map_err(|error| Failure::Other(error.to_string()))?;
     // Before it listens, so that no page is told that an account is not there; but not for long.
@@ -66,9 +70,18 @@ async fn serve(
     }
     answer(&said)?;
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
-    if let Some(tls) = tls.clone() {
-        let (clock, stop) = (app.keeper.clock().clone(), shutdown.draining.clone());
-        tokio::spawn(async move { tls.follow(clock, stop).await });
+    match tls.clone() {
+        Some(tls) => {
+            let (clock, stop) = (app.keeper.clock().clone(), shutdown.draining.clone());
+            tokio::spawn(tls.follow(hang_ups, clock, stop));
+        }
+        None => {
+            tokio::spawn(async move {
+                while hang_ups.recv().await.is_some() {
+                    tracing::info!("SIGHUP: there is no certificate to be read again");
+                }
+            });
+        }
     }
     let listeners = Listeners {
         pages: pages.with_tls(tls.clone()),

@@ -49,6 +49,13 @@ impl Listen {
     }
 }
 
+impl Listen {
+    /// Whether two of it are two places.
+    pub(super) const fn is_any(&self) -> bool {
+        matches!(self, Self::Address(address) if address.port() == 0)
+    }
+}
+
 impl From<SocketAddr> for Listen {
     fn from(address: SocketAddr) -> Self {
         Self::Address(address)
@@ -97,13 +104,10 @@ pub struct TlsFiles {
 pub(super) fn read_tls(top: &mut Section<'_>, report: &mut Report) -> Option<TlsFiles> {
     let certificate = top.text("tls_certificate", report);
     let key = top.text("tls_key", report);
-    for found in certificate
-        .iter()
-        .zip(["tls_certificate"])
-        .chain(key.iter().zip(["tls_key"]))
-    {
-        let (found, key) = found;
-        report.setting(top.key_path(key), &found.value, &found.source);
+    for (key, found) in [("tls_certificate", &certificate), ("tls_key", &key)] {
+        if let Some(found) = found {
+            report.setting(top.key_path(key), &found.value, &found.source);
+        }
     }
     match (certificate, key) {
         (Some(certificate), Some(key)) => Some(TlsFiles {

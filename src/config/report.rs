@@ -78,6 +78,15 @@ impl Faults {
         self.0.iter()
     }
 
+    /// A fault of a value that was read: that of `key` among `settings`.
+    pub fn of_setting(settings: &[Setting], key: &str, text: impl Into<String>) -> Self {
+        let setting = settings.iter().find(|setting| setting.key == key);
+        Self::one(
+            setting.map_or(Source::Default, |setting| setting.source.clone()),
+            text,
+        )
+    }
+
     pub(super) fn one(source: Source, text: impl Into<String>) -> Self {
         let text = text.into();
         Self(vec![Finding { source, text }])
@@ -141,6 +150,13 @@ impl Report {
         let setting = self.settings.iter().find(|setting| setting.key == key);
         let source = setting.map_or(Source::Default, |setting| setting.source.clone());
         self.warn(&source, format!("{key} {what}"));
+    }
+
+    /// A fault of a value that was read.
+    pub(super) fn fault_of(&mut self, key: &str, what: &str) {
+        let setting = self.settings.iter().find(|setting| setting.key == key);
+        let source = setting.map_or(Source::Default, |setting| setting.source.clone());
+        self.fault(&source, format!("{key} {what}"));
     }
 
     pub(super) fn setting(&mut self, key: String, value: impl Serialize, source: &Source) {

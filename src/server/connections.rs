@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,6 +25,7 @@ use super::batched::Batched;
 use super::listener::{Accepted, Listener};
 use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
 use super::seats::{Seat, Seats};
+use super::watched::WatchedBody;
 use super::wire::Wire;
 use super::{AnswerBody, Front};
 
@@ -32,8 +33,15 @@ use super::{AnswerBody, Front};
 /// percent-encoded, is 6 KiB.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
+/// The same with HTTP/2, where few bytes can stand for many.
+const MAX_HTTP2_HEAD_BYTES: u32 = 16 * 1024;
+
 /// The most requests that run at once on one connection of HTTP/2.
-const MAX_STREAMS: u32 = 128;
+const MAX_STREAMS: u32 = 100;
+
+/// What may come of one request's body, and of all on a connection of HTTP/2, before it is read.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 
 /// A connection of HTTP/2 is asked for a sign of life so often, and has as long to give it.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -99,7 +107,7 @@ pub(super) async fn serve_seated(
     stop: CancellationToken,
 ) {
     let service = Arc::new(service);
-    let connections = TaskTracker::new();
+    let (connections, cut_off) = (TaskTracker::new(), CancellationToken::new());
     let mut refused = 0_u64;
     loop {
         let accepted = tokio::select! {
@@ -110,7 +118,8 @@ pub(super) async fn serve_seated(
             Ok(accepted) => match seats.take(accepted.peer.ip()) {
                 Some(seat) => {
                     let connection = Connection::new(Arc::clone(&service), &accepted);
-                    connections.spawn(connection.run(accepted, seat, stop.clone()));
+                    let connection = connection.run(accepted, seat, stop.clone());
+                    connections.spawn(cut_off.clone().run_until_cancelled_owned(connection));
                 }
                 None => {
                     refused += 1;
@@ -131,6 +140,7 @@ pub(super) async fn serve_seated(
         .is_err()
     {
         tracing::warn!(count = connections.len(), "connections were cut off");
+        cut_off.cancel();
     }
 }
 
@@ -178,8 +188,9 @@ impl<S: Service> Connection<S> {
         let activity = self.activity.clone();
         let opening = async { Batched::open(Wire::open(accepted).await?, activity.clone()).await };
         let stream = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            biased;
             opened = tokio::time::timeout(FOR_HEAD, opening) => opened??,
+            () = stop.cancelled() => return Ok(()),
         };
         let (is_http2, stream) = (stream.is_http2(), TokioIo::new(stream));
         let answers = service_fn(move |request| {
@@ -193,11 +204,14 @@ impl<S: Service> Connection<S> {
                 .keep_alive_interval(PING_EVERY)
                 .keep_alive_timeout(PING_EVERY)
                 .max_concurrent_streams(MAX_STREAMS)
-                .max_header_list_size(MAX_HEAD_BYTES as u32)
+                .max_header_list_size(MAX_HTTP2_HEAD_BYTES)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
                 .serve_connection(stream, answers);
             attend(connection, patience, seat, stop).await?;
         } else {
             let connection = http1::Builder::new()
+                .half_close(true)
                 .max_buf_size(MAX_HEAD_BYTES)
                 .serve_connection(stream, answers);
             attend(connection, patience, seat, stop).await?;
@@ -208,11 +222,8 @@ impl<S: Service> Connection<S> {
 
 /// An answer on its way to hyper.
 enum Reply {
-    Now(Option<Response<AnswerBody>>),
-    Later(
-        Pending,
-        #[expect(dead_code, reason = "it is a guard")] Answering,
-    ),
+    Now(Option<Response<WatchedBody>>),
+    Later(Pending, Answering),
 }
 
 impl Reply {
@@ -220,7 +231,7 @@ impl Reply {
         match answer {
             Answer::Now(response) => {
                 activity.answered();
-                Self::Now(Some(response))
+                Self::Now(Some(response.map(WatchedBody::whole)))
             }
             Answer::Later(pending) => Self::Later(pending, activity.answering()),
         }
@@ -228,14 +239,19 @@ impl Reply {
 }
 
 impl Future for Reply {
-    type Output = Result<Response<AnswerBody>, Infallible>;
+    type Output = Result<Response<WatchedBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Self::Now(response) => Poll::Ready(Ok(response
                 .take()
                 .expect("no future is polled after its end"))),
-            Self::Later(pending, _) => pending.as_mut().poll(cx).map(Ok),
+            Self::Later(pending, answering) => {
+                let response = ready!(pending.as_mut().poll(cx));
+                Poll::Ready(Ok(
+                    response.map(|body| WatchedBody::new(body, answering.activity()))
+                ))
+            }
         }
     }
 }
@@ -255,7 +271,7 @@ async fn attend<C: GracefulConnection>(
             ended = connection.as_mut() => return ended,
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                return connection.await;
+                break;
             }
             () = look.as_mut() => {
                 if patience.is_lost(seat.is_wanted()) {
@@ -265,6 +281,14 @@ async fn attend<C: GracefulConnection>(
                 }
                 look.set(tokio::time::sleep(LOOK_EVERY));
             }
+        }
+    }
+    // Who is answered is waited for, and who has begun to ask is not.
+    loop {
+        match tokio::time::timeout(LAST_WORDS, connection.as_mut()).await {
+            Ok(ended) => return ended,
+            Err(_) if patience.is_stalled() => return Ok(()),
+            Err(_) => {}
         }
     }
 }

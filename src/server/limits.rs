@@ -6,18 +6,20 @@
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Cells in a row.
-const CELLS: usize = 1 << 15;
+const CELLS: usize = 1 << 14;
 
 /// How many seconds' worth of requests may come at once.
 const BURST_SECONDS: u64 = 5;
 
 /// A limit of requests a second for each key.
 pub(super) struct Limit {
-    rows: [Row; 2],
+    /// Made for the first request.
+    rows: OnceLock<[Row; 2]>,
     /// The time that one request takes up, in nanoseconds.
     cost: u64,
 }
@@ -46,7 +48,7 @@ impl Limit {
     /// A limit of `per_second` requests a second; 0 sets none.
     pub(super) fn per_second(per_second: u32) -> Option<Self> {
         (per_second > 0).then(|| Self {
-            rows: [Row::new(), Row::new()],
+            rows: OnceLock::new(),
             cost: 1_000_000_000 / u64::from(per_second),
         })
     }
@@ -57,7 +59,8 @@ impl Limit {
     /// It is one too many; the time after which the next may come.
     pub(super) fn admit(&self, key: impl Hash, now: Duration) -> Result<(), Duration> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let cells = [self.rows[0].cell(&key), self.rows[1].cell(&key)];
+        let rows = self.rows.get_or_init(|| [Row::new(), Row::new()]);
+        let cells = [rows[0].cell(&key), rows[1].cell(&key)];
         let empty_at = cells
             .iter()
             .map(|cell| cell.load(Ordering::Relaxed))

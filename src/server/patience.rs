@@ -53,7 +53,7 @@ impl Activity {
         }
     }
 
-    /// Bytes have gone out.
+    /// Bytes have gone out, or are about to.
     pub(super) fn sent(&self) {
         self.progresses();
     }
@@ -79,6 +79,12 @@ impl Activity {
 /// A request that is being answered.
 pub(super) struct Answering(Activity);
 
+impl Answering {
+    pub(super) fn activity(&self) -> &Activity {
+        &self.0
+    }
+}
+
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.0.answering.fetch_sub(1, Ordering::Relaxed);
@@ -102,18 +108,24 @@ impl Patience {
         }
     }
 
+    /// Whether nothing has happened since the last look, and the client is waited for.
+    pub(super) fn is_stalled(&mut self) -> bool {
+        let counts = &self.activity.0;
+        let progress = counts.progress.load(Ordering::Relaxed);
+        let stalled = progress == self.seen && counts.answering.load(Ordering::Relaxed) == 0;
+        self.seen = progress;
+        stalled
+    }
+
     /// Looks, [`LOOK_EVERY`] after the last time; whether the connection has been waited for too
     /// long.
     pub(super) fn is_lost(&mut self, scarce: bool) -> bool {
-        let counts = &self.activity.0;
-        let progress = counts.progress.load(Ordering::Relaxed);
-        if progress != self.seen || counts.answering.load(Ordering::Relaxed) > 0 {
-            self.seen = progress;
+        if !self.is_stalled() {
             self.waited = Duration::ZERO;
             return false;
         }
         self.waited += LOOK_EVERY;
-        let limit = if counts.head_begun.load(Ordering::Relaxed) {
+        let limit = if self.activity.0.head_begun.load(Ordering::Relaxed) {
             FOR_HEAD
         } else if scarce {
             FOR_NEXT_WHEN_SCARCE

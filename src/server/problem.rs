@@ -46,6 +46,7 @@ pub(super) enum Code {
     RightsExceeded,
     InvalidPath,
     InvalidHost,
+    TooManyHeaders,
     InvalidAppid,
     InvalidClientName,
     HostNotAllowed,
@@ -86,6 +87,7 @@ impl Code {
             | Self::InvalidAppid
             | Self::InvalidClientName
             | Self::KeyInQuery => StatusCode::BAD_REQUEST,
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::KeyRequired | Self::KeyRefused => StatusCode::UNAUTHORIZED,
             Self::ScopeMissing
             | Self::AccountNotAllowed
@@ -128,6 +130,7 @@ impl Code {
             Self::RightsExceeded => "This goes beyond what the client key itself may do",
             Self::InvalidPath => "The path is not one of WeChat's API",
             Self::InvalidHost => "The request does not say which host it is for",
+            Self::TooManyHeaders => "The request has too many headers",
             Self::InvalidAppid => "The AppID in the path is none",
             Self::InvalidClientName => "The name of the client in the path is none",
             Self::HostNotAllowed => "Pages of this host are not signed for",
@@ -225,12 +228,15 @@ impl Problem {
     /// The body of the request did not come whole.
     pub(super) fn unreadable(rejection: BytesRejection) -> Self {
         match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                Code::BodyTooLarge,
-                format!("it may have {MAX_BODY_BYTES} bytes: send what this path asks for alone"),
-            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
             _ => Self::new(Code::InvalidBody, "it broke off: send it again"),
         }
+    }
+
+    /// The body of the request is larger than anything that is asked for.
+    pub(super) fn body_too_large() -> Self {
+        let may = format!("it may have {MAX_BODY_BYTES} bytes: send what this path asks for alone");
+        Self::new(Code::BodyTooLarge, may)
     }
 
     /// There is no credential of the account.

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::limits::client_key;
 use crate::config::Limits;
 
-/// The connections of one listener; cheap to clone.
-#[derive(Clone, Default)]
+/// The connections of one listener.
+#[derive(Default)]
 pub(super) struct Seats(Arc<Shared>);
 
 #[derive(Default)]
@@ -72,12 +72,28 @@ impl Seats {
 }
 
 impl Seat {
-    /// Whether more than three quarters of all seats are taken, so that who does nothing has to
-    /// leave sooner.
+    /// Whether more than three quarters of all seats are taken, or of those of its client, so that
+    /// who does nothing has to leave sooner. Behind one address there can be a whole town.
     pub(super) fn is_wanted(&self) -> bool {
-        let Shared { most, taken, .. } = &*self.shared;
-        *most > 0 && taken.load(Ordering::Relaxed) > most - most / 4
+        let Shared {
+            most,
+            most_per_client,
+            taken,
+            ..
+        } = &*self.shared;
+        let by_client = || {
+            let taken = self.client.map(|client| {
+                let by_client = self.shared.by_client();
+                by_client.get(&client).copied().unwrap_or_default()
+            });
+            taken.is_some_and(|taken| is_scarce(taken, *most_per_client))
+        };
+        is_scarce(taken.load(Ordering::Relaxed), *most) || by_client()
     }
+}
+
+const fn is_scarce(taken: usize, most: usize) -> bool {
+    most > 0 && taken > most - most / 4
 }
 
 impl Drop for Seat {
@@ -155,6 +171,14 @@ mod tests {
         assert!(!taken[0].is_wanted());
         taken.extend(seats.take("203.0.113.1".parse().unwrap()));
         assert!(taken[0].is_wanted());
+    }
+
+    #[test]
+    fn the_seats_of_one_address_are_wanted_before_all_are() {
+        let seats = seats(1000, 8);
+        let mine = take(&seats, "203.0.113.1", 7);
+        let other = take(&seats, "203.0.113.2", 1);
+        assert!(mine[0].is_wanted() && !other[0].is_wanted());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The certificate of the server, which can be replaced while it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +38,9 @@ impl Tls {
     ///
     /// # Errors
     /// What is wrong with which file, and what it must hold.
-    pub fn load(files: TlsFiles) -> Result<Arc<Self>, String> {
-        let current = ArcSwap::from_pointee(Current::load(&files)?);
+    pub fn load(files: TlsFiles) -> Result<Arc<Self>, TlsFault> {
+        let current = Current::load(&files, None)?;
+        let current = ArcSwap::from_pointee(current.expect("nothing was read before"));
         Ok(Arc::new(Self { files, current }))
     }
 
@@ -47,32 +48,35 @@ impl Tls {
     ///
     /// # Errors
     /// As [`load`](Self::load); what was read before goes on being used.
-    pub fn reload(&self) -> Result<bool, String> {
-        let next = Current::load(&self.files)?;
-        let is_new = next.digest != self.current.load().digest;
-        if is_new {
+    pub fn reload(&self) -> Result<bool, TlsFault> {
+        let known = self.current.load().digest;
+        let next = Current::load(&self.files, Some(known))?;
+        let is_new = next.is_some();
+        if let Some(next) = next {
             self.current.store(Arc::new(next));
         }
         Ok(is_new)
     }
 
-    /// Reads the files again on SIGHUP, and once a minute, until `stop`.
-    pub async fn follow(&self, clock: Clock, stop: CancellationToken) {
-        let mut hang_up = match signal(SignalKind::hangup()) {
-            Ok(signal) => signal,
-            Err(error) => {
-                tracing::error!(%error, "SIGHUP cannot be followed: certificates are not replaced");
-                return;
-            }
-        };
+    /// Reads the files again on each `hang_up`, and once a minute, until `stop`.
+    pub async fn follow(
+        self: Arc<Self>,
+        mut hang_ups: Signal,
+        clock: Clock,
+        stop: CancellationToken,
+    ) {
         let mut fault = None;
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
                 () = clock.sleep(LOOK_EVERY) => false,
-                _ = hang_up.recv() => true,
+                _ = hang_ups.recv() => true,
             };
-            match self.reload() {
+            let this = Arc::clone(&self);
+            let Ok(read) = tokio::task::spawn_blocking(move || this.reload()).await else {
+                continue;
+            };
+            match read {
                 Ok(is_new) => {
                     if is_new {
                         tracing::info!("there is a new certificate: new connections get it");
@@ -102,43 +106,68 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Current {
-    fn load(files: &TlsFiles) -> Result<Self, String> {
-        let (chain, key) = (read(&files.certificate)?, read(&files.key)?);
+    /// Nothing if what the files hold is `known`.
+    fn load(files: &TlsFiles, known: Option<[u8; 32]>) -> Result<Option<Self>, TlsFault> {
+        let of_certificate =
+            |what: String| TlsFault::new("tls_certificate", &files.certificate, &what);
+        let of_key = |what: String| TlsFault::new("tls_key", &files.key, &what);
+        let chain =
+            std::fs::read(&files.certificate).map_err(|why| of_certificate(cannot(&why)))?;
+        let key = std::fs::read(&files.key).map_err(|why| of_key(cannot(&why)))?;
         let mut digest = Sha256::new();
         digest.update(&chain);
         digest.update(&key);
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&chain)
-            .collect::<Result<_, _>>()
-            .map_err(|why| fault("tls_certificate", &files.certificate, &why.to_string()))?;
-        if certificates.is_empty() {
-            let what = "there is no certificate in it; it must hold the server's and those \
-                        between it and a known authority, in PEM";
-            return Err(fault("tls_certificate", &files.certificate, what));
+        let digest = digest.finalize().into();
+        if known == Some(digest) {
+            return Ok(None);
         }
         let key = PrivateKeyDer::from_pem_slice(&key).map_err(|why| {
-            let what = format!("there is no private key in it ({why}); it must hold one in PEM");
-            fault("tls_key", &files.key, &what)
+            of_key(format!(
+                "there is no private key in it ({why}): it must hold one in PEM, not encrypted"
+            ))
         })?;
+        if let Err(why) = aws_lc_rs::sign::any_supported_type(&key) {
+            return Err(of_key(format!("its private key cannot be used ({why})")));
+        }
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&chain)
+            .collect::<Result<_, _>>()
+            .map_err(|why| of_certificate(why.to_string()))?;
+        if certificates.is_empty() {
+            let what = "there is no certificate in it: it must hold the server's and those \
+                        between it and a known authority, in PEM";
+            return Err(of_certificate(what.to_owned()));
+        }
         let config = server_config(certificates, key).map_err(|why| {
-            let what = format!(
-                "it does not go with the key in {} ({why})",
-                files.key.display()
-            );
-            fault("tls_certificate", &files.certificate, &what)
+            let key = files.key.display();
+            of_certificate(format!("it does not go with the key in {key} ({why})"))
         })?;
-        Ok(Self {
-            config: Arc::new(config),
-            digest: digest.finalize().into(),
-        })
+        let config = Arc::new(config);
+        Ok(Some(Self { config, digest }))
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|why| format!("{} cannot be read: {why}", path.display()))
+fn cannot(why: &std::io::Error) -> String {
+    format!("it cannot be read ({why}): name a file that this user may read")
 }
 
-fn fault(key: &str, path: &Path, what: &str) -> String {
-    format!("{key} {}: {what}", path.display())
+/// What is wrong with one of the files.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{key} {path}: {what}", path = path.display())]
+pub struct TlsFault {
+    /// The key that names the file.
+    pub key: &'static str,
+    path: PathBuf,
+    what: String,
+}
+
+impl TlsFault {
+    fn new(key: &'static str, path: &Path, what: &str) -> Self {
+        Self {
+            key,
+            path: path.to_owned(),
+            what: what.to_owned(),
+        }
+    }
 }
 
 fn server_config(

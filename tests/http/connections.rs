@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wxsign::simulator::{Fault, FaultRule};
 
 use crate::harness::{PAGE, Setup, is_problem, posted_signature, signature, until};
-use crate::wire::{Connection, Request};
+use crate::wire::{Connection, PATIENCE, Request};
 
 const TOKEN: &str = "/cgi-bin/token";
 const TICKET: &str = "/cgi-bin/ticket/getticket";
@@ -146,6 +148,74 @@ async fn a_client_that_asks_before_it_sends_its_body_is_told_to() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_announced_as_too_large_is_not_waited_for() {
+    let server = Setup::new().start_ready().await;
+    for target in ["/jsapi/signature", "/jsapi/report"] {
+        let mut connection = server.connect().await;
+        let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n");
+        connection.send(head.as_bytes()).await;
+        let answer = connection.answer(true).await;
+        is_problem(&answer, 413, "body_too_large", "16384 bytes");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn who_has_said_all_is_still_answered() {
+    let server = Setup::new().start_ready().await;
+    for count in [1, 10] {
+        for request in [
+            signature(PAGE),
+            Request::get("/livez"),
+            posted_signature(PAGE),
+        ] {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let requests = request.bytes().repeat(count);
+            stream.write_all(&requests).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut said = String::new();
+            let read = timeout(PATIENCE, stream.read_to_string(&mut said)).await;
+            read.expect("an end").unwrap();
+            assert_eq!(said.matches("HTTP/1.1 200 OK").count(), count, "{said}");
+        }
+    }
+    server.end().await;
+}
+
+async fn is_served(connection: &mut Connection) -> bool {
+    connection.send(&Request::get("/livez").bytes()).await;
+    connection.next_answer(true).await.is_some()
+}
+
+#[tokio::test]
+async fn there_are_as_many_connections_as_may_be() {
+    let mut setup = Setup::new();
+    setup.config.limits.connections = 3;
+    let server = setup.start_ready().await;
+    let mut kept = Vec::new();
+    until("three connections", async || {
+        let mut connection = server.connect().await;
+        let alive = is_served(&mut connection).await;
+        kept.extend(alive.then_some(connection));
+        (kept.len() == 3).then_some(())
+    })
+    .await;
+    let mut one_more = server.connect().await;
+    assert!(!is_served(&mut one_more).await);
+    for connection in &mut kept {
+        assert_eq!(connection.ask(&signature(PAGE)).await.status, 200);
+    }
+    kept.pop();
+    until("the place that was left", async || {
+        let mut connection = server.connect().await;
+        is_served(&mut connection).await.then_some(())
+    })
+    .await;
+    drop(kept);
+    server.end().await;
+}
+
+#[tokio::test]
 async fn while_draining_requests_are_still_answered() {
     let server = Setup::new().start_ready().await;
     let mut kept = server.connect().await;
@@ -177,7 +247,7 @@ async fn the_end_lets_a_running_request_end_and_takes_no_more() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(waiting.next_answer(true).await.is_none(), "that was all");
     until("a closed door", async || {
-        let refused = tokio::net::TcpStream::connect(server.address).await;
+        let refused = TcpStream::connect(server.address).await;
         refused.is_err().then_some(())
     })
     .await;

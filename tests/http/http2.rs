@@ -11,6 +11,29 @@ use tokio::task::JoinSet;
 
 use crate::harness::{PAGE, Setup};
 
+/// A few bytes of a request can stand for thousands of headers.
+#[tokio::test]
+async fn thousands_of_headers_are_not_kept() {
+    let server = Setup::new().start_ready().await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut sender, connection) = shaken.unwrap();
+    tokio::spawn(connection);
+    for (count, status) in [
+        (50, StatusCode::OK),
+        (200, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+    ] {
+        let mut request = Request::get("http://wxsign/livez");
+        for _ in 0..count {
+            request = request.header("a", "");
+        }
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+    server.end().await;
+}
+
 #[tokio::test]
 async fn many_requests_share_a_connection() {
     let server = Setup::new().start_ready().await;

@@ -170,13 +170,17 @@ async fn files_that_are_no_certificate_and_key_are_named_at_the_start() {
     ] {
         std::fs::write(place.path().join(file), content).unwrap();
         let mut wxsign = place.start("serve", "127.0.0.1:0");
-        assert_eq!(wxsign.exit_code().await, Some(1));
+        assert_eq!(wxsign.exit_code().await, Some(78));
         wxsign.logs(advice).await;
     }
     std::fs::remove_file(place.path().join("key.pem")).unwrap();
     let mut wxsign = place.start("serve", "127.0.0.1:0");
-    assert_eq!(wxsign.exit_code().await, Some(1));
-    wxsign.logs("key.pem cannot be read").await;
+    assert_eq!(wxsign.exit_code().await, Some(78));
+    wxsign
+        .logs("WXSIGN_TLS_KEY: tls_key key.pem: it cannot be read")
+        .await;
+    let checked = place.run(&["config", "check"], "").await;
+    assert_eq!(checked.code, Some(78), "{checked:?}");
 }
 
 #[tokio::test]
@@ -203,6 +207,38 @@ async fn http2_is_spoken_in_the_clear_to_who_begins_with_it() {
         .await
         .unwrap();
     assert!(posted.ends_with("HTTP/2 200"), "{posted}");
+}
+
+#[tokio::test]
+async fn to_a_head_only_a_head_is_said_in_both_versions() {
+    let wechat = WeChat::start().await;
+    let wxsign = Place::new(&wechat.url).serve().await;
+    for (target, status) in [
+        ("/livez", 200),
+        ("/demo", 200),
+        ("/nothing", 404),
+        ("/jsapi/report", 405),
+        ("/jsapi/signature", 400),
+        ("/v1/accounts", 401),
+    ] {
+        let url = format!("http://{}{target}", wxsign.address());
+        for version in ["--http1.1", "--http2-prior-knowledge"] {
+            let head = curl(&[version, "--head", &url]).await.unwrap();
+            assert!(head.ends_with(&format!(" {status}")), "{target}: {head}");
+            assert!(head.contains("x-request-id: "), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hang_up_ends_nothing() {
+    let wechat = WeChat::start().await;
+    let wxsign = Place::new(&wechat.url).serve().await;
+    wxsign.signal(Signal::HUP);
+    wxsign
+        .logs("there is no certificate to be read again")
+        .await;
+    wxsign.signs().await;
 }
 
 #[tokio::test]
@@ -272,8 +308,11 @@ async fn who_begins_and_does_not_go_on_is_cut_off() {
         stream.write_all(begun.as_bytes()).await.unwrap();
         beginnings.push((begun, stream));
     }
-    let started = wxsign.signs().await;
-    assert!(started["signature"].is_string());
+    // It is not impatient either.
+    let early = Duration::from_secs(5);
+    let waiting = timeout(early, beginnings[2].1.read(&mut [0])).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    wxsign.signs().await;
     for (begun, mut stream) in beginnings {
         let mut said = Vec::new();
         let ended = timeout(CUT_OFF, stream.read_to_end(&mut said)).await;
