@@ -45,7 +45,7 @@ async fn serve(
     // Before it listens, so that no page is told that an account is not there; but not for long.
     app.store.reached(CONNECTING).await;
     app.roster.reload().await;
-    let accounts = app.keeper.accounts().iter().count();
+    let accounts = app.keeper.accounts().len();
     let mut said = format!("listening on http://{address}\n");
     if let Some(address) = admin_address {
         said += &format!("for back ends and operators on http://{address}\n");

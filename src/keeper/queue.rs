@@ -9,13 +9,20 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Nudge, Shared, TICK, millis, step};
+use super::{Nudge, Shared, TICK, adopt, millis, step};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 
 /// At the start, accounts are looked at this far apart, but all within [`START_SPREAD`].
 const START_DISTANCE: Duration = Duration::from_millis(10);
 const START_SPREAD: Duration = Duration::from_secs(10);
+
+/// So many new accounts are not looked at all at once.
+const MANY: usize = 100;
+
+/// So many steps run at one time, most of them waiting for their turn to call WeChat. Each takes a
+/// few kilobytes.
+const MOST_STEPS: usize = 2000;
 
 /// When an account is looked at again after its step ended in a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
@@ -55,7 +62,11 @@ pub(super) async fn run(
         running: HashMap::new(),
         stop: stop.clone(),
     };
-    queue.fill();
+    // What was told so far is about accounts that are all looked at now.
+    while nudged.try_recv().is_ok() {}
+    queue
+        .adopt(queue.shared.accounts.load_full().appids())
+        .await;
     let mut last = queue.shared.clock.moment();
     loop {
         let now = queue.shared.clock.moment();
@@ -66,16 +77,13 @@ pub(super) async fn run(
         }
         last = now;
         queue.start_due(now);
-        let pause = queue
-            .waiting
-            .first()
-            .map_or(TICK, |(at, _)| at.saturating_sub(now.boot).min(TICK));
+        let pause = queue.pause(now);
         // In this order, so that what a test repeats goes as before. None of the others can keep
         // the last one from its turn: what is due was started above.
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(nudge) = nudged.recv() => queue.nudge(nudge),
+            Some(nudge) = nudged.recv() => queue.nudge(nudge).await,
             Some(done) = queue.steps.join_next_with_id() => queue.finished(done),
             () = queue.shared.clock.sleep(pause) => {}
         }
@@ -86,16 +94,39 @@ pub(super) async fn run(
 impl Queue {
     /// Has all accounts looked at, a little apart.
     fn fill(&mut self) {
-        let now = self.shared.clock.moment().boot;
-        let accounts = self.shared.accounts.load_full();
-        let mut appids: Vec<_> = accounts.iter().map(|kept| &kept.account.appid).collect();
-        appids.sort();
-        let count = u32::try_from(appids.len()).unwrap_or(u32::MAX);
-        let distance = START_DISTANCE.min(START_SPREAD / count.max(1));
-        let mut at = now;
+        let appids = self.shared.accounts.load_full().appids();
+        let distance = distance(appids.len());
+        let mut at = self.shared.clock.moment().boot;
         for appid in appids {
-            self.wait(appid.clone(), at);
+            self.wait(appid, at);
             at += distance;
+        }
+    }
+
+    /// Takes over what is stored of accounts, and has each looked at in its time; those that are
+    /// due, a little apart.
+    async fn adopt(&mut self, appids: Vec<AppId>) {
+        let mut spread = self.shared.clock.moment().boot;
+        let (distance, mut can_read) = (distance(appids.len()), true);
+        for some in appids.chunks(adopt::TOGETHER) {
+            can_read &= !self.stop.is_cancelled();
+            let wakes = if can_read {
+                adopt::adopt(&self.shared, some, &self.stop).await.ok()
+            } else {
+                None
+            };
+            can_read &= wakes.is_some();
+            let now = self.shared.clock.moment();
+            self.shared.beat.store(millis(now.boot), Ordering::Relaxed);
+            for (number, appid) in some.iter().enumerate() {
+                let wake = wakes.as_ref().map_or(now.wall, |wakes| wakes[number]);
+                let mut at = now.boot + wake.since(now.wall);
+                if wake <= now.wall {
+                    at = spread;
+                    spread += distance;
+                }
+                self.wait(appid.clone(), at);
+            }
         }
     }
 
@@ -113,9 +144,24 @@ impl Queue {
         self.waiting.insert((at, appid));
     }
 
-    fn nudge(&mut self, nudge: Nudge) {
+    async fn nudge(&mut self, nudge: Nudge) {
         match nudge {
             Nudge::One(appid) => self.wait(appid, Duration::ZERO),
+            Nudge::Changed(appids) => {
+                let is_new = |appid: &AppId| !self.slots.contains_key(appid);
+                let (new, known): (Vec<_>, Vec<_>) = appids.into_iter().partition(is_new);
+                let few = if new.len() < MANY {
+                    new.as_slice()
+                } else {
+                    &[]
+                };
+                for appid in known.iter().chain(few) {
+                    self.wait(appid.clone(), Duration::ZERO);
+                }
+                if few.is_empty() {
+                    self.adopt(new).await;
+                }
+            }
             Nudge::All => self.fill(),
         }
     }
@@ -123,6 +169,7 @@ impl Queue {
     fn start_due(&mut self, now: Moment) {
         while let Some((at, _)) = self.waiting.first()
             && *at <= now.boot
+            && self.has_room(*at)
             && let Some((_, appid)) = self.waiting.pop_first()
         {
             let Some(kept) = self.shared.accounts.load().get(appid.as_str()).cloned() else {
@@ -136,6 +183,17 @@ impl Queue {
             self.running.insert(task.id(), appid.clone());
             self.slots.insert(appid, Slot::Running { again: false });
         }
+    }
+
+    /// Whether a step may begin that is due `at`. Those that somebody waits for go in any case.
+    fn has_room(&self, at: Duration) -> bool {
+        at.is_zero() || self.steps.len() < MOST_STEPS
+    }
+
+    /// How long nothing is to be done, unless something happens.
+    fn pause(&self, now: Moment) -> Duration {
+        let next = self.waiting.first().filter(|(at, _)| self.has_room(*at));
+        next.map_or(TICK, |(at, _)| at.saturating_sub(now.boot).min(TICK))
     }
 
     fn finished(&mut self, done: Result<(Id, Timestamp), JoinError>) {
@@ -156,6 +214,12 @@ impl Queue {
         );
         self.wait(appid, if again { now.boot } else { at });
     }
+}
+
+/// How far apart so many accounts are looked at.
+fn distance(accounts: usize) -> Duration {
+    let count = u32::try_from(accounts).unwrap_or(u32::MAX);
+    START_DISTANCE.min(START_SPREAD / count.max(1))
 }
 
 fn clock_was_set(last: Moment, now: Moment) -> bool {

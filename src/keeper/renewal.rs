@@ -15,7 +15,7 @@ use super::snapshot::Standing;
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
-use crate::store::{Attempt, Key, Record, StoreError, Tell, Version};
+use crate::store::{Attempt, Key, Record, Seen, StoreError, Tell, Version};
 use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
@@ -57,6 +57,21 @@ impl Renewal<'_> {
         match self.read(local).await {
             Ok(_) => self.publish(local),
             Err(error) => self.report_store(&error),
+        }
+    }
+
+    /// Takes over what is stored, before the first step. Returns when that is to be.
+    pub(super) fn adopt(&self, local: &mut Local, stored: Record, seen: Seen) -> Timestamp {
+        let now = self.shared.clock.moment();
+        if reconcile(self.policy, &stored, local, now).is_some() {
+            return now.wall;
+        }
+        local.saw(stored, now);
+        local.stands(seen);
+        self.publish(local);
+        match protocol::plan(self.policy, &self.key.appid, self.caller(), local, now) {
+            Plan::Fetch(_) => now.wall,
+            Plan::Wait(until) => self.wake_at(until, now, &Base::Stored(seen.version)),
         }
     }
 
@@ -375,7 +390,7 @@ impl Renewal<'_> {
         if !local.take_news() {
             return;
         }
-        let standing = Standing::of(local, self.policy, &self.key.appid);
+        let standing = Standing::of(local, self.policy, &self.key.appid, &self.shared.names);
         let now = self.shared.clock.moment();
         let robbed = protocol::is_robbed(&local.record, now.wall);
         let (kind, kept) = (self.key.kind, self.kept);
