@@ -15,6 +15,7 @@ mod dial;
 mod directory;
 mod link;
 mod memory;
+mod packed;
 mod postgres;
 mod record;
 mod redis;

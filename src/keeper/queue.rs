@@ -33,19 +33,14 @@ const CLOCK_SET: Duration = Duration::from_secs(2);
 /// Everything here belongs to the one task that runs the queue.
 struct Queue {
     shared: Arc<Shared>,
-    /// Accounts that wait, by the time on the boot clock at which they are due.
+    /// Accounts that wait, by the time on the boot clock at which they are due. What is there of an
+    /// account at another time than it knows itself is of no account.
     waiting: BTreeSet<(Duration, AppId)>,
-    slots: HashMap<AppId, Slot>,
     steps: JoinSet<Timestamp>,
-    running: HashMap<Id, AppId>,
+    ids: HashMap<Id, AppId>,
+    /// Accounts whose step runs, and whether there is to be another one right after it.
+    running: HashMap<AppId, bool>,
     stop: CancellationToken,
-}
-
-/// What the queue knows about an account; it is in `waiting` or it runs.
-#[derive(Clone, Copy)]
-enum Slot {
-    Waiting(Duration),
-    Running { again: bool },
 }
 
 /// Runs steps until `stop`, then waits for those that run.
@@ -57,8 +52,8 @@ pub(super) async fn run(
     let mut queue = Queue {
         shared,
         waiting: BTreeSet::new(),
-        slots: HashMap::new(),
         steps: JoinSet::new(),
+        ids: HashMap::new(),
         running: HashMap::new(),
         stop: stop.clone(),
     };
@@ -130,25 +125,31 @@ impl Queue {
         }
     }
 
+    /// Has an account looked at, at that time and not at the one that was thought of before; right
+    /// after its step, if that runs.
     fn wait(&mut self, appid: AppId, at: Duration) {
-        match self.slots.insert(appid.clone(), Slot::Waiting(at)) {
-            Some(Slot::Waiting(former)) => {
+        if let Some(again) = self.running.get_mut(&appid) {
+            *again = true;
+            return;
+        }
+        if let Some(kept) = self.shared.accounts.load().get(appid.as_str()) {
+            if let Some(former) = kept.set_due(Some(at)) {
                 self.waiting.remove(&(former, appid.clone()));
             }
-            Some(Slot::Running { .. }) => {
-                self.slots.insert(appid, Slot::Running { again: true });
-                return;
-            }
-            None => {}
+            self.waiting.insert((at, appid));
         }
-        self.waiting.insert((at, appid));
     }
 
     async fn nudge(&mut self, nudge: Nudge) {
         match nudge {
             Nudge::One(appid) => self.wait(appid, Duration::ZERO),
             Nudge::Changed(appids) => {
-                let is_new = |appid: &AppId| !self.slots.contains_key(appid);
+                let accounts = self.shared.accounts.load_full();
+                let is_new = |appid: &AppId| {
+                    let kept = accounts.get(appid.as_str());
+                    let waits = kept.is_none_or(|kept| kept.due().is_some());
+                    !waits && !self.running.contains_key(appid)
+                };
                 let (new, known): (Vec<_>, Vec<_>) = appids.into_iter().partition(is_new);
                 let few = if new.len() < MANY {
                     new.as_slice()
@@ -170,18 +171,19 @@ impl Queue {
         while let Some((at, _)) = self.waiting.first()
             && *at <= now.boot
             && self.has_room(*at)
-            && let Some((_, appid)) = self.waiting.pop_first()
+            && let Some((at, appid)) = self.waiting.pop_first()
         {
-            let Some(kept) = self.shared.accounts.load().get(appid.as_str()).cloned() else {
-                self.slots.remove(&appid);
+            let kept = self.shared.accounts.load().get(appid.as_str()).cloned();
+            let Some(kept) = kept.filter(|kept| kept.due() == Some(at)) else {
                 continue;
             };
+            kept.set_due(None);
             let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
             let task = self
                 .steps
                 .spawn(async move { step::step(&shared, &kept, &stop).await });
-            self.running.insert(task.id(), appid.clone());
-            self.slots.insert(appid, Slot::Running { again: false });
+            self.ids.insert(task.id(), appid.clone());
+            self.running.insert(appid, false);
         }
     }
 
@@ -205,13 +207,10 @@ impl Queue {
                 (error.id(), now.boot + AFTER_PANIC)
             }
         };
-        let Some(appid) = self.running.remove(&id) else {
+        let Some(appid) = self.ids.remove(&id) else {
             return;
         };
-        let again = matches!(
-            self.slots.remove(&appid),
-            Some(Slot::Running { again: true })
-        );
+        let again = self.running.remove(&appid) == Some(true);
         self.wait(appid, if again { now.boot } else { at });
     }
 }

@@ -1,8 +1,10 @@
 //! What was added at run time, as all processes that share a store see it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::packed::Packed;
 use super::{AccountRow, ClientRow, EncodedChanges, Entries, Version};
 use crate::account::AppId;
 use crate::client::parse_name;
@@ -15,8 +17,8 @@ pub struct Directory {
     pub version: Version,
     /// The clients.
     pub clients: ClientRows,
-    /// The accounts as they are stored: there may be very many, and few of them are asked for.
-    accounts: Sharded<AppId, Arc<[u8]>>,
+    /// The accounts, in little room: there may be very many, and few of them are asked for.
+    accounts: Sharded<AppId, Packed>,
     /// All else as it is stored, by name.
     others: BTreeMap<String, Arc<[u8]>>,
 }
@@ -67,12 +69,12 @@ impl Directory {
 
     /// What cannot be read stays where it is; what has no name that can be read is passed over.
     fn put(&mut self, name: &str, change: Option<Vec<u8>>) {
-        if self.get(name) == change.as_deref() {
+        if self.get(name).as_deref() == change.as_deref() {
             return;
         }
         if let Some(Ok(appid)) = name.strip_prefix(ACCOUNT).map(str::parse) {
             match change {
-                Some(bytes) => self.accounts.insert(appid, bytes.into()),
+                Some(bytes) => self.accounts.insert(appid, Packed::of(&bytes)),
                 None => self.accounts.remove(&appid),
             };
             return;
@@ -97,28 +99,27 @@ impl Directory {
     }
 
     /// What is stored under a name.
-    fn get(&self, name: &str) -> Option<&[u8]> {
+    fn get(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let appid = name.strip_prefix(ACCOUNT).map(str::parse::<AppId>);
-        let found = match appid {
-            Some(Ok(appid)) => self.accounts.get(&appid),
-            _ => self.others.get(name),
-        };
-        found.map(|bytes| &**bytes)
+        match appid {
+            Some(Ok(appid)) => self.accounts.get(&appid).map(|row| row.bytes().into()),
+            _ => self.others.get(name).map(|bytes| bytes[..].into()),
+        }
     }
 
     /// All that is stored, with its names.
-    fn entries(&self) -> impl Iterator<Item = (String, &[u8])> {
+    fn entries(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
         let accounts = self.accounts.iter();
-        let accounts = accounts.map(|(appid, bytes)| (format!("{ACCOUNT}{appid}"), &**bytes));
+        let accounts = accounts.map(|(appid, row)| (format!("{ACCOUNT}{appid}"), row.bytes()));
         let others = self.others.iter();
-        accounts.chain(others.map(|(name, bytes)| (name.clone(), &**bytes)))
+        accounts.chain(others.map(|(name, bytes)| (name.clone(), bytes.to_vec())))
     }
 
     /// All accounts, which takes a while where they are many.
     pub fn accounts(&self) -> AccountRows {
         let accounts = self.accounts.iter();
         accounts
-            .map(|(appid, bytes)| (appid.clone(), AccountRow::decode(bytes)))
+            .map(|(appid, row)| (appid.clone(), AccountRow::decode(&row.bytes())))
             .collect()
     }
 
@@ -126,7 +127,7 @@ impl Directory {
     pub fn account(&self, appid: &AppId) -> Option<Option<AccountRow>> {
         self.accounts
             .get(appid)
-            .map(|bytes| AccountRow::decode(bytes))
+            .map(|row| AccountRow::decode(&row.bytes()))
     }
 
     /// The accounts that are others than in `former`, those that are gone included.
@@ -186,7 +187,7 @@ struct History {
 
 impl History {
     fn of(directory: &Directory) -> Option<Self> {
-        let text = std::str::from_utf8(directory.get(HISTORY)?).ok()?;
+        let text = String::from_utf8(directory.get(HISTORY)?.into_owned()).ok()?;
         let (name, changes) = text.split_once('/')?;
         let (name, changes) = (name.to_owned(), changes.parse().ok()?);
         Some(Self { name, changes })
@@ -214,11 +215,11 @@ pub(super) fn lost(known: &Directory, stored: &Directory) -> EncodedChanges {
     }
     let differs = |name: &str, mine: &[u8]| match stored.get(name) {
         None => true,
-        Some(theirs) => went_back && theirs != mine,
+        Some(theirs) => went_back && *theirs != *mine,
     };
     let mut lost: EncodedChanges = (known.entries())
         .filter(|(name, mine)| *name != HISTORY && differs(name, mine))
-        .map(|(name, mine)| (name, Some(mine.to_vec())))
+        .map(|(name, mine)| (name, Some(mine)))
         .collect();
     if went_back {
         let gone = stored.entries();
