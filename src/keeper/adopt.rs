@@ -2,6 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::local::Local;
+use super::protocol::{self, Plan};
+use super::reconcile::reconcile;
+use super::renewal::{Base, Renewal};
 use super::{Kept, Shared, step};
 use crate::account::AppId;
 use crate::clock::Timestamp;
@@ -50,8 +54,26 @@ fn adopt_one(
 ) -> Timestamp {
     let mut memory = kept.recall();
     let (of_token, of_ticket) = step::renewals(shared, kept, stop);
-    let token = of_token.adopt(&mut memory.token, token.0, token.1);
-    let ticket = of_ticket.adopt(&mut memory.ticket, ticket.0, ticket.1);
+    let token = of_token.adopt(&mut memory.token, token);
+    let ticket = of_ticket.adopt(&mut memory.ticket, ticket);
     kept.remember(memory);
     token.min(ticket)
+}
+
+impl Renewal<'_> {
+    /// Takes over what is stored, unless something in it is to be set right first. Returns when the
+    /// first step is to be.
+    fn adopt(&self, local: &mut Local, (stored, seen): (Record, Seen)) -> Timestamp {
+        let now = self.shared.clock.moment();
+        if reconcile(self.policy, &stored, local, now).is_some() {
+            return now.wall;
+        }
+        local.saw(stored, now);
+        local.stands(seen);
+        self.publish(local);
+        match protocol::plan(self.policy, &self.key.appid, self.caller(), local, now) {
+            Plan::Fetch(_) => now.wall,
+            Plan::Wait(until) => self.wake_at(until, now, &Base::Stored(seen.version)),
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::snapshot::Standing;
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
-use crate::store::{Attempt, Key, Record, Seen, StoreError, Tell, Version};
+use crate::store::{Attempt, Key, Record, StoreError, Tell, Version};
 use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
@@ -38,7 +38,7 @@ pub(super) struct Renewal<'a> {
 }
 
 /// What the store said about the record that was decided upon.
-enum Base {
+pub(super) enum Base {
     /// The store holds it as this version.
     Stored(Version),
     /// The store cannot be reached, and the credential can be renewed without it.
@@ -57,21 +57,6 @@ impl Renewal<'_> {
         match self.read(local).await {
             Ok(_) => self.publish(local),
             Err(error) => self.report_store(&error),
-        }
-    }
-
-    /// Takes over what is stored, before the first step. Returns when that is to be.
-    pub(super) fn adopt(&self, local: &mut Local, stored: Record, seen: Seen) -> Timestamp {
-        let now = self.shared.clock.moment();
-        if reconcile(self.policy, &stored, local, now).is_some() {
-            return now.wall;
-        }
-        local.saw(stored, now);
-        local.stands(seen);
-        self.publish(local);
-        match protocol::plan(self.policy, &self.key.appid, self.caller(), local, now) {
-            Plan::Fetch(_) => now.wall,
-            Plan::Wait(until) => self.wake_at(until, now, &Base::Stored(seen.version)),
         }
     }
 
@@ -386,7 +371,7 @@ impl Renewal<'_> {
     }
 
     /// Hands readers what the record says, prepared, unless they have it.
-    fn publish(&self, local: &mut Local) {
+    pub(super) fn publish(&self, local: &mut Local) {
         if !local.take_news() {
             return;
         }
@@ -424,7 +409,7 @@ impl Renewal<'_> {
     }
 
     /// A node looks a little later than it could, so that not all ask for the lease at once.
-    fn wake_at(&self, until: Timestamp, now: Moment, base: &Base) -> Timestamp {
+    pub(super) fn wake_at(&self, until: Timestamp, now: Moment, base: &Base) -> Timestamp {
         match base {
             Base::Alone => until.min(now.wall + STORE_RETRY),
             Base::Stored(_) if self.shared.store.is_embedded() => until,
@@ -436,7 +421,7 @@ impl Renewal<'_> {
     }
 
     /// Who calls WeChat here. Processes on one host have one address.
-    fn caller(&self) -> Caller<'_> {
+    pub(super) fn caller(&self) -> Caller<'_> {
         let node = &self.shared.node.name;
         Caller {
             secret: self.kept.secret,
