@@ -147,6 +147,9 @@ impl Store {
     /// # Errors
     /// The store cannot be reached.
     pub async fn load_many(&self, keys: &[Key]) -> Result<Vec<Option<(Record, Seen)>>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let found = self.call(Op::Load, self.shared.backend.load_many(keys));
         let found = keys.iter().zip(found.await?);
         let decoded = found.map(|(key, stored)| self.decode(key, stored).ok());
