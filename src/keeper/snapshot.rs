@@ -27,8 +27,8 @@ pub struct Snapshot {
     ticket: Standing,
     /// Prepared from the ticket above.
     signer: Option<Signer>,
-    /// What WeChat said last when it was asked about a token.
-    pub(super) check: Option<Check>,
+    /// What WeChat said last when it was asked about a token. Seldom there.
+    check: Option<Box<Check>>,
     /// Another program fetches tokens with the account's AppSecret.
     pub(super) robbed: bool,
     /// Whether a step has come to its end, with or without a credential.
@@ -142,11 +142,21 @@ impl Snapshot {
         }
     }
 
+    /// What WeChat said last when it was asked about a token.
+    pub(super) fn check(&self) -> Option<Check> {
+        self.check.as_deref().copied()
+    }
+
+    /// Takes what WeChat has just said about a token.
+    pub(super) fn set_check(&mut self, check: Check) {
+        self.check = Some(check.into());
+    }
+
     /// Whether WeChat has just rejected the token that is served; a newer one is being fetched.
     pub fn is_rejected(&self, now: Moment) -> bool {
         let generation = self.token(now).map(|token| token.credential.generation);
         let check = self
-            .check
+            .check()
             .filter(|check| check.outcome == Outcome::Rejected);
         check
             .is_some_and(|check| generation.is_some_and(|generation| check.stands(generation, now)))

@@ -9,6 +9,9 @@ use crate::account::{Account, AppId};
 use crate::page_hosts::PageHosts;
 use crate::store::{AccountRow, AccountRows, Directory, StoreError};
 
+/// How many accounts are taken up together. What many leave behind in memory nobody fills again.
+const TOGETHER: usize = 4096;
+
 /// What was taken up.
 #[derive(Default)]
 pub(super) struct Taken {
@@ -37,8 +40,11 @@ impl Roster {
             return Ok(());
         }
         let changed = directory.changed_accounts(&taken.directory);
+        for some in changed.chunks(TOGETHER) {
+            self.take_up(taken, &directory, some);
+        }
         if !changed.is_empty() {
-            self.take_up(taken, &directory, changed);
+            self.tell_of_locked(taken);
         }
         if directory.clients != taken.directory.clients {
             self.take_up_clients(&directory.clients);
@@ -47,11 +53,11 @@ impl Roster {
         Ok(())
     }
 
-    fn take_up(&self, taken: &mut Taken, directory: &Directory, changed: Vec<AppId>) {
+    fn take_up(&self, taken: &mut Taken, directory: &Directory, changed: &[AppId]) {
         let mut changes = BTreeMap::new();
         for appid in changed {
-            let (row, is_configured) = (directory.account(&appid), self.is_configured(&appid));
-            taken.unopened.remove(&appid);
+            let (row, is_configured) = (directory.account(appid), self.is_configured(appid));
+            taken.unopened.remove(appid);
             if row.is_some() && is_configured {
                 tracing::warn!(
                     %appid,
@@ -59,25 +65,28 @@ impl Roster {
                      configuration holds; remove it there, or here with wxsign account remove"
                 );
             }
-            let opened = row.map(|row| self.open(&appid, row.as_ref()));
+            let opened = row.map(|row| self.open(appid, row.as_ref()));
             match opened {
                 // What runs goes on with what it has.
                 Some(None) => {
-                    taken.unopened.insert(appid);
+                    taken.unopened.insert(appid.clone());
                 }
                 Some(Some(_)) | None if is_configured => {}
                 account => {
-                    changes.insert(appid, account.flatten());
+                    changes.insert(appid.clone(), account.flatten());
                 }
             }
         }
+        self.keeper.change_accounts(changes);
+    }
+
+    fn tell_of_locked(&self, taken: &Taken) {
         let locked = taken.unopened.iter();
         let locked = locked.filter(|appid| !self.is_configured(appid)).cloned();
         self.locked.store(Arc::new(locked.collect()));
         if let Some(why) = self.locked() {
             tracing::error!("{why}; they are left as they are");
         }
-        self.keeper.change_accounts(changes);
     }
 
     /// Why stored accounts could not be opened when they were read last, if there are such.
