@@ -22,6 +22,8 @@ pub struct Accounts {
     /// The only one, if there is exactly one.
     only: Option<Arc<Kept>>,
     page_hosts: AllPageHosts,
+    /// What readers see of each that nothing is known of yet.
+    blank: Arc<Snapshot>,
 }
 
 impl Accounts {
@@ -40,7 +42,8 @@ impl Accounts {
             self.page_hosts.remove(&former.account.page_hosts);
         }
         self.page_hosts.add(&account.page_hosts);
-        let known = former.map_or_else(Arc::default, |former| Arc::clone(&former.known));
+        let blank = || Arc::new(Known::new(Arc::clone(&self.blank)));
+        let known = former.map_or_else(blank, |former| Arc::clone(&former.known));
         self.by_appid
             .insert(appid, Arc::new(Kept::new(account, known)));
         self.find_only();
@@ -110,7 +113,6 @@ pub struct Kept {
 }
 
 /// What is known of the credentials of an account.
-#[derive(Default)]
 pub(super) struct Known {
     /// Written by the account's step, of which there is one at a time; read by anyone.
     pub(super) snapshot: ArcSwap<Snapshot>,
@@ -134,6 +136,23 @@ pub(super) struct Known {
     due: AtomicU64,
     /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
     pub(super) nudged: AtomicBool,
+}
+
+impl Known {
+    fn new(blank: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot: ArcSwap::new(blank),
+            changed: Notify::new(),
+            removed: AtomicBool::default(),
+            memory: Mutex::default(),
+            doubted_token: AtomicU64::default(),
+            wants_check: AtomicBool::default(),
+            doubted_ticket: AtomicBool::default(),
+            next_ticket_nudge: AtomicU64::default(),
+            due: AtomicU64::default(),
+            nudged: AtomicBool::default(),
+        }
+    }
 }
 
 /// What the account's step knows about its credentials.
