@@ -8,6 +8,10 @@
     clippy::unwrap_used,
     reason = "a helper that fails fails the benchmark"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is measured is how long things take"
+)]
 
 #[path = "scale/database.rs"]
 mod database;
