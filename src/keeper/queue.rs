@@ -17,7 +17,8 @@ use crate::clock::{Moment, Timestamp};
 const START_DISTANCE: Duration = Duration::from_millis(10);
 const START_SPREAD: Duration = Duration::from_secs(10);
 
-/// So many new accounts are not looked at all at once.
+/// What is stored of so many new accounts is read together before their first steps; that of fewer
+/// is read by these.
 const MANY: usize = 100;
 
 /// So many steps run at one time, most of them waiting for their turn to call WeChat. Each takes a
