@@ -1,8 +1,8 @@
 //! An official account: who it is and which pages it may sign for.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +10,24 @@ use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
 
 /// The AppID of an official account: `wx` and 16 lower-case hexadecimal digits.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AppId(Arc<str>);
+pub struct AppId([u8; LENGTH]);
+
+/// How many characters an AppID has.
+const LENGTH: usize = 18;
 
 impl AppId {
     /// The AppID as WeChat writes it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("only ASCII was taken")
+    }
+}
+
+/// As that of its text, by which it is looked up.
+impl Hash for AppId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
@@ -25,13 +35,13 @@ impl FromStr for AppId {
     type Err = InvalidAppId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("wx").ok_or(InvalidAppId)?;
-        let well_formed = digits.len() == 16
-            && digits
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if well_formed {
-            Ok(Self(text.into()))
+        let bytes: [u8; LENGTH] = text.as_bytes().try_into().map_err(|_| InvalidAppId)?;
+        let digits = bytes.strip_prefix(b"wx").ok_or(InvalidAppId)?;
+        if digits
+            .iter()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
+            Ok(Self(bytes))
         } else {
             Err(InvalidAppId)
         }
@@ -48,25 +58,25 @@ impl TryFrom<String> for AppId {
 
 impl From<AppId> for String {
     fn from(appid: AppId) -> Self {
-        appid.0.as_ref().to_owned()
+        appid.as_str().to_owned()
     }
 }
 
 impl std::borrow::Borrow<str> for AppId {
     fn borrow(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl fmt::Display for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

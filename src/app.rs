@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, Limits, StoreUrl};
-use crate::keeper::{Keeper, Node, Queue};
+use crate::costly::Costly;
+use crate::keeper::{Keeper, Node, Overview, Queue};
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
@@ -39,6 +41,10 @@ pub struct App {
     pub simulator: Option<Simulator>,
     /// Cancelled once the program is stopping.
     pub draining: CancellationToken,
+    /// How all accounts fare together.
+    pub(crate) overview: Costly<Arc<Overview>>,
+    /// The metrics as they were a moment ago.
+    pub(crate) metrics: Costly<Bytes>,
 }
 
 impl App {
@@ -98,6 +104,8 @@ impl App {
             limits: config.limits,
             simulator,
             draining,
+            overview: Costly::default(),
+            metrics: Costly::default(),
         };
         Ok((Arc::new(app), queue))
     }

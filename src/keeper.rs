@@ -8,10 +8,14 @@
 //! Readers take a [`Snapshot`]: no lock, no store, no waiting. A credential and the trouble in
 //! renewing it are kept apart, so that a failure never hides a credential that WeChat accepts.
 
+mod accounts;
+mod adopt;
 mod backoff;
 mod local;
 #[cfg(test)]
 mod model;
+mod names;
+mod overview;
 mod pace;
 mod policy;
 mod protocol;
@@ -22,26 +26,28 @@ mod report;
 mod snapshot;
 mod step;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment};
-use crate::credential::{Fingerprint, Kind};
-use crate::page_hosts::PageHosts;
+use crate::credential::Kind;
 use crate::store::Store;
 use crate::upstream::Upstream;
+pub use accounts::{Accounts, Kept};
+pub use overview::Overview;
 pub use report::{Check, Outcome, Reported};
 pub use snapshot::{Held, Served, Snapshot, Trouble, Unavailable};
 
-use local::Local;
+use names::Names;
 use pace::Pace;
 
 /// The queue wakes at least this often, to notice a clock that was set or a machine that slept.
@@ -89,6 +95,7 @@ struct Shared {
     node: Node,
     accounts: ArcSwap<Accounts>,
     pace: Pace,
+    names: Names,
     nudges: mpsc::UnboundedSender<Nudge>,
     /// The queue's last sign of life: milliseconds on the boot clock.
     beat: AtomicU64,
@@ -105,14 +112,19 @@ impl Keeper {
         accounts: Vec<Account>,
     ) -> (Self, Queue) {
         let (nudges, nudged) = mpsc::unbounded_channel();
+        let mut kept = Accounts::default();
+        for account in accounts {
+            kept.put(account);
+        }
         let shared = Arc::new(Shared {
-            pace: Pace::new(clock.clone()),
+            pace: Pace::new(clock.clone(), kept.len()),
+            names: Names::default(),
             beat: AtomicU64::new(millis(clock.moment().boot)),
             clock,
             store,
             upstream,
             node: node.into(),
-            accounts: ArcSwap::from_pointee(Accounts::following(&Accounts::default(), accounts)),
+            accounts: ArcSwap::from_pointee(kept),
             nudges,
         });
         let keeper = Self {
@@ -126,28 +138,42 @@ impl Keeper {
         self.shared.accounts.load()
     }
 
-    /// Replaces the accounts. One that stays as it is goes on undisturbed; one that has changed
-    /// goes on with the credentials it has; one that is new is looked at at once; one that is not
-    /// among them any more is let go: those who wait for it are told, and a step that runs for it
-    /// comes to its end.
+    /// Replaces all accounts, as [`change_accounts`](Self::change_accounts) does with those that
+    /// differ.
     pub fn set_accounts(&self, accounts: Vec<Account>) {
-        let former = self.shared.accounts.load_full();
-        let next = Arc::new(Accounts::following(&former, accounts));
-        self.shared.accounts.store(Arc::clone(&next));
-        // Not by `nudge`: a step may just begin with the account as it was.
-        let look = |kept: &Kept| drop(self.shared.nudges.send(Nudge::of(kept)));
-        for kept in former.iter() {
-            if next.get(kept.account.appid.as_str()).is_none() {
-                kept.let_go();
-                look(kept);
+        let known = self.accounts();
+        let all = known.iter().map(|kept| (kept.account.appid.clone(), None));
+        let mut changes: BTreeMap<_, _> = all.collect();
+        changes
+            .extend((accounts.into_iter()).map(|account| (account.appid.clone(), Some(account))));
+        self.change_accounts(changes);
+    }
+
+    /// Changes accounts, or adds them; `None` takes one away. One that stays as it is goes on
+    /// undisturbed; one that has changed goes on with the credentials it has; one that is new is
+    /// looked at at once; one that is taken away is let go: those who wait for it are told, and a
+    /// step that runs for it comes to its end.
+    pub fn change_accounts(&self, changes: BTreeMap<AppId, Option<Account>>) {
+        let mut accounts = Accounts::clone(&self.shared.accounts.load());
+        let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        for (appid, change) in changes {
+            let has_changed = match change {
+                Some(account) => accounts.put(account),
+                None => accounts
+                    .remove(&appid)
+                    .map(|kept| gone.push(kept))
+                    .is_some(),
+            };
+            if has_changed {
+                changed.push(appid);
             }
         }
-        for kept in next.iter() {
-            let known = former.get(kept.account.appid.as_str());
-            if known.is_none_or(|known| !Arc::ptr_eq(known, kept)) {
-                look(kept);
-            }
-        }
+        self.shared.pace.follow(accounts.len());
+        self.shared.accounts.store(Arc::new(accounts));
+        gone.iter().for_each(|kept| kept.let_go());
+        // Not by `nudge`: a step may just begin with the account as it was. The queue is gone only
+        // when the program ends.
+        let _ = self.shared.nudges.send(Nudge::Changed(changed));
     }
 
     /// This process in leases, for people to read.
@@ -170,7 +196,10 @@ impl Keeper {
     pub fn nudge(&self, kept: &Kept) {
         if !kept.known.nudged.swap(true, Ordering::AcqRel) {
             // The queue is gone only when the program ends.
-            let _ = self.shared.nudges.send(Nudge::of(kept));
+            let _ = self
+                .shared
+                .nudges
+                .send(Nudge::One(kept.account.appid.clone()));
         }
     }
 
@@ -221,8 +250,8 @@ impl Keeper {
         patience: Duration,
         mut look: impl FnMut(&Arc<Snapshot>, Moment) -> Option<T>,
     ) -> Option<T> {
-        let mut changes = kept.known.changed.subscribe();
         let watching = async {
+            let mut changed = pin!(kept.known.changed.notified());
             loop {
                 let snapshot = kept.known.snapshot.load_full();
                 if let Some(found) = look(&snapshot, self.shared.clock.moment()) {
@@ -231,7 +260,8 @@ impl Keeper {
                 if kept.is_removed() {
                     return None;
                 }
-                changes.changed().await.ok()?;
+                changed.as_mut().await;
+                changed.set(kept.known.changed.notified());
             }
         };
         let found = tokio::time::timeout(patience, watching).await;
@@ -262,13 +292,9 @@ impl fmt::Debug for Keeper {
 /// What the queue is to have looked at, out of turn.
 enum Nudge {
     One(AppId),
+    /// Accounts that were added, changed or taken away.
+    Changed(Vec<AppId>),
     All,
-}
-
-impl Nudge {
-    fn of(kept: &Kept) -> Self {
-        Self::One(kept.account.appid.clone())
-    }
 }
 
 /// The task that watches over the accounts.
@@ -287,133 +313,6 @@ impl Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Queue(…)")
-    }
-}
-
-/// The accounts by their AppIDs.
-#[derive(Debug, Default)]
-pub struct Accounts {
-    by_appid: HashMap<AppId, Arc<Kept>>,
-    page_hosts: PageHosts,
-}
-
-impl Accounts {
-    /// `accounts`, where those that were among `former` keep what is known of them.
-    fn following(former: &Self, accounts: Vec<Account>) -> Self {
-        let mut all = Self::default();
-        for account in accounts {
-            all.page_hosts.extend(&account.page_hosts);
-            let appid = account.appid.clone();
-            let kept = match former.get(appid.as_str()) {
-                Some(known) if known.account == account => Arc::clone(known),
-                Some(known) => Arc::new(Kept::new(account, Arc::clone(&known.known))),
-                None => Arc::new(Kept::new(account, Arc::default())),
-            };
-            all.by_appid.insert(appid, kept);
-        }
-        all
-    }
-
-    /// The account of `appid`.
-    pub fn get(&self, appid: &str) -> Option<&Arc<Kept>> {
-        self.by_appid.get(appid)
-    }
-
-    /// The only account, if there is exactly one.
-    pub fn only(&self) -> Option<&Arc<Kept>> {
-        self.by_appid
-            .values()
-            .next()
-            .filter(|_| self.by_appid.len() == 1)
-    }
-
-    /// All accounts, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Kept>> {
-        self.by_appid.values()
-    }
-
-    /// The page hosts of all accounts together.
-    pub const fn page_hosts(&self) -> &PageHosts {
-        &self.page_hosts
-    }
-}
-
-/// An account and what is known of its credentials.
-pub struct Kept {
-    /// The account.
-    pub account: Account,
-    /// The fingerprint of its AppSecret.
-    secret: Fingerprint,
-    /// Stays when the account is changed.
-    known: Arc<Known>,
-}
-
-/// What is known of the credentials of an account.
-#[derive(Default)]
-struct Known {
-    /// Written by the account's step, of which there is one at a time; read by anyone.
-    snapshot: ArcSwap<Snapshot>,
-    /// Tells those who wait that `snapshot` is another one, or that the account was removed.
-    changed: watch::Sender<()>,
-    /// The account was removed: set once, never cleared.
-    removed: AtomicBool,
-    /// What the account's step knows; only a step takes this lock.
-    memory: Mutex<Memory>,
-    /// The generation of the token that back ends doubt, 0 for none: set by them, taken by a step.
-    doubted_token: AtomicU64,
-    /// Someone wants to know how the token fares now: set by readers, taken by a step.
-    wants_check: AtomicBool,
-    /// Pages doubt the ticket: set by them, taken by a step.
-    doubted_ticket: AtomicBool,
-    /// Pages that complain cause no step before this: milliseconds on the boot clock.
-    next_ticket_nudge: AtomicU64,
-    /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
-    nudged: AtomicBool,
-}
-
-#[derive(Default)]
-struct Memory {
-    token: Local,
-    ticket: Local,
-}
-
-impl Kept {
-    fn new(account: Account, known: Arc<Known>) -> Self {
-        Self {
-            secret: account.secret.fingerprint(),
-            account,
-            known,
-        }
-    }
-
-    /// What readers may use now.
-    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
-        self.known.snapshot.load()
-    }
-
-    /// Whether the account is not among the keeper's any more.
-    pub fn is_removed(&self) -> bool {
-        self.known.removed.load(Ordering::Acquire)
-    }
-
-    /// Tells those who wait that nothing will come any more.
-    fn let_go(&self) {
-        self.known.removed.store(true, Ordering::Release);
-        self.known.changed.send_replace(());
-    }
-
-    /// Publishes a changed snapshot. Only the account's step calls this.
-    fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut next = Snapshot::clone(&self.known.snapshot.load());
-        change(&mut next);
-        self.known.snapshot.store(Arc::new(next));
-        self.known.changed.send_replace(());
-    }
-}
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kept({})", self.account.appid)
     }
 }
 

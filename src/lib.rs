@@ -55,6 +55,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+mod costly;
 pub mod credential;
 pub mod keeper;
 #[cfg(any(test, fuzzing))]
@@ -66,6 +67,7 @@ pub mod page_hosts;
 pub mod page_url;
 pub mod roster;
 pub mod server;
+mod sharded;
 pub mod shutdown;
 pub mod signer;
 pub mod simulator;

@@ -1,10 +1,11 @@
 //! The hosts that an account may sign for.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::page_url::{PageUrl, check_host, split_port};
+use crate::sharded::Sharded;
 
 /// The hosts of the pages that an account may sign for.
 ///
@@ -13,9 +14,9 @@ use crate::page_url::{PageUrl, check_host, split_port};
 /// itself), `*` for every host.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PageHosts {
-    any: bool,
-    exact: HashMap<Box<str>, Vec<Option<u16>>>,
-    below: HashMap<Box<str>, Vec<Option<u16>>>,
+    /// As they are written, in lower case and sorted. They are few, and of a hundred thousand
+    /// accounts they are to take little room.
+    listed: Box<[Arc<str>]>,
 }
 
 impl PageHosts {
@@ -24,83 +25,123 @@ impl PageHosts {
     /// # Errors
     /// When the text is not one of the four forms.
     pub fn add(&mut self, pattern: &str) -> Result<(), InvalidPageHost> {
-        if pattern == "*" {
-            self.any = true;
-            return Ok(());
-        }
-        let invalid = || InvalidPageHost(pattern.to_owned());
-        let lower = pattern.to_ascii_lowercase();
-        let (lower, map) = match lower.strip_prefix("*.") {
-            Some(parent) => (parent, &mut self.below),
-            None => (lower.as_str(), &mut self.exact),
-        };
-        let (host, port) = split_port(lower).ok_or_else(invalid)?;
-        check_host(host).map_err(|_| invalid())?;
-        let ports = map.entry(host.into()).or_default();
-        if !ports.contains(&port) {
-            ports.push(port);
+        let written = written(pattern).ok_or_else(|| InvalidPageHost(pattern.to_owned()))?;
+        if let Err(place) = self
+            .listed
+            .binary_search_by(|known| (**known).cmp(&written))
+        {
+            let mut listed = std::mem::take(&mut self.listed).into_vec();
+            listed.insert(place, written.into());
+            self.listed = listed.into();
         }
         Ok(())
     }
 
-    /// Adds all the hosts of `other`.
-    pub fn extend(&mut self, other: &Self) {
-        self.any |= other.any;
-        for (mine, theirs) in [
-            (&mut self.exact, &other.exact),
-            (&mut self.below, &other.below),
-        ] {
-            for (host, ports) in theirs {
-                mine.entry(host.clone()).or_default().extend(ports);
-            }
-        }
-    }
-
     /// Whether no host is listed.
-    pub fn is_empty(&self) -> bool {
-        !self.any && self.exact.is_empty() && self.below.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.listed.is_empty()
     }
 
     /// Whether every host is allowed.
-    pub const fn allows_all(&self) -> bool {
-        self.any
+    pub fn allows_all(&self) -> bool {
+        self.listed.iter().any(|listed| **listed == *"*")
     }
 
     /// Whether the page at `url` may be signed for.
     pub fn allow(&self, url: &PageUrl<'_>) -> bool {
-        let port_is_listed = |ports: &Vec<Option<u16>>| {
-            ports.iter().any(|port| match port {
-                Some(port) => *port == url.port(),
-                None => url.has_default_port(),
-            })
-        };
-        self.any
-            || self.exact.get(url.host()).is_some_and(port_is_listed)
-            || url.host().match_indices('.').any(|(dot, _)| {
-                self.below
-                    .get(&url.host()[dot + 1..])
-                    .is_some_and(port_is_listed)
-            })
+        self.listed.iter().any(|listed| stands_for(listed, url))
     }
 
     /// The hosts as they would be written in `page_hosts`, sorted.
     pub fn patterns(&self) -> Vec<String> {
-        let listed = |prefix: &'static str, map: &HashMap<Box<str>, Vec<Option<u16>>>| {
-            map.iter()
-                .flat_map(move |(host, ports)| {
-                    ports.iter().map(move |port| match port {
-                        Some(port) => format!("{prefix}{host}:{port}"),
-                        None => format!("{prefix}{host}"),
-                    })
-                })
-                .collect::<Vec<_>>()
-        };
-        let mut all = listed("", &self.exact);
-        all.extend(listed("*.", &self.below));
-        all.extend(self.any.then(|| "*".to_owned()));
-        all.sort();
-        all
+        self.listed
+            .iter()
+            .map(|listed| listed.to_string())
+            .collect()
     }
+}
+
+/// The hosts of the pages that any of many accounts may sign for.
+#[derive(Clone, Debug, Default)]
+pub struct AllPageHosts {
+    /// How many accounts list each.
+    listed: Sharded<Arc<str>, u32>,
+}
+
+impl AllPageHosts {
+    /// Adds the hosts of an account.
+    pub fn add(&mut self, hosts: &PageHosts) {
+        for host in &hosts.listed {
+            let count = self.listed.get(host).copied().unwrap_or_default();
+            self.listed.insert(Arc::clone(host), count + 1);
+        }
+    }
+
+    /// Takes the hosts of an account away that was added.
+    pub fn remove(&mut self, hosts: &PageHosts) {
+        for host in &hosts.listed {
+            match self.listed.get(host).copied().unwrap_or_default() {
+                0 | 1 => self.listed.remove(host),
+                count => self.listed.insert(Arc::clone(host), count - 1),
+            };
+        }
+    }
+
+    /// Whether any account may sign for the page at `url`.
+    pub fn allow(&self, url: &PageUrl<'_>) -> bool {
+        let (host, mut text) = (url.host(), String::new());
+        let mut lists = |before: &str, host: &str| {
+            text.clear();
+            text.extend([before, host]);
+            let by_default = url.has_default_port() && self.listed.get(text.as_str()).is_some();
+            by_default || {
+                text += &format!(":{}", url.port());
+                self.listed.get(text.as_str()).is_some()
+            }
+        };
+        self.listed.get("*").is_some()
+            || lists("", host)
+            || (host.match_indices('.')).any(|(dot, _)| lists("*.", &host[dot + 1..]))
+    }
+}
+
+/// The host as it is kept; `None` if it is none of the four forms.
+fn written(pattern: &str) -> Option<String> {
+    let lower = pattern.to_ascii_lowercase();
+    if lower == "*" {
+        return Some(lower);
+    }
+    let (before, rest) = match lower.strip_prefix("*.") {
+        Some(parent) => ("*.", parent),
+        None => ("", lower.as_str()),
+    };
+    let (host, port) = split_port(rest)?;
+    check_host(host).ok()?;
+    Some(match port {
+        Some(port) => format!("{before}{host}:{port}"),
+        None => format!("{before}{host}"),
+    })
+}
+
+/// Whether a host as it is written stands for that of `url`.
+fn stands_for(listed: &str, url: &PageUrl<'_>) -> bool {
+    if listed == "*" {
+        return true;
+    }
+    let (is_below, rest) = match listed.strip_prefix("*.") {
+        Some(parent) => (true, parent),
+        None => (false, listed),
+    };
+    let Some((host, port)) = split_port(rest) else {
+        return false;
+    };
+    let is_its_port = port.map_or_else(|| url.has_default_port(), |port| port == url.port());
+    is_its_port
+        && if is_below {
+            (url.host().strip_suffix(host)).is_some_and(|before| before.ends_with('.'))
+        } else {
+            url.host() == host
+        }
 }
 
 impl FromStr for PageHosts {

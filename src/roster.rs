@@ -7,26 +7,27 @@
 mod clients;
 mod error;
 mod list;
+mod taken;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
 pub use clients::{Caller, ClientDraft, ClientPut, Clients};
 pub use error::{Appids, RosterError};
 pub use list::{KeptIn, Listed, ListedClient, State};
+
+use taken::Taken;
 
 use crate::account::{Account, AppId, TokenApi};
 use crate::client::Client;
 use crate::credential::{Kind, Secret};
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
-use crate::store::{
-    AccountRow, AccountRows, Changes, ClientRows, Directory, Key, Store, StoreError,
-};
+use crate::store::{AccountRow, Changes, ClientRows, Directory, Key, Store, StoreError};
 use crate::upstream::{Api, CALL_TIMEOUT, Class, Failure, Upstream, UpstreamError};
 use crate::vault::Vault;
 
@@ -44,9 +45,9 @@ pub struct Roster {
     keeper: Keeper,
     /// It was read once.
     has_read: AtomicBool,
-    /// What was stored when it was read last. Whoever changes something holds it to the end.
-    read: Mutex<Arc<Directory>>,
-    /// The accounts among it that cannot be opened.
+    /// What was taken up of what is stored. Whoever changes something holds it to the end.
+    taken: Mutex<Taken>,
+    /// The accounts that would be served if they could be opened.
     locked: ArcSwap<Vec<AppId>>,
     /// Who is let in.
     clients: ArcSwap<Clients>,
@@ -99,65 +100,15 @@ impl Roster {
             store,
             upstream,
             keeper,
-            read: Mutex::default(),
+            taken: Mutex::default(),
             locked: ArcSwap::default(),
             clients: ArcSwap::from_pointee(clients),
         }
     }
 
-    /// Reads what is stored, and takes it up if it has changed. While the store cannot be reached,
-    /// what is known stays.
-    pub async fn reload(&self) {
-        self.reload_into(&mut self.read.lock().await).await;
-    }
-
     /// Whether it is known which accounts were added at run time.
     pub fn has_read(&self) -> bool {
         self.has_read.load(Ordering::Relaxed)
-    }
-
-    async fn reload_into(&self, read: &mut MutexGuard<'_, Arc<Directory>>) {
-        match self.store.directory().await {
-            Ok(directory) => {
-                self.has_read.store(true, Ordering::Relaxed);
-                if directory.version == read.version {
-                    return;
-                }
-                if directory.accounts != read.accounts {
-                    self.take_up(&directory.accounts);
-                }
-                if directory.clients != read.clients {
-                    self.take_up_clients(&directory.clients);
-                }
-                **read = directory;
-            }
-            Err(error) => tracing::debug!(%error, "going on with what is known"),
-        }
-    }
-
-    fn take_up(&self, rows: &AccountRows) {
-        let mut accounts = self.configured.clone();
-        let (mut locked, known) = (Vec::new(), self.keeper.accounts());
-        for (appid, row) in rows {
-            if self.is_configured(appid) {
-                tracing::warn!(
-                    %appid,
-                    "the account is in the configuration and was also added at run time: the \
-                     configuration holds; remove it there, or here with wxsign account remove"
-                );
-            } else if let Some(account) = self.open(appid, row.as_ref()) {
-                accounts.push(account);
-            } else {
-                locked.push(appid.clone());
-                // What runs goes on with what it has.
-                accounts.extend(known.get(appid.as_str()).map(|kept| kept.account.clone()));
-            }
-        }
-        self.locked.store(Arc::new(locked));
-        if let Some(why) = self.locked() {
-            tracing::error!("{why}; they are left as they are");
-        }
-        self.keeper.set_accounts(accounts);
     }
 
     /// Puts an account there or changes it, and has it served at once.
@@ -169,14 +120,16 @@ impl Roster {
     /// # Errors
     /// Why nothing was stored; after [`RosterError::Store`] it may have been.
     pub async fn put(&self, draft: Draft) -> Result<Put, RosterError> {
-        let directory = self.store.directory().await?;
-        let (_, untried) = self.drafted(&draft, &directory.accounts)?;
+        let mut taken = self.taken.lock().await;
+        self.reload_into(&mut taken).await?;
+        let (_, untried) = self.drafted(&draft, &taken, &taken.directory)?;
+        drop(taken);
         if let Some(secret) = untried {
             self.try_secret(&draft.appid, secret).await?;
         }
-        let mut read = self.read.lock().await;
-        let put = self.change_accounts(|rows| {
-            let (put, still_untried) = self.drafted(&draft, rows)?;
+        let mut taken = self.taken.lock().await;
+        let put = self.change_accounts(|directory| {
+            let (put, still_untried) = self.drafted(&draft, &taken, directory)?;
             if untried.is_none() && still_untried.is_some() {
                 return Err(RosterError::ChangedMeanwhile);
             }
@@ -185,16 +138,17 @@ impl Roster {
         });
         let put = put.await?;
         tracing::info!(appid = %draft.appid, put.is_new, "an account was put into the store");
-        self.reload_into(&mut read).await;
+        self.try_to_reload_into(&mut taken).await;
         Ok(put)
     }
 
-    /// What is to be stored for `draft` where `rows` are, and its AppSecret if WeChat is to be
+    /// What is to be stored for `draft` in the `directory`, and its AppSecret if WeChat is to be
     /// asked about it.
     fn drafted<'a>(
         &self,
         draft: &'a Draft,
-        rows: &AccountRows,
+        taken: &Taken,
+        directory: &Directory,
     ) -> Result<(Put, Option<&'a Secret>), RosterError> {
         let appid = &draft.appid;
         let vault = self.vault.as_ref().ok_or(RosterError::NoMasterKey)?;
@@ -202,9 +156,10 @@ impl Roster {
             return Err(RosterError::Configured(appid.clone()));
         }
         // With two master keys in one database, no start could serve all of it.
-        let stored = self.open_all(rows)?;
-        let former = stored.into_iter().find(|(known, _)| known.appid == *appid);
-        let former = former.as_ref().map(|(account, _)| account);
+        self.can_open(directory, taken)?;
+        let former = directory.account(appid).flatten();
+        let former = former.and_then(|row| self.open(appid, Some(&row)));
+        let former = former.as_ref();
         let known = former.map(|account| &account.secret);
         let name = || former.and_then(|account| account.name.clone());
         let token_api = || former.map(|account| account.token_api);
@@ -228,9 +183,9 @@ impl Roster {
     /// It is not there, or not for this program to remove; after [`RosterError::Store`] it may be
     /// gone.
     pub async fn remove(&self, appid: &AppId) -> Result<(), RosterError> {
-        let mut read = self.read.lock().await;
-        let removed = self.change_accounts(|rows| {
-            if rows.contains_key(appid) {
+        let mut taken = self.taken.lock().await;
+        let removed = self.change_accounts(|directory| {
+            if directory.account(appid).is_some() {
                 Ok(([(appid.clone(), None)].into(), ()))
             } else if self.is_configured(appid) {
                 Err(RosterError::Configured(appid.clone()))
@@ -240,7 +195,7 @@ impl Roster {
         });
         removed.await?;
         tracing::info!(%appid, "an account was removed from the store");
-        self.reload_into(&mut read).await;
+        self.try_to_reload_into(&mut taken).await;
         Ok(())
     }
 
@@ -251,11 +206,11 @@ impl Roster {
     /// Why none was: one cannot be opened, or others changed them meanwhile. After
     /// [`RosterError::MayBeRekeyed`] nobody knows.
     pub async fn rekey(&self, vault: &Vault) -> Result<usize, RosterError> {
-        let directory = self.store.directory().await?;
-        self.open_all(&directory.accounts)?;
+        let rows = self.store.directory().await?.accounts();
+        self.open_all(&rows)?;
         // These first: what was done is left as it is when all of it is done once more.
         let configured = self.configured.iter().map(|account| &account.appid);
-        for appid in configured.chain(directory.accounts.keys()) {
+        for appid in configured.chain(rows.keys()) {
             for kind in [Kind::AccessToken, Kind::JsapiTicket] {
                 let appid = appid.clone();
                 self.store.reseal(&Key { appid, kind }, vault).await?;
@@ -265,8 +220,9 @@ impl Roster {
     }
 
     async fn rekey_accounts(&self, vault: &Vault) -> Result<usize, RosterError> {
-        let resealed = self.change_accounts(|rows| {
-            let opened = self.open_all(rows)?;
+        let resealed = self.change_accounts(|directory| {
+            let rows = directory.accounts();
+            let opened = self.open_all(&rows)?;
             let sealed = opened.into_iter().map(|(account, mut row)| {
                 row.secret = vault.seal(&account.appid, &account.secret);
                 (account.appid, Some(row))
@@ -285,14 +241,14 @@ impl Roster {
         let Ok(directory) = self.store.directory().await else {
             return Err(RosterError::MayBeRekeyed(error));
         };
-        let rows = &directory.accounts;
+        let rows = directory.accounts();
         let is_new = |(appid, row): (&AppId, &Option<AccountRow>)| {
             let opened = row.as_ref().map(|row| vault.open(appid, &row.secret));
             opened.is_some_and(|opened| opened.is_ok())
         };
         if rows.iter().all(is_new) {
             Ok(rows.len())
-        } else if self.open_all(rows).is_ok() {
+        } else if self.open_all(&rows).is_ok() {
             Err(RosterError::Store(error))
         } else {
             Err(RosterError::MayBeRekeyed(error))
@@ -301,10 +257,10 @@ impl Roster {
 
     async fn change_accounts<T>(
         &self,
-        change: impl Fn(&AccountRows) -> Result<(AccountChanges, T), RosterError>,
+        change: impl Fn(&Directory) -> Result<(AccountChanges, T), RosterError>,
     ) -> Result<T, RosterError> {
         self.change(|directory| {
-            let (accounts, changed) = change(&directory.accounts)?;
+            let (accounts, changed) = change(directory)?;
             let changes = Changes {
                 accounts,
                 ..Changes::default()
@@ -327,52 +283,10 @@ impl Roster {
         Err(RosterError::ChangedMeanwhile)
     }
 
-    /// Why stored accounts could not be opened when they were read last, if there are such.
-    pub fn locked(&self) -> Option<RosterError> {
-        self.cannot_open(self.locked.load().to_vec())
-    }
-
     fn is_configured(&self, appid: &AppId) -> bool {
         self.configured
             .iter()
             .any(|account| account.appid == *appid)
-    }
-
-    /// `None` if the row cannot be read or its AppSecret cannot be opened.
-    fn open(&self, appid: &AppId, row: Option<&AccountRow>) -> Option<Account> {
-        let (row, vault) = (row?, self.vault.as_ref()?);
-        let mut page_hosts = PageHosts::default();
-        for host in &row.page_hosts {
-            page_hosts.add(host).ok()?;
-        }
-        Some(Account {
-            appid: appid.clone(),
-            name: row.name.clone(),
-            secret: vault.open(appid, &row.secret).ok()?,
-            token_api: row.token_api,
-            page_hosts,
-        })
-    }
-
-    fn open_all(&self, rows: &AccountRows) -> Result<Vec<(Account, AccountRow)>, RosterError> {
-        let (mut opened, mut locked) = (Vec::new(), Vec::new());
-        for (appid, row) in rows {
-            match self.open(appid, row.as_ref()).zip(row.clone()) {
-                Some(both) => opened.push(both),
-                None => locked.push(appid.clone()),
-            }
-        }
-        match self.cannot_open(locked) {
-            None => Ok(opened),
-            Some(why) => Err(why),
-        }
-    }
-
-    fn cannot_open(&self, locked: Vec<AppId>) -> Option<RosterError> {
-        (!locked.is_empty()).then(|| match self.vault {
-            Some(_) => RosterError::Locked(locked.into()),
-            None => RosterError::NoKeyFor(locked.into()),
-        })
     }
 
     async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {

@@ -18,6 +18,7 @@ mod directory;
 pub mod laws;
 mod link;
 mod memory;
+mod packed;
 mod postgres;
 mod record;
 mod redis;
@@ -86,14 +87,8 @@ struct Shared {
     /// Records are sealed with it, if there is one.
     vault: Option<Vault>,
     /// The directory as it was read last. Whoever reads or changes it holds it to the end.
-    known: Mutex<Known>,
+    known: Mutex<Arc<Directory>>,
     tally: Tally,
-}
-
-#[derive(Default)]
-struct Known {
-    stored: Entries,
-    decoded: Arc<Directory>,
 }
 
 impl Store {
@@ -147,8 +142,27 @@ impl Store {
         if known == Some(seen) {
             return Ok(None);
         }
+        self.decode(key, stored).map(Some)
+    }
+
+    /// The records under many keys, in their order; `None` for one that cannot be opened.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn load_many(&self, keys: &[Key]) -> Result<Vec<Option<(Record, Seen)>>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.call(Op::Load, self.shared.backend.load_many(keys));
+        let found = keys.iter().zip(found.await?);
+        let decoded = found.map(|(key, stored)| self.decode(key, stored).ok());
+        Ok(decoded.collect())
+    }
+
+    fn decode(&self, key: &Key, stored: Option<Stored>) -> Result<(Record, Seen), StoreError> {
+        let seen = Seen::of(stored.as_ref());
         let Some(stored) = stored else {
-            return Ok(Some((Record::default(), seen)));
+            return Ok((Record::default(), seen));
         };
         let opened = sealed::open(self.shared.vault.as_ref(), key, stored.bytes);
         if self.shared.tally.note_locked(opened.as_ref().err()) {
@@ -166,7 +180,7 @@ impl Store {
             );
             Record::default()
         });
-        Ok(Some((record, seen)))
+        Ok((record, seen))
     }
 
     /// Puts `record` under `key` if its version is still `from`; `None` if it is not.
@@ -231,7 +245,7 @@ impl Store {
     pub async fn directory(&self) -> Result<Arc<Directory>, StoreError> {
         let mut known = self.shared.known.lock().await;
         self.read_directory(&mut known).await?;
-        Ok(Arc::clone(&known.decoded))
+        Ok(Arc::clone(&known))
     }
 
     /// Changes what was added as `change` says for what is there, all at once or not at all.
@@ -246,22 +260,23 @@ impl Store {
     ) -> Result<Option<T>, E> {
         let mut known = self.shared.known.lock().await;
         self.read_directory(&mut known).await?;
-        let (changes, returned) = change(&known.decoded)?;
-        let stored = known.stored.clone();
+        let (changes, returned) = change(&known)?;
+        let stored = Directory::clone(&known);
         let swapped = self.write_directory(&mut known, stored, changes.encode());
         let swapped = swapped.await?;
         Ok(swapped.then_some(returned))
     }
 
-    async fn read_directory(&self, known: &mut Known) -> Result<(), StoreError> {
+    async fn read_directory(&self, known: &mut Arc<Directory>) -> Result<(), StoreError> {
         let backend = &self.shared.backend;
-        let version = Some(known.stored.version);
+        let version = Some(known.version);
         let Some(stored) = self.call(Op::Directory, backend.directory(version)).await? else {
             return Ok(());
         };
-        let lost = directory::lost(&known.stored, &stored);
+        let stored = Directory::following(known, stored);
+        let lost = directory::lost(known, &stored);
         if lost.is_empty() {
-            known.take(stored);
+            *known = Arc::new(stored);
             return Ok(());
         }
         tracing::error!(
@@ -277,21 +292,17 @@ impl Store {
     /// Changes what is `stored`, and takes it for known if nobody else has changed it.
     async fn write_directory(
         &self,
-        known: &mut Known,
-        stored: Entries,
+        known: &mut Arc<Directory>,
+        mut stored: Directory,
         mut changes: EncodedChanges,
     ) -> Result<bool, StoreError> {
         let (from, to) = (stored.version, Version::random());
-        directory::count(&known.stored, &stored, &mut changes);
-        let mut entries = stored.entries;
-        directory::apply(&mut entries, &changes);
+        directory::count(known, &stored, &mut changes);
+        stored.apply(changes.clone(), to);
         let swapped = self.shared.backend.swap_directory(from, to, changes);
         let swapped = self.call(Op::SwapDirectory, swapped).await?;
         if swapped {
-            known.take(Entries {
-                version: to,
-                entries,
-            });
+            *known = Arc::new(stored);
         }
         Ok(swapped)
     }
@@ -358,13 +369,6 @@ impl Store {
             }
         }
         called
-    }
-}
-
-impl Known {
-    fn take(&mut self, stored: Entries) {
-        self.decoded = Arc::new(Directory::decode(&stored));
-        self.stored = stored;
     }
 }
 

@@ -12,6 +12,8 @@ mod edges;
 mod failures;
 #[path = "renewal/reports.rs"]
 mod reports;
+#[path = "renewal/scale.rs"]
+mod scale;
 #[path = "renewal/solo.rs"]
 mod solo;
 #[path = "renewal/stores.rs"]
@@ -221,7 +223,7 @@ async fn every_node_knows_who_fetches_and_afterwards_who_has_fetched() {
     for node in world.nodes() {
         let snapshot = Arc::clone(&kept(node).snapshot());
         let token = snapshot.token(world.clock.moment()).unwrap();
-        assert_eq!(token.renewed_by.as_ref(), Some(&one.holder));
+        assert_eq!(token.renewed_by.as_deref(), Some(one.holder.as_str()));
     }
 }
 

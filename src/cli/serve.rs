@@ -63,8 +63,11 @@ async fn serve(
     // Before it listens, so that no page is told that an account is not there; but not for long.
     app.store.reached(CONNECTING).await;
     app.roster.reload().await;
-    let accounts = app.keeper.accounts().iter().count();
-    let mut said = format!("listening on {address}\n");
+    let accounts = app.keeper.accounts().len();
+    let mut said = format!(
+        "listening on {address}
+"
+    );
     if let Some(address) = admin_address {
         said += &format!("for back ends and operators on {address}\n");
     }

@@ -1,6 +1,10 @@
 //! What one process knows about one credential, besides what is stored.
 
+mod quiet;
+
 use std::time::Duration;
+
+pub(super) use quiet::Remembered;
 
 use super::policy::{Policy, STRAYED_LIFE};
 use super::protocol::LEASE;
@@ -9,7 +13,7 @@ use crate::store::{Attempt, Backoff, Record, Seen};
 use crate::upstream::Class;
 
 /// What a node remembers about a credential between two steps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Local {
     /// The record as this node last saw or wrote it. Readers are served from it, and it stands
     /// in for the store while that cannot be reached.
@@ -271,7 +275,7 @@ impl Local {
 }
 
 /// A fetch whose token may be newer than the one that is held.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 struct Warning {
     /// How many strays were settled when it was heard.
     settled: u64,

@@ -9,13 +9,21 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Nudge, Shared, TICK, millis, step};
+use super::{Nudge, Shared, TICK, adopt, millis, step};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 
 /// At the start, accounts are looked at this far apart, but all within [`START_SPREAD`].
 const START_DISTANCE: Duration = Duration::from_millis(10);
 const START_SPREAD: Duration = Duration::from_secs(10);
+
+/// What is stored of so many new accounts is read together before their first steps; that of fewer
+/// is read by these.
+const MANY: usize = 100;
+
+/// So many steps run at one time, most of them waiting for their turn to call WeChat. Each takes a
+/// few kilobytes.
+const MOST_STEPS: usize = 2000;
 
 /// When an account is looked at again after its step ended in a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
@@ -26,19 +34,14 @@ const CLOCK_SET: Duration = Duration::from_secs(2);
 /// Everything here belongs to the one task that runs the queue.
 struct Queue {
     shared: Arc<Shared>,
-    /// Accounts that wait, by the time on the boot clock at which they are due.
+    /// Accounts that wait, by the time on the boot clock at which they are due. What is there of an
+    /// account at another time than it knows itself is of no account.
     waiting: BTreeSet<(Duration, AppId)>,
-    slots: HashMap<AppId, Slot>,
     steps: JoinSet<Timestamp>,
-    running: HashMap<Id, AppId>,
+    ids: HashMap<Id, AppId>,
+    /// Accounts whose step runs, and whether there is to be another one right after it.
+    running: HashMap<AppId, bool>,
     stop: CancellationToken,
-}
-
-/// What the queue knows about an account; it is in `waiting` or it runs.
-#[derive(Clone, Copy)]
-enum Slot {
-    Waiting(Duration),
-    Running { again: bool },
 }
 
 /// Runs steps until `stop`, then waits for those that run.
@@ -50,12 +53,16 @@ pub(super) async fn run(
     let mut queue = Queue {
         shared,
         waiting: BTreeSet::new(),
-        slots: HashMap::new(),
         steps: JoinSet::new(),
+        ids: HashMap::new(),
         running: HashMap::new(),
         stop: stop.clone(),
     };
-    queue.fill();
+    // What was told so far is about accounts that are all looked at now.
+    while nudged.try_recv().is_ok() {}
+    queue
+        .adopt(queue.shared.accounts.load_full().appids())
+        .await;
     let mut last = queue.shared.clock.moment();
     loop {
         let now = queue.shared.clock.moment();
@@ -66,16 +73,13 @@ pub(super) async fn run(
         }
         last = now;
         queue.start_due(now);
-        let pause = queue
-            .waiting
-            .first()
-            .map_or(TICK, |(at, _)| at.saturating_sub(now.boot).min(TICK));
+        let pause = queue.pause(now);
         // In this order, so that what a test repeats goes as before. None of the others can keep
         // the last one from its turn: what is due was started above.
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(nudge) = nudged.recv() => queue.nudge(nudge),
+            Some(nudge) = nudged.recv() => queue.nudge(nudge).await,
             Some(done) = queue.steps.join_next_with_id() => queue.finished(done),
             () = queue.shared.clock.sleep(pause) => {}
         }
@@ -86,36 +90,80 @@ pub(super) async fn run(
 impl Queue {
     /// Has all accounts looked at, a little apart.
     fn fill(&mut self) {
-        let now = self.shared.clock.moment().boot;
-        let accounts = self.shared.accounts.load_full();
-        let mut appids: Vec<_> = accounts.iter().map(|kept| &kept.account.appid).collect();
-        appids.sort();
-        let count = u32::try_from(appids.len()).unwrap_or(u32::MAX);
-        let distance = START_DISTANCE.min(START_SPREAD / count.max(1));
-        let mut at = now;
+        let appids = self.shared.accounts.load_full().appids();
+        let distance = distance(appids.len());
+        let mut at = self.shared.clock.moment().boot;
         for appid in appids {
-            self.wait(appid.clone(), at);
+            self.wait(appid, at);
             at += distance;
         }
     }
 
-    fn wait(&mut self, appid: AppId, at: Duration) {
-        match self.slots.insert(appid.clone(), Slot::Waiting(at)) {
-            Some(Slot::Waiting(former)) => {
-                self.waiting.remove(&(former, appid.clone()));
+    /// Takes over what is stored of accounts, and has each looked at in its time; those that are
+    /// due, a little apart.
+    async fn adopt(&mut self, appids: Vec<AppId>) {
+        let mut spread = self.shared.clock.moment().boot;
+        let (distance, mut can_read) = (distance(appids.len()), true);
+        for some in appids.chunks(adopt::TOGETHER) {
+            can_read &= !self.stop.is_cancelled();
+            let wakes = if can_read {
+                adopt::adopt(&self.shared, some, &self.stop).await.ok()
+            } else {
+                None
+            };
+            can_read &= wakes.is_some();
+            let now = self.shared.clock.moment();
+            self.shared.beat.store(millis(now.boot), Ordering::Relaxed);
+            for (number, appid) in some.iter().enumerate() {
+                let wake = wakes.as_ref().map_or(now.wall, |wakes| wakes[number]);
+                let mut at = now.boot + wake.since(now.wall);
+                if wake <= now.wall {
+                    at = spread;
+                    spread += distance;
+                }
+                self.wait(appid.clone(), at);
             }
-            Some(Slot::Running { .. }) => {
-                self.slots.insert(appid, Slot::Running { again: true });
-                return;
-            }
-            None => {}
         }
-        self.waiting.insert((at, appid));
     }
 
-    fn nudge(&mut self, nudge: Nudge) {
+    /// Has an account looked at, at that time and not at the one that was thought of before; right
+    /// after its step, if that runs.
+    fn wait(&mut self, appid: AppId, at: Duration) {
+        if let Some(again) = self.running.get_mut(&appid) {
+            *again = true;
+            return;
+        }
+        if let Some(kept) = self.shared.accounts.load().get(appid.as_str()) {
+            if let Some(former) = kept.set_due(Some(at)) {
+                self.waiting.remove(&(former, appid.clone()));
+            }
+            self.waiting.insert((at, appid));
+        }
+    }
+
+    async fn nudge(&mut self, nudge: Nudge) {
         match nudge {
             Nudge::One(appid) => self.wait(appid, Duration::ZERO),
+            Nudge::Changed(appids) => {
+                let accounts = self.shared.accounts.load_full();
+                let is_new = |appid: &AppId| {
+                    let kept = accounts.get(appid.as_str());
+                    let waits = kept.is_none_or(|kept| kept.due().is_some());
+                    !waits && !self.running.contains_key(appid)
+                };
+                let (new, known): (Vec<_>, Vec<_>) = appids.into_iter().partition(is_new);
+                let few = if new.len() < MANY {
+                    new.as_slice()
+                } else {
+                    &[]
+                };
+                for appid in known.iter().chain(few) {
+                    self.wait(appid.clone(), Duration::ZERO);
+                }
+                if few.is_empty() {
+                    self.adopt(new).await;
+                }
+            }
             Nudge::All => self.fill(),
         }
     }
@@ -123,19 +171,32 @@ impl Queue {
     fn start_due(&mut self, now: Moment) {
         while let Some((at, _)) = self.waiting.first()
             && *at <= now.boot
-            && let Some((_, appid)) = self.waiting.pop_first()
+            && self.has_room(*at)
+            && let Some((at, appid)) = self.waiting.pop_first()
         {
-            let Some(kept) = self.shared.accounts.load().get(appid.as_str()).cloned() else {
-                self.slots.remove(&appid);
+            let kept = self.shared.accounts.load().get(appid.as_str()).cloned();
+            let Some(kept) = kept.filter(|kept| kept.due() == Some(at)) else {
                 continue;
             };
+            kept.set_due(None);
             let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
             let task = self
                 .steps
                 .spawn(async move { step::step(&shared, &kept, &stop).await });
-            self.running.insert(task.id(), appid.clone());
-            self.slots.insert(appid, Slot::Running { again: false });
+            self.ids.insert(task.id(), appid.clone());
+            self.running.insert(appid, false);
         }
+    }
+
+    /// Whether a step may begin that is due `at`. Those that somebody waits for go in any case.
+    fn has_room(&self, at: Duration) -> bool {
+        at.is_zero() || self.steps.len() < MOST_STEPS
+    }
+
+    /// How long nothing is to be done, unless something happens.
+    fn pause(&self, now: Moment) -> Duration {
+        let next = self.waiting.first().filter(|(at, _)| self.has_room(*at));
+        next.map_or(TICK, |(at, _)| at.saturating_sub(now.boot).min(TICK))
     }
 
     fn finished(&mut self, done: Result<(Id, Timestamp), JoinError>) {
@@ -147,15 +208,18 @@ impl Queue {
                 (error.id(), now.boot + AFTER_PANIC)
             }
         };
-        let Some(appid) = self.running.remove(&id) else {
+        let Some(appid) = self.ids.remove(&id) else {
             return;
         };
-        let again = matches!(
-            self.slots.remove(&appid),
-            Some(Slot::Running { again: true })
-        );
+        let again = self.running.remove(&appid) == Some(true);
         self.wait(appid, if again { now.boot } else { at });
     }
+}
+
+/// How far apart so many accounts are looked at.
+fn distance(accounts: usize) -> Duration {
+    let count = u32::try_from(accounts).unwrap_or(u32::MAX);
+    START_DISTANCE.min(START_SPREAD / count.max(1))
 }
 
 fn clock_was_set(last: Moment, now: Moment) -> bool {

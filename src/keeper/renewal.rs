@@ -38,7 +38,7 @@ pub(super) struct Renewal<'a> {
 }
 
 /// What the store said about the record that was decided upon.
-enum Base {
+pub(super) enum Base {
     /// The store holds it as this version.
     Stored(Version),
     /// The store cannot be reached, and the credential can be renewed without it.
@@ -371,11 +371,11 @@ impl Renewal<'_> {
     }
 
     /// Hands readers what the record says, prepared, unless they have it.
-    fn publish(&self, local: &mut Local) {
+    pub(super) fn publish(&self, local: &mut Local) {
         if !local.take_news() {
             return;
         }
-        let standing = Standing::of(local, self.policy, &self.key.appid);
+        let standing = Standing::of(local, self.policy, &self.key.appid, &self.shared.names);
         let now = self.shared.clock.moment();
         let robbed = protocol::is_robbed(&local.record, now.wall);
         let (kind, kept) = (self.key.kind, self.kept);
@@ -409,7 +409,7 @@ impl Renewal<'_> {
     }
 
     /// A node looks a little later than it could, so that not all ask for the lease at once.
-    fn wake_at(&self, until: Timestamp, now: Moment, base: &Base) -> Timestamp {
+    pub(super) fn wake_at(&self, until: Timestamp, now: Moment, base: &Base) -> Timestamp {
         match base {
             Base::Alone => until.min(now.wall + STORE_RETRY),
             Base::Stored(_) if self.shared.store.is_embedded() => until,
@@ -421,7 +421,7 @@ impl Renewal<'_> {
     }
 
     /// Who calls WeChat here. Processes on one host have one address.
-    fn caller(&self) -> Caller<'_> {
+    pub(super) fn caller(&self) -> Caller<'_> {
         let node = &self.shared.node.name;
         Caller {
             secret: self.kept.secret,

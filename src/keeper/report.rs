@@ -114,7 +114,7 @@ impl Keeper {
                 return Some(Reported::Renewed);
             }
             // If it was rejected, a newer one is being fetched.
-            settled_by(snapshot.check, known, now)
+            settled_by(snapshot.check(), known, now)
         });
         judged.await.unwrap_or(Reported::Unverified)
     }
@@ -138,7 +138,7 @@ impl Keeper {
                     outcome,
                 });
             }
-            let check = snapshot.check.filter(|check| check.generation >= known)?;
+            let check = snapshot.check().filter(|check| check.generation >= known)?;
             let is_new = check.age(now) < CHECKED_WITHIN + now.boot.saturating_sub(started.boot);
             is_new.then_some(check)
         });
@@ -175,7 +175,7 @@ impl Renewal<'_> {
         let Some(token) = local.record.credential.as_ref() else {
             return;
         };
-        let (now, known) = (self.shared.clock.moment(), self.kept.snapshot().check);
+        let (now, known) = (self.shared.clock.moment(), self.kept.snapshot().check());
         let stands = known.is_some_and(|check| {
             check.stands(doubted, now) && (!wants_check || check.age(now) < CHECKED_WITHIN)
         });
@@ -208,7 +208,7 @@ impl Renewal<'_> {
         }
         let at = self.shared.clock.moment().boot;
         self.kept.publish(|snapshot| {
-            snapshot.check = Some(Check {
+            snapshot.set_check(Check {
                 generation: doubted,
                 at,
                 outcome,
@@ -237,7 +237,7 @@ fn judge(snapshot: &Snapshot, fingerprint: Fingerprint, now: Moment) -> Judgemen
         });
     }
     let generation = token.credential.generation;
-    match settled_by(snapshot.check, generation, now) {
+    match settled_by(snapshot.check(), generation, now) {
         Some(settled) => Judgement::Settled(settled),
         None => Judgement::Open { generation },
     }

@@ -3,9 +3,11 @@
 //! Each credential has its [`Standing`]; what is served and the trouble in renewing it are two
 //! things there, so that a failure never hides a credential that WeChat accepts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::local::Local;
+use super::names::Names;
 use super::policy::{LONGEST_LIFE, Policy};
 use super::protocol::CLOCK_TOLERANCE;
 use super::reconcile::DISTRUSTED_LIFE;
@@ -25,8 +27,8 @@ pub struct Snapshot {
     ticket: Standing,
     /// Prepared from the ticket above.
     signer: Option<Signer>,
-    /// What WeChat said last when it was asked about a token.
-    pub(super) check: Option<Check>,
+    /// What WeChat said last when it was asked about a token. Seldom there.
+    check: Option<Box<Check>>,
     /// Another program fetches tokens with the account's AppSecret.
     pub(super) robbed: bool,
     /// Whether a step has come to its end, with or without a credential.
@@ -37,28 +39,29 @@ pub struct Snapshot {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Standing {
     served: Option<Served>,
-    /// Why it was not renewed the last time.
-    trouble: Option<Trouble>,
-    lease: Option<Held>,
+    /// Why it was not renewed the last time. Seldom there, as a lease is.
+    trouble: Option<Box<Trouble>>,
+    lease: Option<Box<Held>>,
 }
 
 impl Standing {
     /// What is known of it here.
-    pub(super) fn of(local: &Local, policy: Policy, appid: &AppId) -> Self {
+    pub(super) fn of(local: &Local, policy: Policy, appid: &AppId, names: &Names) -> Self {
         let record = &local.record;
         let served = record.credential.clone().zip(local.served_until(policy));
         let served = served.map(|(credential, until)| Served {
             renew_at: policy.due_at(appid, &credential),
             credential,
             until,
-            renewed_by: record.renewed_by.clone(),
-            former: record.former.clone(),
+            renewed_by: record.renewed_by.as_deref().map(|name| names.get(name)),
+            former: record.former.as_slice().into(),
         });
         let trouble = local.backoff();
         Self {
             served,
-            trouble: trouble.map(|backoff| Trouble::new(backoff, policy.api())),
-            lease: record.lease.as_ref().zip(local.lease_ends()).map(Held::new),
+            trouble: trouble.map(|backoff| Trouble::new(backoff, policy.api()).into()),
+            lease: (record.lease.as_ref().zip(local.lease_ends()))
+                .map(|lease| Held::new(lease).into()),
         }
     }
 }
@@ -73,9 +76,9 @@ pub struct Served {
     /// When it is replaced, if all goes well.
     pub renew_at: Timestamp,
     /// The node that fetched or confirmed it last, if that is known.
-    pub renewed_by: Option<String>,
+    pub renewed_by: Option<Arc<str>>,
     /// The fingerprints of those before it, the latest first.
-    pub former: Vec<Fingerprint>,
+    pub former: Box<[Fingerprint]>,
 }
 
 impl Served {
@@ -128,7 +131,7 @@ impl Snapshot {
 
     /// The lease of the credential of `kind`, while it lasts, as far as it is known here.
     pub fn lease(&self, kind: Kind, now: Moment) -> Option<&Held> {
-        let lease = self.standing(kind).lease.as_ref();
+        let lease = self.standing(kind).lease.as_deref();
         lease.filter(|lease| !lease.until.left(now).is_zero())
     }
 
@@ -139,11 +142,21 @@ impl Snapshot {
         }
     }
 
+    /// What WeChat said last when it was asked about a token.
+    pub(super) fn check(&self) -> Option<Check> {
+        self.check.as_deref().copied()
+    }
+
+    /// Takes what WeChat has just said about a token.
+    pub(super) fn set_check(&mut self, check: Check) {
+        self.check = Some(check.into());
+    }
+
     /// Whether WeChat has just rejected the token that is served; a newer one is being fetched.
     pub fn is_rejected(&self, now: Moment) -> bool {
         let generation = self.token(now).map(|token| token.credential.generation);
         let check = self
-            .check
+            .check()
             .filter(|check| check.outcome == Outcome::Rejected);
         check
             .is_some_and(|check| generation.is_some_and(|generation| check.stands(generation, now)))
@@ -159,7 +172,7 @@ impl Snapshot {
     /// What stands in the way of a new token or, that being fine, of a new ticket.
     pub fn trouble(&self) -> Option<&Trouble> {
         let (token, ticket) = (&self.token, &self.ticket);
-        token.trouble.as_ref().or(ticket.trouble.as_ref())
+        token.trouble.as_deref().or(ticket.trouble.as_deref())
     }
 
     /// Takes how one credential stands now, and prepares what readers will do with it.
@@ -277,7 +290,7 @@ mod tests {
             },
             renew_at: end,
             renewed_by: None,
-            former: Vec::new(),
+            former: Box::default(),
         };
         Standing {
             served: Some(served),
@@ -329,7 +342,7 @@ mod tests {
             until: later(30),
         };
         let standing = Standing {
-            lease: Some(lease.clone()),
+            lease: Some(lease.clone().into()),
             ..served(1, 100)
         };
         assert_eq!(snapshot.set(kind, standing, NOW), Ok(()));
@@ -345,16 +358,16 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let kind = Kind::AccessToken;
         assert_eq!(snapshot.set(kind, served(5, 100), NOW), Ok(()));
-        let lease = Some(Held {
+        let lease = Some(Box::new(Held {
             holder: "node".to_owned(),
             until: later(30),
-        });
+        }));
         let standing = Standing {
             lease: lease.clone(),
             ..served(4, 7000)
         };
         assert!(snapshot.set(kind, standing, NOW).is_err());
         assert_eq!(generation(&snapshot, NOW), Some(5));
-        assert_eq!(snapshot.lease(kind, NOW), lease.as_ref());
+        assert_eq!(snapshot.lease(kind, NOW), lease.as_deref());
     }
 }

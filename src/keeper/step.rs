@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
 
+use super::accounts::Memory;
 use super::policy::Policy;
 use super::renewal::Renewal;
 use super::{Kept, Shared};
@@ -14,8 +15,22 @@ use crate::store::Key;
 /// Looks at the account's credentials and renews what is due. Returns when to do so again.
 pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken) -> Timestamp {
     kept.known.nudged.store(false, Ordering::Release);
-    let mut memory = kept.known.memory.lock().await;
-    let memory = &mut *memory;
+    let mut memory = kept.recall();
+    let (token, ticket) = renewals(shared, kept, stop);
+    let wake = renew(&token, &ticket, &mut memory).await;
+    kept.remember(memory);
+    if !kept.snapshot().tried {
+        kept.publish(|snapshot| snapshot.tried = true);
+    }
+    wake
+}
+
+/// The renewals of the account's token and of its ticket.
+pub(super) fn renewals<'a>(
+    shared: &'a Shared,
+    kept: &'a Kept,
+    stop: &'a CancellationToken,
+) -> (Renewal<'a>, Renewal<'a>) {
     let credential_of = |kind| Renewal {
         shared,
         kept,
@@ -26,10 +41,14 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
             kind,
         },
     };
-    let (token, ticket) = (
+    (
         credential_of(Kind::AccessToken),
         credential_of(Kind::JsapiTicket),
-    );
+    )
+}
+
+async fn renew(token: &Renewal<'_>, ticket: &Renewal<'_>, memory: &mut Memory) -> Timestamp {
+    let (shared, kept) = (token.shared, token.kept);
     if memory.ticket.record.credential.is_none() {
         // A stored ticket signs whatever becomes of the token.
         ticket.look(&mut memory.ticket).await;
@@ -58,9 +77,6 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
         if token_in_use(shared, kept).is_none_or(|new| new.generation == access.generation) {
             break;
         }
-    }
-    if !kept.snapshot().tried {
-        kept.publish(|snapshot| snapshot.tried = true);
     }
     wake
 }

@@ -175,7 +175,7 @@ impl Roster {
         draft: &ClientDraft,
         by: Option<&Client>,
     ) -> Result<ClientPut, RosterError> {
-        let mut read = self.read.lock().await;
+        let mut taken = self.taken.lock().await;
         let put = self.change(|directory| {
             self.still_holds(by, &directory.clients)?;
             let put = self.drafted_client(draft, by, &directory.clients)?;
@@ -183,7 +183,7 @@ impl Roster {
         });
         let put = put.await?;
         tracing::info!(client = %draft.name, put.is_new, "a client was put into the store");
-        self.reload_into(&mut read).await;
+        self.try_to_reload_into(&mut taken).await;
         Ok(put)
     }
 
@@ -244,7 +244,7 @@ impl Roster {
     /// It is not there, or not for this program or client to remove; after [`RosterError::Store`]
     /// it may be gone.
     pub async fn remove_client(&self, name: &str, by: Option<&Client>) -> Result<(), RosterError> {
-        let mut read = self.read.lock().await;
+        let mut taken = self.taken.lock().await;
         let removed = self.change(|directory| {
             self.still_holds(by, &directory.clients)?;
             match directory.clients.get(name) {
@@ -258,7 +258,7 @@ impl Roster {
         });
         removed.await?;
         tracing::info!(client = %name, "a client was removed from the store");
-        self.reload_into(&mut read).await;
+        self.try_to_reload_into(&mut taken).await;
         Ok(())
     }
 

@@ -105,7 +105,7 @@ impl Roster {
             kept_in: KeptIn::Configuration,
             state: State::Served,
         });
-        let rows = self.store.directory().await?.accounts.clone();
+        let rows = self.store.directory().await?.accounts();
         let stored = rows.into_iter().map(|(appid, row)| {
             let state = if self.is_configured(&appid) {
                 State::Overridden

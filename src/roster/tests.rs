@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::simulator::{self, Fault, FaultRule, Simulator};
-use crate::store::{Memory, Sqlite, StoreError};
+use crate::store::{AccountRows, Memory, Sqlite, StoreError};
 use crate::vault::MasterKey;
 
 const CONFIGURED: &str = "wx0000000000000001";
@@ -97,7 +97,7 @@ impl World {
     }
 
     async fn rows(&self) -> AccountRows {
-        self.store.directory().await.unwrap().accounts.clone()
+        self.store.directory().await.unwrap().accounts()
     }
 
     fn trials(&self, appid: &str) -> u64 {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
+use tokio::task::JoinError;
 use utoipa::ToSchema;
 
 use super::Gate;
@@ -56,17 +57,18 @@ pub(super) async fn livez(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<He
         does not answer.", body = Health),
     (status = 503, description = "They cannot: send no requests here.", body = Health),
 ))]
-pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<Health>) {
+pub(super) async fn readyz(
+    State(gate): State<Arc<Gate>>,
+) -> Result<(StatusCode, Json<Health>), Problem> {
     let App {
         keeper,
         roster,
         store,
         draining,
+        overview,
         ..
     } = &*gate.app;
-    let accounts = keeper.accounts();
-    let now = keeper.clock().moment();
-    let (mut usable, mut reasons) = (0, Vec::new());
+    let mut reasons = Vec::new();
     if draining.is_cancelled() {
         reasons.push("the server is stopping".to_owned());
     }
@@ -82,23 +84,16 @@ pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<H
     }
     if let Some(locked) = roster.locked() {
         reasons.push(locked.to_string());
-    } else if accounts.iter().next().is_none() {
+    } else if keeper.accounts().is_empty() {
         reasons.push("there is no account yet: add one with wxsign account add".to_owned());
     }
-    for kept in accounts.iter() {
-        let snapshot = kept.snapshot();
-        let signs = snapshot.signer(now).is_some();
-        usable += usize::from(signs);
-        let what = match (snapshot.trouble(), signs) {
-            (Some(trouble), _) => trouble.what.as_str(),
-            (None, false) => "there is no jsapi_ticket yet",
-            (None, true) => continue,
-        };
-        if reasons.len() < NAMED {
-            reasons.push(format!("{}: {what}", kept.account.appid));
-        }
-    }
-    health(usable > 0 && !stuck, "ready", reasons)
+    let asked = keeper.clone();
+    let found = overview.get(keeper.clock(), move || Arc::new(asked.overview()));
+    let overview = found.await.map_err(broke_off)?;
+    let troubled = overview.troubled.iter();
+    reasons.extend(troubled.map(|(appid, what)| format!("{appid}: {what}")));
+    reasons.truncate(NAMED);
+    Ok(health(overview.signing > 0 && !stuck, "ready", reasons))
 }
 
 /// How every credential stands, for a monitoring system.
@@ -112,14 +107,18 @@ pub(super) async fn readyz(State(gate): State<Arc<Gate>>) -> (StatusCode, Json<H
 ))]
 pub(super) async fn metrics(State(gate): State<Arc<Gate>>) -> Result<Response, Problem> {
     let app = Arc::clone(&gate.app);
-    // Of many accounts this is a long text.
-    let text = tokio::task::spawn_blocking(|| metrics::text(app)).await;
-    let text = text.map_err(|error| Problem::new(Code::InternalError, error.to_string()))?;
+    let (metrics, clock) = (&gate.app.metrics, gate.app.keeper.clock());
+    let text = metrics.get(clock, || metrics::text(app).into());
+    let text = text.await.map_err(broke_off)?;
     let headers = [
         (CONTENT_TYPE, metrics::CONTENT_TYPE),
         (CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, text).into_response())
+}
+
+fn broke_off(error: JoinError) -> Problem {
+    Problem::new(Code::InternalError, error.to_string())
 }
 
 fn health(good: bool, word: &'static str, reasons: Vec<String>) -> (StatusCode, Json<Health>) {

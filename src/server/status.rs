@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::auth::Asking;
 use super::openapi::{BACK_ENDS, OfAccounts, OfKeys, shapes};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::segment::Segment;
 use crate::account::{AppId, TokenApi};
 use crate::client::Scope;
@@ -126,15 +126,22 @@ struct TroubleView {
 pub(super) async fn list(asking: Asking) -> Result<Response, Problem> {
     let (gate, caller) = (&asking.gate, asking.caller()?);
     caller.needs(Scope::Status)?;
-    let now = gate.app.keeper.clock().moment();
-    let accounts = gate.app.keeper.accounts();
-    let allowed = |kept: &&Arc<Kept>| caller.client.accounts.allow(&kept.account.appid);
-    let mut accounts: Vec<_> = (accounts.iter().filter(allowed))
-        .map(|kept| Status::of(kept, now))
-        .collect();
-    accounts.sort_by(|one, other| one.appid.cmp(&other.appid));
-    let node = gate.app.keeper.node().to_owned();
-    Ok(answer(List { node, accounts }))
+    let app = Arc::clone(&gate.app);
+    // Of many accounts this is a long text.
+    let listed = tokio::task::spawn_blocking(move || {
+        let keeper = &app.keeper;
+        let (accounts, now) = (keeper.accounts(), keeper.clock().moment());
+        let allowed = |kept: &&Arc<Kept>| caller.client.accounts.allow(&kept.account.appid);
+        let mut accounts: Vec<_> = (accounts.iter().filter(allowed))
+            .map(|kept| Status::of(kept, now))
+            .collect();
+        accounts.sort_by(|one, other| one.appid.cmp(&other.appid));
+        let node = keeper.node().to_owned();
+        answer(List { node, accounts })
+    });
+    listed
+        .await
+        .map_err(|error| Problem::new(Code::InternalError, error.to_string()))
 }
 
 /// Tells how an account fares.
@@ -188,7 +195,7 @@ impl Life {
             expires_at: (now.wall + left).as_secs(),
             first_seen: credential.first_seen.as_secs(),
             confirmed_at: credential.confirmed_at.as_secs(),
-            renewed_by: served.renewed_by.clone(),
+            renewed_by: served.renewed_by.as_deref().map(str::to_owned),
         }
     }
 }

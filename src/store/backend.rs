@@ -32,31 +32,33 @@ impl fmt::Display for Key {
 /// It is random and not a count: after a failover that lost a write, two writers would hold the
 /// same count, and each would believe that its own swap was the one that counted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Version(u128);
+pub struct Version([u8; 16]);
 
 impl Version {
     /// The version of what was never written.
-    pub const ABSENT: Self = Self(0);
+    pub const ABSENT: Self = Self([0; 16]);
 
     /// A new one.
     pub fn random() -> Self {
         let mut bytes = [0; 16];
         rand::rng().fill_bytes(&mut bytes);
-        Self(u128::from_le_bytes(bytes).max(1))
+        // Not that of what was never written.
+        bytes[15] |= u8::from(bytes == [0; 16]);
+        Self(bytes)
     }
 
     pub(super) const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        self.0
     }
 
     pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
+        Self(bytes)
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -81,6 +83,21 @@ impl fmt::Debug for Version {
 pub trait Backend: Send + Sync + 'static {
     /// The bytes under `key` and the version of the write that put them there.
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>>;
+
+    /// What is under each of `keys`, in their order: the same as so many loads, at the price of
+    /// few.
+    fn load_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, StoreError>> {
+        Box::pin(async move {
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                found.push(self.load(key).await?);
+            }
+            Ok(found)
+        })
+    }
 
     /// Puts something under `key`, if the version there still is the one that the write starts
     /// from ([`Version::ABSENT`]: if there is nothing yet). Says whether it did.

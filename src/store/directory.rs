@@ -1,20 +1,26 @@
 //! What was added at run time, as all processes that share a store see it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::packed::Packed;
 use super::{AccountRow, ClientRow, EncodedChanges, Entries, Version};
 use crate::account::AppId;
 use crate::client::parse_name;
+use crate::sharded::Sharded;
 
-/// What was added at run time, as of one change.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What was added at run time, as of one change. A copy costs little, however much it is.
+#[derive(Clone, Debug)]
 pub struct Directory {
     /// The last change; [`Version::ABSENT`] where there never was one.
     pub version: Version,
-    /// The accounts.
-    pub accounts: AccountRows,
     /// The clients.
     pub clients: ClientRows,
+    /// The accounts, in little room: there may be very many, and few of them are asked for.
+    accounts: Sharded<AppId, Packed>,
+    /// All else as it is stored, by name.
+    others: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// The accounts that were added at run time; `None` for one that cannot be read.
@@ -39,34 +45,121 @@ const ACCOUNT: &str = "account/";
 const CLIENT: &str = "client/";
 
 impl Directory {
+    /// What is `stored`, where `former` was before.
+    pub(super) fn following(former: &Self, stored: Entries) -> Self {
+        let mut next = former.clone();
+        next.version = stored.version;
+        let gone = former.entries();
+        for (name, _) in gone.filter(|(name, _)| !stored.entries.contains_key(name)) {
+            next.put(&name, None);
+        }
+        for (name, bytes) in stored.entries {
+            next.put(&name, Some(bytes));
+        }
+        next
+    }
+
+    /// Changes entries, and calls the result `version`.
+    pub(super) fn apply(&mut self, changes: EncodedChanges, version: Version) {
+        self.version = version;
+        for (name, change) in changes {
+            self.put(&name, change);
+        }
+    }
+
     /// What cannot be read stays where it is; what has no name that can be read is passed over.
-    pub(super) fn decode(stored: &Entries) -> Self {
-        let (mut accounts, mut clients) = (AccountRows::new(), ClientRows::new());
-        let entries = stored.entries.iter().filter(|(name, _)| *name != HISTORY);
-        for (name, bytes) in entries {
-            let appid = name.strip_prefix(ACCOUNT).map(str::parse);
-            let client = name.strip_prefix(CLIENT).map(parse_name);
-            if let Some(Ok(appid)) = appid {
-                accounts.insert(appid, AccountRow::decode(bytes));
-            } else if let Some(Ok(client)) = client {
-                clients.insert(client, ClientRow::decode(bytes));
-            } else {
+    fn put(&mut self, name: &str, change: Option<Vec<u8>>) {
+        if self.get(name).as_deref() == change.as_deref() {
+            return;
+        }
+        if let Some(Ok(appid)) = name.strip_prefix(ACCOUNT).map(str::parse) {
+            match change {
+                Some(bytes) => self.accounts.insert(appid, Packed::of(&bytes)),
+                None => self.accounts.remove(&appid),
+            };
+            return;
+        }
+        let client = name.strip_prefix(CLIENT).map(parse_name);
+        match (client, &change) {
+            (Some(Ok(client)), Some(bytes)) => {
+                self.clients.insert(client, ClientRow::decode(bytes));
+            }
+            (Some(Ok(client)), None) => {
+                self.clients.remove(&client);
+            }
+            (_, Some(_)) if name != HISTORY => {
                 tracing::warn!(%name, "an entry of the store is none of this version's");
             }
+            _ => {}
         }
-        Self {
-            version: stored.version,
-            accounts,
-            clients,
+        match change {
+            Some(bytes) => self.others.insert(name.to_owned(), bytes.into()),
+            None => self.others.remove(name),
+        };
+    }
+
+    /// What is stored under a name.
+    fn get(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let appid = name.strip_prefix(ACCOUNT).map(str::parse::<AppId>);
+        match appid {
+            Some(Ok(appid)) => self.accounts.get(&appid).map(|row| row.bytes().into()),
+            _ => self.others.get(name).map(|bytes| bytes[..].into()),
         }
+    }
+
+    /// All that is stored, with its names.
+    fn entries(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
+        let accounts = self.accounts.iter();
+        let accounts = accounts.map(|(appid, row)| (format!("{ACCOUNT}{appid}"), row.bytes()));
+        let others = self.others.iter();
+        accounts.chain(others.map(|(name, bytes)| (name.clone(), bytes.to_vec())))
+    }
+
+    /// All accounts, which takes a while where they are many.
+    pub fn accounts(&self) -> AccountRows {
+        let accounts = self.accounts.iter();
+        accounts
+            .map(|(appid, row)| (appid.clone(), AccountRow::decode(&row.bytes())))
+            .collect()
+    }
+
+    /// An account; `Some(None)` for one that cannot be read.
+    pub fn account(&self, appid: &AppId) -> Option<Option<AccountRow>> {
+        self.accounts
+            .get(appid)
+            .map(|row| AccountRow::decode(&row.bytes()))
+    }
+
+    /// The accounts that are others than in `former`, those that are gone included.
+    pub fn changed_accounts(&self, former: &Self) -> Vec<AppId> {
+        let maybe = self.accounts.changed_since(&former.accounts);
+        let changed = maybe.filter(|(appid, bytes)| former.accounts.get(*appid) != *bytes);
+        changed.map(|(appid, _)| appid.clone()).collect()
     }
 }
 
 impl Default for Directory {
     fn default() -> Self {
-        Self::decode(&Entries::default())
+        Self {
+            version: Version::ABSENT,
+            clients: ClientRows::new(),
+            accounts: Sharded::default(),
+            others: BTreeMap::new(),
+        }
     }
 }
+
+impl PartialEq for Directory {
+    fn eq(&self, other: &Self) -> bool {
+        let mut mine = self.accounts.iter();
+        self.version == other.version
+            && self.others == other.others
+            && self.accounts.len() == other.accounts.len()
+            && mine.all(|(appid, bytes)| other.accounts.get(appid) == Some(bytes))
+    }
+}
+
+impl Eq for Directory {}
 
 impl Changes {
     pub(super) fn encode(&self) -> EncodedChanges {
@@ -93,8 +186,8 @@ struct History {
 }
 
 impl History {
-    fn of(entries: &Entries) -> Option<Self> {
-        let text = std::str::from_utf8(entries.entries.get(HISTORY)?).ok()?;
+    fn of(directory: &Directory) -> Option<Self> {
+        let text = String::from_utf8(directory.get(HISTORY)?.into_owned()).ok()?;
         let (name, changes) = text.split_once('/')?;
         let (name, changes) = (name.to_owned(), changes.parse().ok()?);
         Some(Self { name, changes })
@@ -104,8 +197,8 @@ impl History {
 /// What must be written into the `stored` directory because it was lost there: after all that is
 /// `known` if it was emptied, what is missing if somebody began anew in the emptied one, and the
 /// difference if it went back in time.
-pub(super) fn lost(known: &Entries, stored: &Entries) -> EncodedChanges {
-    if known.version == Version::ABSENT || known.entries.is_empty() {
+pub(super) fn lost(known: &Directory, stored: &Directory) -> EncodedChanges {
+    if known.version == Version::ABSENT || known.entries().next().is_none() {
         return EncodedChanges::new();
     }
     let (went_back, begun_anew) = match (History::of(known), History::of(stored)) {
@@ -120,24 +213,24 @@ pub(super) fn lost(known: &Entries, stored: &Entries) -> EncodedChanges {
     if !(went_back || begun_anew || emptied) {
         return EncodedChanges::new();
     }
-    let differs = |name: &String, mine: &Vec<u8>| match stored.entries.get(name) {
+    let differs = |name: &str, mine: &[u8]| match stored.get(name) {
         None => true,
-        Some(theirs) => went_back && theirs != mine,
+        Some(theirs) => went_back && *theirs != *mine,
     };
-    let mut lost: EncodedChanges = (known.entries.iter())
+    let mut lost: EncodedChanges = (known.entries())
         .filter(|(name, mine)| *name != HISTORY && differs(name, mine))
-        .map(|(name, mine)| (name.clone(), Some(mine.clone())))
+        .map(|(name, mine)| (name, Some(mine)))
         .collect();
     if went_back {
-        let gone = stored.entries.keys();
-        let gone = gone.filter(|name| !known.entries.contains_key(*name));
-        lost.extend(gone.map(|name| (name.clone(), None)));
+        let gone = stored.entries();
+        let gone = gone.filter(|(name, _)| known.get(name).is_none());
+        lost.extend(gone.map(|(name, _)| (name, None)));
     }
     lost
 }
 
 /// Counts one more change in the history of the directory.
-pub(super) fn count(known: &Entries, stored: &Entries, changes: &mut EncodedChanges) {
+pub(super) fn count(known: &Directory, stored: &Directory, changes: &mut EncodedChanges) {
     let (mine, theirs) = (History::of(known), History::of(stored));
     let name = theirs.as_ref().or(mine.as_ref());
     let name = name.map_or_else(
@@ -185,6 +278,25 @@ mod tests {
         }
     }
 
+    fn directory(stored: &[(&str, &str)]) -> Directory {
+        Directory::following(&Directory::default(), entries(stored))
+    }
+
+    #[test]
+    fn what_another_change_left_as_it_was_is_not_told_as_changed() {
+        let appid = |digit: char| format!("wx000000000000000{digit}").parse().unwrap();
+        let named = |digit: char| format!("account/{}", appid(digit));
+        let (a, b, c) = (named('a'), named('b'), named('c'));
+        let former = directory(&[(&a, "{}"), (&b, "{}"), ("client/shop", ROW)]);
+        let next = entries(&[(&a, "{}"), (&c, "{}"), ("client/shop", "{}")]);
+        let next = Directory::following(&former, next);
+        let mut changed = next.changed_accounts(&former);
+        changed.sort();
+        assert_eq!(changed, [appid('b'), appid('c')]);
+        assert_eq!(next.accounts().keys().len(), 2);
+        assert_eq!(next.clients["shop"], None);
+    }
+
     #[test]
     fn a_client_is_stored_as_it_is_written_in_a_configuration() {
         let row = ClientRow {
@@ -209,7 +321,7 @@ mod tests {
             let encoded = entries(&[("client/shop", stored)]).entries.into_iter();
             let encoded = encoded.map(|(name, row)| (name, Some(row))).collect();
             assert_eq!(changes.encode(), encoded);
-            let directory = Directory::decode(&entries(&[("client/shop", stored)]));
+            let directory = directory(&[("client/shop", stored)]);
             assert_eq!(directory.clients["shop"], Some(row));
         }
     }
@@ -217,7 +329,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_hides_nothing_else() {
         let later = ROW.replace("admin", "scope-of-a-later-version");
-        let directory = Directory::decode(&entries(&[
+        let directory = directory(&[
             ("account/wx0123456789abcdef", "{}"),
             ("client/", ROW),
             ("client/a b", ROW),
@@ -225,14 +337,14 @@ mod tests {
             ("client/later", &later),
             ("client/shop", ROW),
             ("something/else", ROW),
-        ]));
+        ]);
         let readable = directory.clients.iter();
         let readable: Vec<_> = readable
             .map(|(name, row)| (name.as_str(), row.is_some()))
             .collect();
         let expected = [("broken", false), ("later", false), ("shop", true)];
         assert_eq!(readable, expected);
-        assert_eq!(directory.accounts.len(), 1);
+        assert_eq!(directory.accounts().len(), 1);
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::backend::{Entries, Hint, Version};
-use super::directory::{Directory, apply, lost};
+use super::directory::{Directory, lost};
 use super::{AccountRow, ClientRow, Key, Record, sealed};
 use crate::credential::{Kind, Secret};
 use crate::laws::CANARY;
@@ -71,7 +71,7 @@ fn another(master: &MasterKey) -> MasterKey {
 ///
 /// In the lines of the texts stand a name, a blank, and what is stored under it.
 pub fn directory(known: &str, stored: &str) {
-    let [known, mut stored] = [known, stored].map(|text| Entries {
+    let [known, stored] = [known, stored].map(|text| Entries {
         version: if text.is_empty() {
             Version::ABSENT
         } else {
@@ -81,26 +81,31 @@ pub fn directory(known: &str, stored: &str) {
             .map(|(name, bytes)| (name.to_owned(), bytes.as_bytes().to_vec()))
             .collect::<BTreeMap<_, _>>(),
     });
-    let read = Directory::decode(&known);
-    assert!(read.accounts.len() + read.clients.len() <= known.entries.len());
-    for (name, row) in &read.clients {
+    let [mine, mut theirs] = [&known, &stored].map(|entries| {
+        let read = Directory::following(&Directory::default(), entries.clone());
+        assert_eq!(read.entries().collect::<BTreeMap<_, _>>(), entries.entries);
+        read
+    });
+    let accounts = mine.accounts();
+    assert!(accounts.len() + mine.clients.len() <= known.entries.len());
+    for (appid, row) in &accounts {
+        assert_eq!(mine.account(appid).as_ref(), Some(row));
+    }
+    for (name, row) in &mine.clients {
         let bytes = known.entries.get(&format!("client/{name}"));
         assert_eq!(*row, bytes.and_then(|bytes| ClientRow::decode(bytes)));
     }
-    let back = lost(&known, &stored);
+    let back = lost(&mine, &theirs);
     assert!(!back.contains_key("history"));
     let emptied = stored.version == Version::ABSENT;
-    let before = stored.entries.clone();
-    apply(&mut stored.entries, &back);
+    theirs.apply(back.clone(), Version::random());
+    let after: BTreeMap<_, _> = theirs.entries().collect();
     if back.is_empty() {
-        assert_eq!(stored.entries, before);
+        assert_eq!(after, stored.entries);
     }
     if emptied || !back.is_empty() {
         let mut names = known.entries.keys().filter(|name| *name != "history");
-        assert!(
-            names.all(|name| stored.entries.contains_key(name)),
-            "{back:?}"
-        );
+        assert!(names.all(|name| after.contains_key(name)), "{back:?}");
     }
 }
 

@@ -162,6 +162,27 @@ impl Backend for Postgres {
         })
     }
 
+    fn load_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, StoreError>> {
+        Box::pin(async move {
+            let names: Vec<String> = keys.iter().map(Key::to_string).collect();
+            let params: [(&(dyn ToSql + Sync), Type); 1] = [(&names, Type::TEXT_ARRAY)];
+            let statement = &self.sql.load_many;
+            let rows = self.ask_within(BULK_TIMEOUT, statement, &params).await?;
+            let mut found = HashMap::new();
+            for row in &rows {
+                let stored = Stored {
+                    version: version(column(row, 0)?)?,
+                    bytes: column(row, 1)?,
+                };
+                found.insert(column::<String>(row, 2)?, stored);
+            }
+            Ok(names.iter().map(|name| found.remove(name)).collect())
+        })
+    }
+
     fn swap<'a>(&'a self, key: &'a Key, write: Write) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let (name, hint) = (key.to_string(), Hint::Account(key.appid.clone()));

@@ -87,6 +87,21 @@ impl Redis {
         self.ask_within(CALL_TIMEOUT, command).await
     }
 
+    /// What was `found` under the key.
+    fn stored(&self, key: &Key, found: &[u8]) -> Result<Stored, StoreError> {
+        let Some((version, record)) = found.split_first_chunk() else {
+            let name = self.keys.record(key);
+            return Err(StoreError(format!(
+                "what stands under {name} is none of wxsign's: delete it (DEL), or use another \
+                 prefix"
+            )));
+        };
+        Ok(Stored {
+            version: Version::from_bytes(*version),
+            bytes: record.to_vec(),
+        })
+    }
+
     async fn ask_within<T: FromRedisValue + Send>(
         &self,
         limit: Duration,
@@ -188,20 +203,27 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut get = cmd("GET");
             get.arg(self.keys.record(key));
-            let Some(found): Option<Vec<u8>> = self.ask(get).await? else {
-                return Ok(None);
-            };
-            let Some((version, record)) = found.split_first_chunk() else {
-                let name = self.keys.record(key);
-                return Err(StoreError(format!(
-                    "what stands under {name} is none of wxsign's: delete it (DEL), or use another \
-                     prefix"
-                )));
-            };
-            Ok(Some(Stored {
-                version: Version::from_bytes(*version),
-                bytes: record.to_vec(),
-            }))
+            let found: Option<Vec<u8>> = self.ask(get).await?;
+            found.map(|found| self.stored(key, &found)).transpose()
+        })
+    }
+
+    fn load_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, StoreError>> {
+        Box::pin(async move {
+            let mut get = cmd("MGET");
+            for key in keys {
+                get.arg(self.keys.record(key));
+            }
+            let found: Vec<Option<Vec<u8>>> = self.ask_within(BULK_TIMEOUT, get).await?;
+            let found = keys.iter().zip(found);
+            let stored = found.map(|(key, found)| {
+                let stored = found.map(|found| self.stored(key, &found));
+                stored.transpose()
+            });
+            stored.collect()
         })
     }
 

@@ -88,20 +88,18 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-        let (appid, kind) = columns(key);
+        let columns = columns(key);
+        Box::pin(self.run(move |connection| load(connection, &columns)))
+    }
+
+    fn load_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, StoreError>> {
+        let keys: Vec<_> = keys.iter().map(columns).collect();
         Box::pin(self.run(move |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT record, version FROM record WHERE appid = ?1 AND kind = ?2",
-                )?
-                .query_row(params![appid, kind], |row| {
-                    let version: [u8; 16] = row.get(1)?;
-                    Ok(Stored {
-                        bytes: row.get(0)?,
-                        version: Version::from_bytes(version),
-                    })
-                })
-                .optional()
+            let found = keys.iter().map(|columns| load(connection, columns));
+            found.collect()
         }))
     }
 
@@ -185,6 +183,22 @@ impl Backend for Sqlite {
             Ok(true)
         }))
     }
+}
+
+fn load(
+    connection: &Connection,
+    (appid, kind): &(String, &'static str),
+) -> rusqlite::Result<Option<Stored>> {
+    connection
+        .prepare_cached("SELECT record, version FROM record WHERE appid = ?1 AND kind = ?2")?
+        .query_row(params![appid, kind], |row| {
+            let version: [u8; 16] = row.get(1)?;
+            Ok(Stored {
+                bytes: row.get(0)?,
+                version: Version::from_bytes(version),
+            })
+        })
+        .optional()
 }
 
 fn directory_version(connection: &Connection) -> rusqlite::Result<Version> {

@@ -158,13 +158,12 @@ async fn all_sign(cluster: &Cluster) {
 /// Waits until every node serves the newest token of every account.
 async fn recovers(cluster: &Cluster) {
     let looking = async {
-        while let Some(behind) = behind(cluster).await {
+        while behind(cluster).await.is_some() {
             tokio::time::sleep(Duration::from_millis(200)).await;
             cluster
                 .nodes
                 .iter()
                 .for_each(|node| assert!(node.is_running()));
-            drop(behind);
         }
     };
     if tokio::time::timeout(RECOVERY, looking).await.is_err() {

@@ -42,7 +42,7 @@ async fn list(place: &Place) -> Vec<Value> {
 /// The accounts as the database holds them.
 async fn rows(place: &Place) -> AccountRows {
     let store = Store::new(Sqlite::open(&place.path().join("wxsign.db")).unwrap());
-    store.directory().await.unwrap().accounts.clone()
+    store.directory().await.unwrap().accounts()
 }
 
 /// Ends in good order, and has not shown the master key.

@@ -158,14 +158,14 @@ async fn files_that_are_no_certificate_and_key_are_named_at_the_start() {
     for (file, content, advice) in [
         ("key.pem", key.as_slice(), "does not go with the key"),
         (
-            "key.pem",
-            b"",
-            "tls_key key.pem: there is no private key in it",
-        ),
-        (
             "certificate.pem",
             b"",
             "tls_certificate certificate.pem: there is no certificate in it",
+        ),
+        (
+            "key.pem",
+            b"",
+            "tls_key key.pem: there is no private key in it",
         ),
     ] {
         std::fs::write(place.path().join(file), content).unwrap();

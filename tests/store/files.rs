@@ -140,9 +140,10 @@ async fn an_account_that_cannot_be_read_hides_no_other() {
     )
     .unwrap();
     let rows = store.directory().await.unwrap();
-    assert_eq!(rows.accounts.len(), 2);
-    assert_eq!(rows.accounts[&appids[0]], None);
-    assert_eq!(rows.accounts[&appids[1]], Some(row("a")));
+    let rows = rows.accounts();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[&appids[0]], None);
+    assert_eq!(rows[&appids[1]], Some(row("a")));
 
     // Nor is it touched when another is changed.
     put(&appids[1], "b").await;
@@ -208,7 +209,7 @@ async fn put(store: &Store, number: u8, name: Option<&str>) {
 
 async fn numbers(store: &Store) -> Vec<u8> {
     let directory = store.directory().await.unwrap();
-    let accounts = &directory.accounts;
+    let accounts = directory.accounts();
     (0..=9)
         .filter(|number| accounts.contains_key(&appid(*number)))
         .collect()

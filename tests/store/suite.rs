@@ -95,6 +95,19 @@ pub(crate) async fn suite<B: Backend>(open: impl Fn() -> B) {
     );
     assert_eq!(one.load(&ticket).await.unwrap().1, Version::ABSENT);
 
+    // Of many that are read together each is what it is alone, in the order of the keys.
+    let together = two
+        .load_many(&[ticket.clone(), token.clone()])
+        .await
+        .unwrap();
+    let together: Vec<_> = together
+        .into_iter()
+        .map(|found| found.map(|(record, seen)| (record.credential, seen.version)))
+        .collect();
+    let alone = [(None, Version::ABSENT), (record(2).credential, second)];
+    assert_eq!(together, alone.map(Some));
+    assert_eq!(two.load_many(&[]).await, Ok(Vec::new()));
+
     // The same content written again is a new version.
     let third = one
         .swap(&token, second, &record(2), Tell::Nobody)
@@ -127,7 +140,7 @@ pub(crate) async fn suite<B: Backend>(open: impl Fn() -> B) {
 async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {
     let appid = |number: u8| format!("wx{number:016x}").parse::<AppId>().unwrap();
     let found = async |store: &Store| {
-        let rows = store.directory().await.unwrap().accounts.clone();
+        let rows = store.directory().await.unwrap().accounts();
         let rows = rows.into_iter().map(|(appid, row)| (appid, row.unwrap()));
         rows.collect::<Vec<_>>()
     };
@@ -148,13 +161,13 @@ async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {
 
     // Several are changed at once or not at all.
     let changed = one.change_directory(|directory: &Directory| {
-        let names = directory.accounts.keys().cloned().zip(["c", "d"]);
+        let names = directory.accounts().into_keys().zip(["c", "d"]);
         let accounts = names.map(|(appid, name)| (appid, Some(row(name))));
         let changes = Changes {
             accounts: accounts.collect(),
             clients: [("shop".to_owned(), Some(client()))].into(),
         };
-        Ok::<_, StoreError>((changes, directory.accounts.len()))
+        Ok::<_, StoreError>((changes, directory.accounts().len()))
     });
     assert_eq!(changed.await, Ok(Some(2)));
     let both = [(appid(1), row("c")), (appid(2), row("d"))];

@@ -12,6 +12,8 @@ pub(super) struct Sql {
     pub(super) lay_out: String,
     /// $1 key
     pub(super) load: String,
+    /// $1 keys
+    pub(super) load_many: String,
     /// $1 key, $2 version, $3 record, $4 whom it is news for or nothing
     pub(super) insert: String,
     /// The same, and $5 the version that it takes the place of
@@ -61,6 +63,7 @@ impl Sql {
                  LISTEN {hints}"
             ),
             load: format!("SELECT version, record FROM {record} WHERE key = $1"),
+            load_many: format!("SELECT version, record, key FROM {record} WHERE key = ANY($1)"),
             insert: format!(
                 "WITH swapped AS (
                    INSERT INTO {record} (key, version, record, told)

@@ -1,0 +1,242 @@
+//! The accounts, and what is known of each.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::Notify;
+
+use super::local::{Local, Remembered};
+use super::snapshot::Snapshot;
+use crate::account::{Account, AppId};
+use crate::credential::{Fingerprint, Kind};
+use crate::page_hosts::AllPageHosts;
+use crate::sharded::Sharded;
+
+/// The accounts by their AppIDs. A copy costs little, however many they are.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    by_appid: Sharded<AppId, Arc<Kept>>,
+    /// The only one, if there is exactly one.
+    only: Option<Arc<Kept>>,
+    page_hosts: AllPageHosts,
+    /// What readers see of each that nothing is known of yet.
+    blank: Arc<Snapshot>,
+}
+
+impl Accounts {
+    /// Puts an account there; one that is there keeps what is known of it. Says whether it is
+    /// another one than before.
+    pub(super) fn put(&mut self, account: Account) -> bool {
+        let appid = account.appid.clone();
+        let former = self.by_appid.get(appid.as_str()).map(Arc::clone);
+        if former
+            .as_ref()
+            .is_some_and(|former| former.account == account)
+        {
+            return false;
+        }
+        if let Some(former) = &former {
+            self.page_hosts.remove(&former.account.page_hosts);
+        }
+        self.page_hosts.add(&account.page_hosts);
+        let blank = || Arc::new(Known::new(Arc::clone(&self.blank)));
+        let known = former.map_or_else(blank, |former| Arc::clone(&former.known));
+        self.by_appid
+            .insert(appid, Arc::new(Kept::new(account, known)));
+        self.find_only();
+        true
+    }
+
+    /// Takes an account away.
+    pub(super) fn remove(&mut self, appid: &AppId) -> Option<Arc<Kept>> {
+        let kept = self.by_appid.remove(appid.as_str())?;
+        self.page_hosts.remove(&kept.account.page_hosts);
+        self.find_only();
+        Some(kept)
+    }
+
+    fn find_only(&mut self) {
+        let mut all = self.by_appid.iter().map(|(_, kept)| kept);
+        self.only = all.next().filter(|_| all.next().is_none()).cloned();
+    }
+
+    /// The account of `appid`.
+    pub fn get(&self, appid: &str) -> Option<&Arc<Kept>> {
+        self.by_appid.get(appid)
+    }
+
+    /// The only account, if there is exactly one.
+    pub const fn only(&self) -> Option<&Arc<Kept>> {
+        self.only.as_ref()
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.by_appid.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All accounts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Kept>> {
+        self.by_appid.iter().map(|(_, kept)| kept)
+    }
+
+    /// All AppIDs, in their order.
+    pub(super) fn appids(&self) -> Vec<AppId> {
+        let appids = self.by_appid.iter();
+        let mut appids: Vec<_> = appids.map(|(appid, _)| appid.clone()).collect();
+        appids.sort();
+        appids
+    }
+
+    /// The page hosts of all accounts together.
+    pub const fn page_hosts(&self) -> &AllPageHosts {
+        &self.page_hosts
+    }
+}
+
+/// An account and what is known of its credentials.
+pub struct Kept {
+    /// The account.
+    pub account: Account,
+    /// The fingerprint of its AppSecret.
+    pub(super) secret: Fingerprint,
+    /// Stays when the account is changed.
+    pub(super) known: Arc<Known>,
+}
+
+/// What is known of the credentials of an account.
+pub(super) struct Known {
+    /// Written by the account's step, of which there is one at a time; read by anyone.
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    /// Tells those who wait that `snapshot` is another one, or that the account was removed.
+    pub(super) changed: Notify,
+    /// The account was removed: set once, never cleared.
+    removed: AtomicBool,
+    /// What the account's step knows; only a step, of which there is one at a time, takes it and
+    /// puts it back.
+    memory: Mutex<(Remembered, Remembered)>,
+    /// The generation of the token that back ends doubt, 0 for none: set by them, taken by a step.
+    pub(super) doubted_token: AtomicU64,
+    /// Someone wants to know how the token fares now: set by readers, taken by a step.
+    pub(super) wants_check: AtomicBool,
+    /// Pages doubt the ticket: set by them, taken by a step.
+    pub(super) doubted_ticket: AtomicBool,
+    /// Pages that complain cause no step before this: milliseconds on the boot clock.
+    pub(super) next_ticket_nudge: AtomicU64,
+    /// When the queue has the account looked at, in nanoseconds on the boot clock and one more; 0
+    /// while it does not wait for that. Only the queue's.
+    due: AtomicU64,
+    /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
+    pub(super) nudged: AtomicBool,
+}
+
+impl Known {
+    fn new(blank: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot: ArcSwap::new(blank),
+            changed: Notify::new(),
+            removed: AtomicBool::default(),
+            memory: Mutex::default(),
+            doubted_token: AtomicU64::default(),
+            wants_check: AtomicBool::default(),
+            doubted_ticket: AtomicBool::default(),
+            next_ticket_nudge: AtomicU64::default(),
+            due: AtomicU64::default(),
+            nudged: AtomicBool::default(),
+        }
+    }
+}
+
+/// What the account's step knows about its credentials.
+pub(super) struct Memory {
+    pub(super) token: Local,
+    pub(super) ticket: Local,
+}
+
+impl Kept {
+    fn new(account: Account, known: Arc<Known>) -> Self {
+        Self {
+            secret: account.secret.fingerprint(),
+            account,
+            known,
+        }
+    }
+
+    /// What readers may use now.
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.known.snapshot.load()
+    }
+
+    /// Whether the account is not among the keeper's any more.
+    pub fn is_removed(&self) -> bool {
+        self.known.removed.load(Ordering::Acquire)
+    }
+
+    /// Tells those who wait that nothing will come any more.
+    pub(super) fn let_go(&self) {
+        self.known.removed.store(true, Ordering::Release);
+        self.known.changed.notify_waiters();
+    }
+
+    /// When the queue has it looked at, while it waits for that.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let due = self.known.due.load(Ordering::Relaxed);
+        due.checked_sub(1).map(Duration::from_nanos)
+    }
+
+    /// Notes when the queue is to have it looked at. Returns when it was to be.
+    pub(super) fn set_due(&self, at: Option<Duration>) -> Option<Duration> {
+        let former = self.due();
+        let nanos = at.map_or(0, |at| {
+            u64::try_from(at.as_nanos()).unwrap_or(u64::MAX - 1) + 1
+        });
+        self.known.due.store(nanos, Ordering::Relaxed);
+        former
+    }
+
+    /// What the account's steps have found out so far.
+    pub(super) fn recall(&self) -> Memory {
+        let (token, ticket) = &*self.memory();
+        let snapshot = self.snapshot();
+        Memory {
+            token: token.recall(snapshot.last(Kind::AccessToken)),
+            ticket: ticket.recall(snapshot.last(Kind::JsapiTicket)),
+        }
+    }
+
+    /// Remembers what a step has found out.
+    pub(super) fn remember(&self, memory: Memory) {
+        let snapshot = self.snapshot();
+        *self.memory() = (
+            Remembered::of(memory.token, snapshot.last(Kind::AccessToken)),
+            Remembered::of(memory.ticket, snapshot.last(Kind::JsapiTicket)),
+        );
+    }
+
+    /// What is under the lock is whole at any time.
+    fn memory(&self) -> MutexGuard<'_, (Remembered, Remembered)> {
+        (self.known.memory.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a changed snapshot. Only the account's step calls this.
+    pub(super) fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.known.snapshot.load());
+        change(&mut next);
+        self.known.snapshot.store(Arc::new(next));
+        self.known.changed.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({})", self.account.appid)
+    }
+}

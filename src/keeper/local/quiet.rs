@@ -1,0 +1,136 @@
+//! What is remembered between two steps, in little room: of most accounts there is nothing to
+//! remember but what readers are served, and there may be very many accounts.
+
+use super::Local;
+use crate::clock::Moment;
+use crate::keeper::snapshot::Served;
+use crate::store::{Calls, Record, Seen};
+
+/// A [`Local`] between two steps.
+#[derive(Debug)]
+pub(in crate::keeper) enum Remembered {
+    /// What readers are served tells the rest.
+    Quiet(Quiet),
+    /// Something is going on.
+    Whole(Box<Local>),
+}
+
+/// What a [`Local`] holds beside what readers are served, while nothing is going on.
+#[derive(Default, Debug)]
+pub(in crate::keeper) struct Quiet {
+    stored_as: Option<Seen>,
+    anchor: Option<Moment>,
+    strays: u64,
+    calls: Calls,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self::Quiet(Quiet::default())
+    }
+}
+
+impl Remembered {
+    /// What is to be remembered of `local`, while readers are `served` this.
+    pub(in crate::keeper) fn of(local: Local, served: Option<&Served>) -> Self {
+        let quiet = Quiet {
+            stored_as: local.stored_as,
+            anchor: local.anchor,
+            strays: local.record.strays,
+            calls: local.record.calls,
+        };
+        // Whatever a quiet one does not tell is kept, also what is thought of later.
+        if quiet.recall(served) == local {
+            Self::Quiet(quiet)
+        } else {
+            Self::Whole(local.into())
+        }
+    }
+
+    /// What was remembered, while readers are `served` the same as then.
+    pub(in crate::keeper) fn recall(&self, served: Option<&Served>) -> Local {
+        match self {
+            Self::Quiet(quiet) => quiet.recall(served),
+            Self::Whole(local) => Local::clone(local),
+        }
+    }
+}
+
+impl Quiet {
+    fn recall(&self, served: Option<&Served>) -> Local {
+        let record = Record {
+            credential: served.map(|served| served.credential.clone()),
+            renewed_by: (served.and_then(|served| served.renewed_by.as_deref())).map(str::to_owned),
+            former: served.map_or_else(Vec::new, |served| served.former.to_vec()),
+            strays: self.strays,
+            settled: self.strays,
+            calls: self.calls,
+            ..Record::default()
+        };
+        Local {
+            record,
+            stored_as: self.stored_as,
+            anchor: self.anchor,
+            ..Local::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::credential::{Credential, Secret};
+    use crate::store::Attempt;
+
+    fn served() -> Served {
+        let now = Moment {
+            wall: Timestamp::from_secs(1_700_000_000),
+            boot: Duration::from_secs(1000),
+        };
+        Served {
+            credential: Credential {
+                value: Secret::new("value"),
+                generation: 7,
+                first_seen: now.wall,
+                confirmed_at: now.wall,
+                expires_at: now.wall + Duration::from_secs(7200),
+                claimed_until: now.wall + Duration::from_secs(7200),
+            },
+            until: now,
+            renew_at: now.wall,
+            renewed_by: Some("node".into()),
+            former: [Secret::new("former").fingerprint()].into(),
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_recalled_whole_whether_much_goes_on_or_nothing() {
+        let served = served();
+        let calm = || {
+            let quiet = Quiet {
+                strays: 2,
+                ..Quiet::default()
+            };
+            quiet.recall(Some(&served))
+        };
+        let went_on: [fn(&mut Local); 5] = [
+            |_| {},
+            |local| local.record.settled = 1,
+            |local| local.rejected = Some(7),
+            |local| local.unsent = Some(Attempt::number(1)),
+            |local| local.record.credential = None,
+        ];
+        for (number, change) in went_on.into_iter().enumerate() {
+            let mut local = calm();
+            change(&mut local);
+            let remembered = Remembered::of(local.clone(), Some(&served));
+            let is_quiet = matches!(remembered, Remembered::Quiet(_));
+            assert_eq!(is_quiet, number == 0, "{number}");
+            assert_eq!(remembered.recall(Some(&served)), local, "{number}");
+        }
+        assert_eq!(Remembered::default().recall(None), Local::default());
+    }
+}
