@@ -108,7 +108,7 @@ impl Directory {
     }
 
     /// All that is stored, with its names.
-    fn entries(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
         let accounts = self.accounts.iter();
         let accounts = accounts.map(|(appid, row)| (format!("{ACCOUNT}{appid}"), row.bytes()));
         let others = self.others.iter();
