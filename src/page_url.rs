@@ -30,23 +30,22 @@ impl<'a> PageUrl<'a> {
         if text.len() > MAX_URL_BYTES {
             return Err(UrlFault::TooLong);
         }
-        let text = text.split('#').next().unwrap_or_default();
-        if text.is_empty() {
-            return Err(UrlFault::OnlyFragment);
-        }
-        if let Some(byte) = text
-            .bytes()
-            .find(|byte| !(0x21..=0x7e).contains(byte) || *byte == b'\\')
-        {
-            return Err(UrlFault::Byte(byte));
-        }
+        let ends = |byte: u8| !(0x21..=0x7e).contains(&byte) || matches!(byte, b'\\' | b'#');
+        let end = text.bytes().position(ends);
+        let text = match end.map(|end| (end, text.as_bytes()[end])) {
+            None => text,
+            Some((0, b'#')) => return Err(UrlFault::OnlyFragment),
+            Some((end, b'#')) => &text[..end],
+            Some((_, byte)) => return Err(UrlFault::Byte(byte)),
+        };
         let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
             (None, Some(rest)) => (false, rest),
             (None, None) => return Err(UrlFault::Scheme),
         };
-        let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
-        if authority.contains('@') {
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
+        let authority = &rest[..end.unwrap_or(rest.len())];
+        if authority.as_bytes().contains(&b'@') {
             return Err(UrlFault::UserInfo);
         }
         let (host, port) = split_port(authority).ok_or(UrlFault::Port)?;

@@ -3,8 +3,11 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
+
+/// What proxies name their clients with.
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of the client behind `peer`.
 ///
@@ -17,7 +20,7 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet
     if !is_trusted(&client) {
         return client;
     }
-    let lists = headers.get_all("x-forwarded-for");
+    let lists = headers.get_all(X_FORWARDED_FOR);
     for entry in lists
         .iter()
         .rev()

@@ -16,7 +16,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 
-use super::client_address::client_address;
+use super::client_address::{X_FORWARDED_FOR, client_address};
 use super::limits::client_key;
 use super::openapi::{OfPageReports, OfPosted, OfSigning, PAGES, shapes};
 use super::problem::{Code, Problem};
@@ -302,7 +302,7 @@ fn admit<'k, 'u>(
 
 /// Says once that a proxy speaks for its clients and is not believed: they share one limit.
 fn tell_of_proxy(gate: &Gate, peer: IpAddr, client: IpAddr, headers: &HeaderMap) {
-    let unheard = client == peer.to_canonical() && headers.contains_key("x-forwarded-for");
+    let unheard = client == peer.to_canonical() && headers.contains_key(X_FORWARDED_FOR);
     if unheard && !gate.told_of_proxy.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             proxy = %client,
@@ -322,7 +322,7 @@ pub(super) fn describe_config(headers: &mut HeaderMap) {
 fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Vec<u8> {
     let nonce = Nonce::random();
     let timestamp = now.as_secs();
-    let signature = signer.sign(&nonce, timestamp, url);
+    let signature = signer.sign(nonce, timestamp, url);
     let mut body = Vec::with_capacity(192 + url.as_str().len());
     for part in [
         br#"{"appId":""#,

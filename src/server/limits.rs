@@ -1,6 +1,6 @@
 //! How often one caller may ask: a leaking bucket per key, in a table of fixed size.
 //!
-//! Each key has a cell in each of two rows, chosen by two secret hashes, and is refused only when
+//! Each key has a cell in each of two rows, chosen by a secret hash, and is refused only when
 //! both cells are full. So memory stays the same whatever the number of keys, nothing needs to be
 //! swept, and two keys disturb each other only if they meet in both rows.
 
@@ -19,28 +19,33 @@ const BURST_SECONDS: u64 = 5;
 /// A limit of requests a second for each key.
 pub(super) struct Limit {
     /// Made for the first request.
-    rows: OnceLock<[Row; 2]>,
+    table: OnceLock<Table>,
     /// The time that one request takes up, in nanoseconds.
     cost: u64,
 }
 
-struct Row {
+struct Table {
     hasher: RandomState,
     /// For each cell the time at which it will be empty, in nanoseconds on the boot clock.
-    empty_at: Box<[AtomicU64]>,
+    rows: [Box<[AtomicU64]>; 2],
 }
 
-impl Row {
+impl Table {
     fn new() -> Self {
+        let row = |_| (0..CELLS).map(|_| AtomicU64::new(0)).collect();
         Self {
             hasher: RandomState::new(),
-            empty_at: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
+            rows: [0, 1].map(row),
         }
     }
 
-    fn cell(&self, key: impl Hash) -> &AtomicU64 {
+    /// One hash is long enough for both rows.
+    fn cells(&self, key: impl Hash) -> [&AtomicU64; 2] {
         let hash = self.hasher.hash_one(key);
-        &self.empty_at[usize::try_from(hash % CELLS as u64).expect("a row has few cells")]
+        [0, 1].map(|row: usize| {
+            let half = (hash >> (32 * row)) as u32;
+            &self.rows[row][half as usize % CELLS]
+        })
     }
 }
 
@@ -48,7 +53,7 @@ impl Limit {
     /// A limit of `per_second` requests a second; 0 sets none.
     pub(super) fn per_second(per_second: u32) -> Option<Self> {
         (per_second > 0).then(|| Self {
-            rows: OnceLock::new(),
+            table: OnceLock::new(),
             cost: 1_000_000_000 / u64::from(per_second),
         })
     }
@@ -59,8 +64,7 @@ impl Limit {
     /// It is one too many; the time after which the next may come.
     pub(super) fn admit(&self, key: impl Hash, now: Duration) -> Result<(), Duration> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let rows = self.rows.get_or_init(|| [Row::new(), Row::new()]);
-        let cells = [rows[0].cell(&key), rows[1].cell(&key)];
+        let cells = self.table.get_or_init(Table::new).cells(key);
         let empty_at = cells
             .iter()
             .map(|cell| cell.load(Ordering::Relaxed))
