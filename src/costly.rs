@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
@@ -11,6 +12,9 @@ use crate::clock::Clock;
 /// What is found out is told for so many times as long as it took: however many ask, it takes no
 /// more than a tenth of a core.
 const TIMES: u32 = 10;
+
+/// What takes no longer is found out each time: it is to be as fresh as it can be.
+const CHEAP: Duration = Duration::from_millis(5);
 
 /// What takes long to find out where there is much of it: it is found out by one at a time, on a
 /// thread that may be busy, and told for a while.
@@ -39,9 +43,16 @@ impl<T: Clone + Send + 'static> Costly<T> {
             if let Some(known) = &*told {
                 return Ok(known.clone());
             }
-            let began = clock.moment().boot;
-            let found = tokio::task::spawn_blocking(find).await?;
-            let took = clock.moment().boot.saturating_sub(began);
+            let timing = clock.clone();
+            let found = tokio::task::spawn_blocking(move || {
+                let began = timing.moment().boot;
+                let found = find();
+                (found, timing.moment().boot.saturating_sub(began))
+            });
+            let (found, took) = found.await?;
+            if took < CHEAP {
+                return Ok(found);
+            }
             *told = Some(found.clone());
             drop(told);
             tokio::spawn(async move {
@@ -63,7 +74,6 @@ impl<T> fmt::Debug for Costly<T> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
 
     use super::*;
 

@@ -89,13 +89,15 @@ impl Neighbour {
         let post = "POST /jsapi/signature HTTP/1.1\r\nHost: bench\r\nContent-Length: 4000\r\n\r\n";
         match self {
             Self::SlowHeads(count) => {
-                for _ in 0..count {
-                    tasks.spawn(drip(address, "", head.clone()));
+                for number in 0..count {
+                    let phase = SECOND.mul_f64(number as f64 / count as f64);
+                    tasks.spawn(drip(address, phase, "", head.clone()));
                 }
             }
             Self::SlowBodies(count) => {
-                for _ in 0..count {
-                    tasks.spawn(drip(address, post, " ".repeat(4000)));
+                for number in 0..count {
+                    let phase = SECOND.mul_f64(number as f64 / count as f64);
+                    tasks.spawn(drip(address, phase, post, " ".repeat(4000)));
                 }
             }
             Self::Idle(count) => {
@@ -125,8 +127,12 @@ impl Neighbour {
     }
 }
 
-/// Sends `slowly` byte by byte, for ever: who is cut off begins anew.
-async fn drip(address: SocketAddr, first: &'static str, slowly: String) {
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Sends `slowly` byte by byte, for ever: who is cut off begins anew. Not all do it at the same
+/// moment.
+async fn drip(address: SocketAddr, phase: Duration, first: &'static str, slowly: String) {
+    tokio::time::sleep(phase).await;
     loop {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let mut sent = stream.write_all(first.as_bytes()).await;
@@ -135,7 +141,7 @@ async fn drip(address: SocketAddr, first: &'static str, slowly: String) {
                 break;
             }
             sent = stream.write_all(&[byte]).await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(SECOND).await;
         }
     }
 }
@@ -201,9 +207,12 @@ fn main() {
             quiet.push(server.load(&OTHERS).sample);
             let misbehaving = neighbour.misbehave(address, &target, &counter);
             let mut misbehaving = runtime.block_on(misbehaving);
+            std::thread::sleep(SECOND);
             beside.push(server.load(&OTHERS).sample);
             memory = memory.max(server.memory());
             runtime.block_on(misbehaving.shutdown());
+            // The server has connections to close.
+            std::thread::sleep(SECOND);
         }
         report(neighbour.what(), &quiet, &beside, memory);
     }
