@@ -91,7 +91,8 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn programs_that_break_a_rule_are_caught() {
     for control in Control::WRONG {
-        let caught = run_all(1..51, 10, control).find(|(_, outcome)| outcome.is_err());
+        // One of them needs a rare moment: one seed in a hundred or two has it.
+        let caught = run_all(1..301, 10, control).find(|(_, outcome)| outcome.is_err());
         let (seed, outcome) = caught.unwrap_or_else(|| panic!("{control:?} was not caught"));
         println!("{control:?}: seed {seed}, {}", outcome.unwrap_err().what);
     }
