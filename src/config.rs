@@ -211,7 +211,7 @@ fn read(
     let listen = top.value("listen", DEFAULT_LISTEN.into(), Listen::parse, report);
     let parse_admin = |text: &str| Listen::parse(text).map(Some);
     let admin_listen = top.value("admin_listen", None, parse_admin, report);
-    if admin_listen.as_ref() == Some(&listen) && !listen.is_any() {
+    if admin_listen.as_ref() == Some(&listen) && !listen.takes_any_port() {
         let what = "is the same as listen: leave it out, and all is served there";
         report.fault_of("admin_listen", what);
     }

@@ -326,15 +326,12 @@ const MAX_HEADERS: usize = 100;
 /// What is wrong with a request whatever it asks for.
 fn fault<B>(request: &Request<B>) -> Option<Problem> {
     if request.headers().len() > MAX_HEADERS {
-        let detail = format!("a request may have {MAX_HEADERS} headers");
+        let detail = format!("a request may have {MAX_HEADERS} headers: leave the others out");
         return Some(Problem::new(Code::TooManyHeaders, detail));
     }
-    let detail = if names_its_host(request) {
-        return None;
-    } else {
-        "an HTTP/1.1 request has one Host header, with a name and perhaps a port: send it once"
-    };
-    Some(Problem::new(Code::InvalidHost, detail))
+    let detail =
+        "an HTTP/1.1 request has one Host header, with a name and perhaps a port: send it once";
+    (!names_its_host(request)).then(|| Problem::new(Code::InvalidHost, detail))
 }
 
 /// A request without a host, or with two, is understood differently by those it passes

@@ -64,10 +64,7 @@ async fn serve(
     app.store.reached(CONNECTING).await;
     app.roster.reload().await;
     let accounts = app.keeper.accounts().len();
-    let mut said = format!(
-        "listening on {address}
-"
-    );
+    let mut said = format!("listening on {address}\n");
     if let Some(address) = admin_address {
         said += &format!("for back ends and operators on {address}\n");
     }

@@ -50,8 +50,8 @@ impl Listen {
 }
 
 impl Listen {
-    /// Whether two of it are two places.
-    pub(super) const fn is_any(&self) -> bool {
+    /// Whether it is another port each time.
+    pub(super) const fn takes_any_port(&self) -> bool {
         matches!(self, Self::Address(address) if address.port() == 0)
     }
 }

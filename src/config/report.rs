@@ -80,11 +80,7 @@ impl Faults {
 
     /// A fault of a value that was read: that of `key` among `settings`.
     pub fn of_setting(settings: &[Setting], key: &str, text: impl Into<String>) -> Self {
-        let setting = settings.iter().find(|setting| setting.key == key);
-        Self::one(
-            setting.map_or(Source::Default, |setting| setting.source.clone()),
-            text,
-        )
+        Self::one(source_of(settings, key), text)
     }
 
     pub(super) fn one(source: Source, text: impl Into<String>) -> Self {
@@ -118,6 +114,11 @@ pub(super) fn mask(fingerprint: Fingerprint) -> String {
     format!("•••• {fingerprint}")
 }
 
+fn source_of(settings: &[Setting], key: &str) -> Source {
+    let setting = settings.iter().find(|setting| setting.key == key);
+    setting.map_or(Source::Default, |setting| setting.source.clone())
+}
+
 /// Gathers what is found while the parts of a configuration are read.
 #[derive(Default)]
 pub(super) struct Report {
@@ -147,15 +148,13 @@ impl Report {
 
     /// Warns of a value that was read.
     pub(super) fn warn_of(&mut self, key: &str, what: &str) {
-        let setting = self.settings.iter().find(|setting| setting.key == key);
-        let source = setting.map_or(Source::Default, |setting| setting.source.clone());
+        let source = source_of(&self.settings, key);
         self.warn(&source, format!("{key} {what}"));
     }
 
     /// A fault of a value that was read.
     pub(super) fn fault_of(&mut self, key: &str, what: &str) {
-        let setting = self.settings.iter().find(|setting| setting.key == key);
-        let source = setting.map_or(Source::Default, |setting| setting.source.clone());
+        let source = source_of(&self.settings, key);
         self.fault(&source, format!("{key} {what}"));
     }
 
