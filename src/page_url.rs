@@ -82,14 +82,19 @@ impl<'a> PageUrl<'a> {
         self.port() == if self.https { 443 } else { 80 }
     }
 
+    /// The origin: scheme, host and port, as they were given.
+    pub fn origin(&self) -> &'a str {
+        let scheme = if self.https { "https://" } else { "http://" };
+        let port = match self.port {
+            Some(port) => 1 + decimal_digits(port),
+            None => 0,
+        };
+        &self.text[..scheme.len() + self.host.len() + port]
+    }
+
     /// Whether the text is an origin as browsers send it: scheme, host and port, no more.
     pub fn is_origin(&self) -> bool {
-        let scheme = if self.https {
-            "https://".len()
-        } else {
-            "http://".len()
-        };
-        !self.text[scheme..].contains(['/', '?'])
+        self.origin().len() == self.text.len()
     }
 
     /// How the host would be listed in `page_hosts`: with its port only where the port is not
@@ -148,6 +153,14 @@ pub enum UrlFault {
          WeChat would refuse the signature: send location.href as it is"
     )]
     UpperCaseHost,
+}
+
+/// How many digits a port has, which is written without leading zeros.
+const fn decimal_digits(port: u16) -> usize {
+    match port.checked_ilog10() {
+        Some(power) => power as usize + 1,
+        None => 1,
+    }
 }
 
 /// Splits `host[:port]`; `None` when what follows the host is not a port.

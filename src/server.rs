@@ -7,6 +7,7 @@
 //! and CORS headers on the way back.
 
 mod accounts;
+mod ahead;
 mod auth;
 mod backend;
 mod batched;
@@ -63,7 +64,9 @@ use crate::account::AppId;
 use crate::app::App;
 use crate::keeper::Queue;
 use crate::shutdown::Shutdown;
+use ahead::{Date, Head, write_all};
 use auth::FAILURES_PER_SECOND;
+use client_address::{Caller, ForwardedFor};
 use connections::{Answer, serve_seated};
 use limits::Limit;
 use problem::{Code, Problem};
@@ -197,6 +200,8 @@ struct Front {
     is_encrypted: bool,
     /// What every signature says in its head.
     of_signatures: HeaderMap,
+    /// The same as it is written, from the first line on.
+    head_of_signatures: Vec<u8>,
     router: Router,
 }
 
@@ -211,10 +216,12 @@ impl Front {
             audience,
             is_encrypted,
             of_signatures: HeaderMap::new(),
+            head_of_signatures: b"HTTP/1.1 200 OK\r\n".to_vec(),
         };
         let mut headers = HeaderMap::new();
         jsapi::describe_config(&mut headers);
         front.describe(&mut headers, true);
+        ahead::write_headers(&headers, &mut front.head_of_signatures);
         front.of_signatures = headers;
         front
     }
@@ -252,7 +259,7 @@ impl Front {
         peer: IpAddr,
     ) -> Response<AnswerBody> {
         request.extensions_mut().insert(Peer(peer));
-        request.extensions_mut().insert(asked.id.clone());
+        request.extensions_mut().insert(asked.id);
         let router = self.router.clone();
         let Ok(response) = router.oneshot(request.map(Body::new)).await;
         let response = Problem::write_into(response, &asked.id).map(Either::Right);
@@ -284,7 +291,7 @@ impl Front {
     /// Adds what the answer says to this request alone.
     fn finish<B>(&self, response: &mut Response<B>, asked: Asked) {
         let headers = response.headers_mut();
-        headers.insert(request_id::HEADER, asked.id.into_header());
+        headers.insert(request_id::HEADER, asked.id.to_header());
         if asked.for_pages {
             cors::allow(headers, asked.origin, &self.gate.app.keeper);
         }
@@ -303,7 +310,58 @@ impl Front {
             return None;
         }
         let query = request.uri().query().unwrap_or_default();
-        jsapi::sign_now(&self.gate, query, request.headers(), peer)
+        let caller = Caller::of(peer, request.headers());
+        jsapi::sign_now(&self.gate, query, caller, |config| config.to_json())
+    }
+
+    /// The same for a request that was read ahead of hyper, with the whole answer written; says
+    /// whether it was.
+    fn sign_ahead(
+        &self,
+        head: &Head<'_>,
+        peer: IpAddr,
+        date: &mut Date,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if self.audience == Audience::BackEnds {
+            return false;
+        }
+        let keeper = &self.gate.app.keeper;
+        let forwarded_for = ForwardedFor::Line(head.forwarded_for);
+        let caller = Caller {
+            peer,
+            forwarded_for,
+        };
+        let id = RequestId::given(head.request_id);
+        let signed = jsapi::sign_now(&self.gate, head.query, caller, |config| {
+            out.extend_from_slice(&self.head_of_signatures);
+            write_all(out, &[b"x-request-id: ", id.as_bytes(), b"\r\n"]);
+            if let Some(origin) = head.origin {
+                cors::write(origin, &config.url, keeper, out);
+            }
+            ahead::write_end(config.length(), date.at(config.now), out);
+            config.write_into(out);
+        });
+        match signed {
+            Some(Ok(())) => {}
+            Some(Err(problem)) => {
+                let mut response = problem.render(&id);
+                let origin = head.origin.and_then(|at| HeaderValue::from_bytes(at).ok());
+                self.describe(response.headers_mut(), true);
+                self.finish(
+                    &mut response,
+                    Asked {
+                        id,
+                        is_head: false,
+                        for_pages: true,
+                        origin,
+                    },
+                );
+                ahead::write(&response, date.at(keeper.clock().now()), out);
+            }
+            None => return false,
+        }
+        true
     }
 }
 
@@ -337,10 +395,15 @@ fn fault<B>(request: &Request<B>) -> Option<Problem> {
 /// A request without a host, or with two, is understood differently by those it passes
 /// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>).
 fn names_its_host<B>(request: &Request<B>) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_~:[]%".contains(byte);
     let mut hosts = request.headers().get_all(HOST).iter();
     match hosts.next() {
         None => request.version() != Version::HTTP_11,
-        Some(host) => host.as_bytes().iter().all(plain) && hosts.next().is_none(),
+        Some(host) => is_plain_host(host.as_bytes()) && hosts.next().is_none(),
     }
+}
+
+/// Whether it is a name, and perhaps a port.
+fn is_plain_host(host: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_~:[]%".contains(byte);
+    host.iter().all(plain)
 }

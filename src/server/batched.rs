@@ -1,11 +1,13 @@
 //! Reads requests and sends the answers to pipelined ones together.
 
 use std::io::{self, IoSlice};
+use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::ahead::{self, Next};
 use super::patience::Activity;
 use super::wire::Wire;
 
@@ -13,7 +15,14 @@ use super::wire::Wire;
 const MOST_WAITING: usize = 64 * 1024;
 
 /// A connection that has nothing to send keeps no more than this for the next time.
-const MOST_KEPT: usize = 16 * 1024;
+const MOST_KEPT: usize = 2 * 1024;
+
+/// So much is read at once ahead of hyper: dozens of requests for signatures, should they come
+/// together. It is on the stack, so that who only waits keeps nothing.
+const READ_AT_ONCE: usize = 8 * 1024;
+
+/// Heads that are longer are hyper's, which knows what to say about them.
+const MOST_AHEAD: usize = 16 * 1024;
 
 /// What a client of HTTP/2 says first (<https://www.rfc-editor.org/rfc/rfc9113#section-3.4>).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -31,9 +40,13 @@ pub(super) struct Batched {
     wire: Wire,
     activity: Activity,
     is_http2: bool,
-    /// What was read to see which HTTP is spoken, from `replayed` on.
+    /// What was read ahead, for hyper from `replayed` on.
     ahead: Vec<u8>,
     replayed: usize,
+    /// So much of it holds no whole request.
+    looked: usize,
+    /// What hyper may read, if that is not all.
+    lent: Option<usize>,
     /// What waits, from `sent` on.
     waiting: Vec<u8>,
     sent: usize,
@@ -69,6 +82,8 @@ impl Batched {
             is_http2,
             ahead,
             replayed: 0,
+            looked: 0,
+            lent: None,
             waiting: Vec::new(),
             sent: 0,
             seen: 0,
@@ -101,18 +116,94 @@ impl Batched {
 
     /// What was read ahead, if it was not passed on yet.
     fn replay(&mut self, into: &mut ReadBuf<'_>) -> bool {
-        let rest = &self.ahead[self.replayed..];
+        let end = self.lent.unwrap_or(self.ahead.len());
+        let rest = &self.ahead[self.replayed..end];
         if rest.is_empty() {
-            return false;
+            return self.lent.is_some();
         }
         let count = rest.len().min(into.remaining());
         into.put_slice(&rest[..count]);
         self.replayed += count;
-        if self.replayed == self.ahead.len() {
+        if self.replayed == self.ahead.len() && self.lent.is_none() {
             (self.ahead, self.replayed) = (Vec::new(), 0);
         }
         true
     }
+
+    /// Has `take` look at what comes in, which says how many bytes it took and what is to be done
+    /// next, until that is something else than to wait; `None` when the client has said all.
+    pub(super) fn poll_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&[u8], &mut Vec<u8>) -> (usize, Next),
+    ) -> Poll<io::Result<Option<Next>>> {
+        loop {
+            let is_new = self.looked == 0 && !self.ahead.is_empty();
+            if is_new || ahead::may_end(&self.ahead, self.looked) {
+                let ahead = mem::take(&mut self.ahead);
+                if let Some(next) = self.look(&ahead, &mut take) {
+                    return Poll::Ready(Ok(Some(next)));
+                }
+            }
+            self.looked = self.ahead.len();
+            if self.looked >= MOST_AHEAD {
+                return Poll::Ready(Ok(Some(Next::Rest)));
+            }
+            ready!(self.poll_send(cx))?;
+            let mut read = [MaybeUninit::uninit(); READ_AT_ONCE];
+            let mut read = ReadBuf::uninit(&mut read);
+            ready!(Pin::new(&mut self.wire).poll_read(cx, &mut read))?;
+            let read = read.filled();
+            if read.is_empty() {
+                return Poll::Ready(Ok(None));
+            }
+            if read.iter().any(is_of_request) {
+                self.activity.received();
+            }
+            if !self.ahead.is_empty() {
+                self.ahead.extend_from_slice(read);
+            } else if let Some(next) = self.look(read, &mut take) {
+                return Poll::Ready(Ok(Some(next)));
+            }
+        }
+    }
+
+    /// Has `take` look at `bytes`, and keeps what it leaves.
+    fn look(
+        &mut self,
+        bytes: &[u8],
+        take: &mut impl FnMut(&[u8], &mut Vec<u8>) -> (usize, Next),
+    ) -> Option<Next> {
+        let (taken, next) = take(bytes, &mut self.waiting);
+        let rest = &bytes[taken..];
+        if taken > 0 && rest.iter().any(is_of_request) {
+            self.activity.received();
+        }
+        self.ahead = rest.to_vec();
+        self.looked = rest.len();
+        (next != Next::Wait).then_some(next)
+    }
+
+    /// Lets hyper read so many bytes of what was read ahead, and then the end.
+    pub(super) const fn lend(&mut self, count: usize) {
+        self.lent = Some(count);
+    }
+
+    /// Takes the rest back, when hyper has come to that end.
+    pub(super) fn take_back(&mut self) {
+        self.ahead = self.ahead.split_off(self.replayed);
+        (self.replayed, self.looked, self.lent) = (0, 0, None);
+    }
+
+    /// Sends all that waits, and that there will be no more.
+    pub(super) async fn close(mut self) -> io::Result<()> {
+        self.shutdown().await
+    }
+}
+
+/// Some clients end a body with an empty line that no length counts.
+const fn is_of_request(byte: &u8) -> bool {
+    !matches!(byte, b'\r' | b'\n')
 }
 
 impl AsyncRead for Batched {
@@ -134,11 +225,7 @@ impl AsyncRead for Batched {
         }
         let before = into.filled().len();
         ready!(Pin::new(&mut self.wire).poll_read(cx, into))?;
-        // Some clients end a body with an empty line that no length counts.
-        if into.filled()[before..]
-            .iter()
-            .any(|byte| !b"\r\n".contains(byte))
-        {
+        if into.filled()[before..].iter().any(is_of_request) {
             self.activity.received();
         }
         Poll::Ready(Ok(()))
@@ -193,6 +280,9 @@ impl AsyncWrite for Batched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
+        if self.lent.is_some() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }

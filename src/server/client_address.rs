@@ -3,29 +3,77 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 /// What proxies name their clients with.
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Who asks, as far as the head of a request tells.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    /// The other end of the connection.
+    pub(super) peer: IpAddr,
+    pub(super) forwarded_for: ForwardedFor<'a>,
+}
+
+impl<'a> Caller<'a> {
+    /// The one at the other end, or behind it, of a request with `headers`.
+    pub(super) const fn of(peer: IpAddr, headers: &'a HeaderMap) -> Self {
+        Self {
+            peer,
+            forwarded_for: ForwardedFor::Headers(headers),
+        }
+    }
+}
+
+/// The lines of `X-Forwarded-For`, however they were read.
+#[derive(Clone, Copy)]
+pub(super) enum ForwardedFor<'a> {
+    Line(Option<&'a [u8]>),
+    Headers(&'a HeaderMap),
+}
+
+impl<'a> ForwardedFor<'a> {
+    fn last_first(self) -> impl Iterator<Item = &'a [u8]> {
+        let (line, headers) = match self {
+            Self::Line(line) => (line, None),
+            Self::Headers(headers) => (None, Some(headers)),
+        };
+        let of_headers = headers.map(|headers| headers.get_all(X_FORWARDED_FOR).iter().rev());
+        line.into_iter()
+            .chain(of_headers.into_iter().flatten().map(HeaderValue::as_bytes))
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(self) -> bool {
+        self.last_first().next().is_none()
+    }
+}
+
+impl<'a> From<&'a HeaderMap> for ForwardedFor<'a> {
+    fn from(headers: &'a HeaderMap) -> Self {
+        Self::Headers(headers)
+    }
+}
 
 /// The address of the client behind `peer`.
 ///
 /// `X-Forwarded-For` is read from the right, because each proxy adds on the right what it saw
 /// itself: the first address that is not that of a trusted proxy is the client's, and what stands
 /// to the left of it is the client's own invention.
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub(super) fn client_address<'a>(
+    peer: IpAddr,
+    forwarded_for: impl Into<ForwardedFor<'a>>,
+    trusted: &[IpNet],
+) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut client = peer.to_canonical();
     if !is_trusted(&client) {
         return client;
     }
-    let lists = headers.get_all(X_FORWARDED_FOR);
-    for entry in lists
-        .iter()
-        .rev()
-        .flat_map(|list| list.as_bytes().rsplit(|b| *b == b','))
-    {
+    let lists = forwarded_for.into().last_first();
+    for entry in lists.flat_map(|list| list.rsplit(|byte| *byte == b',')) {
         let Some(address) = parse(entry) else {
             return client;
         };
@@ -53,7 +101,6 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::select;

@@ -1,7 +1,7 @@
 //! Accepts connections and ends them in good order.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -16,11 +16,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::ahead::{self, Date, Head, Next};
 use super::batched::Batched;
 use super::listener::{Accepted, Listener};
 use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
@@ -60,6 +60,12 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub trait Service: Send + Sync + 'static {
     /// Answers one request.
     fn call(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer;
+
+    /// Writes the whole answer to a request that was read ahead of hyper, and says whether it did;
+    /// if not, it is asked to [`call`](Self::call).
+    fn sign_ahead(&self, _: &Head<'_>, _: SocketAddr, _: &mut Date, _: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 /// An answer that is there, or will be.
@@ -76,6 +82,16 @@ type Pending = Pin<Box<dyn Future<Output = Response<AnswerBody>> + Send>>;
 impl Service for Front {
     fn call(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
         self.answer(request, peer.ip())
+    }
+
+    fn sign_ahead(
+        &self,
+        head: &Head<'_>,
+        peer: SocketAddr,
+        date: &mut Date,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        Self::sign_ahead(self, head, peer.ip(), date, out)
     }
 }
 
@@ -156,6 +172,9 @@ fn tell_of_refused(count: u64, peer: SocketAddr) {
     }
 }
 
+/// Why a connection ended early.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
 /// What the requests of a connection have in common.
 struct Connection<S> {
     service: Arc<S>,
@@ -184,7 +203,7 @@ impl<S: Service> Connection<S> {
         accepted: Accepted,
         seat: Seat,
         stop: CancellationToken,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<(), Fault> {
         let activity = self.activity.clone();
         let opening = async { Batched::open(Wire::open(accepted).await?, activity.clone()).await };
         let stream = tokio::select! {
@@ -192,30 +211,139 @@ impl<S: Service> Connection<S> {
             opened = tokio::time::timeout(FOR_HEAD, opening) => opened??,
             () = stop.cancelled() => return Ok(()),
         };
-        let (is_http2, stream) = (stream.is_http2(), TokioIo::new(stream));
-        let answers = service_fn(move |request| {
+        let mut patience = Patience::new(activity);
+        if stream.is_http2() {
+            Box::pin(self.converse_http2(stream, &mut patience, &seat, &stop)).await?;
+        } else {
+            self.converse_http1(stream, &mut patience, &seat, &stop)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What hyper asks for answers.
+    fn answers(
+        &self,
+    ) -> impl hyper::service::HttpService<
+        Incoming,
+        ResBody = WatchedBody,
+        Error = Infallible,
+        Future = Reply,
+    > {
+        service_fn(|request| {
             let answer = self.service.call(request, self.peer);
             Reply::new(answer, &self.activity)
-        });
-        let patience = Patience::new(activity);
-        if is_http2 {
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .keep_alive_interval(PING_EVERY)
-                .keep_alive_timeout(PING_EVERY)
-                .max_concurrent_streams(MAX_STREAMS)
-                .max_header_list_size(MAX_HTTP2_HEAD_BYTES)
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                .serve_connection(stream, answers);
-            attend(connection, patience, seat, stop).await?;
-        } else {
-            let connection = http1::Builder::new()
-                .half_close(true)
-                .max_buf_size(MAX_HEAD_BYTES)
-                .serve_connection(stream, answers);
-            attend(connection, patience, seat, stop).await?;
+        })
+    }
+
+    /// Answers what can be answered ahead of hyper, and leaves it the other requests: one at a
+    /// time where they end with their head, else all that follow.
+    async fn converse_http1(
+        self,
+        mut stream: Batched,
+        patience: &mut Patience,
+        seat: &Seat,
+        stop: &CancellationToken,
+    ) -> Result<(), Fault> {
+        let http1 = || {
+            let mut http1 = http1::Builder::new();
+            http1.half_close(true).max_buf_size(MAX_HEAD_BYTES);
+            http1
+        };
+        let mut date = Date::default();
+        loop {
+            let next = self.attend_ahead(&mut stream, &mut date, patience, seat, stop);
+            match next.await? {
+                Some(Next::One(length)) => {
+                    stream.lend(length);
+                    let connection =
+                        http1().serve_connection(TokioIo::new(&mut stream), self.answers());
+                    let end = Box::pin(attend(
+                        connection,
+                        http1::Connection::graceful_shutdown,
+                        patience,
+                        seat,
+                        stop,
+                    ))
+                    .await?;
+                    stream.take_back();
+                    if end == End::Hurried {
+                        break;
+                    }
+                }
+                Some(Next::Rest) => {
+                    let connection = http1().serve_connection(TokioIo::new(stream), self.answers());
+                    Box::pin(attend(
+                        connection,
+                        http1::Connection::graceful_shutdown,
+                        patience,
+                        seat,
+                        stop,
+                    ))
+                    .await?;
+                    return Ok(());
+                }
+                Some(Next::Wait) | None => break,
+            }
         }
+        Ok(tokio::time::timeout(LAST_WORDS, stream.close()).await??)
+    }
+
+    /// Answers ahead of hyper as long as that is possible; `None` when the connection is to end.
+    async fn attend_ahead(
+        &self,
+        stream: &mut Batched,
+        date: &mut Date,
+        patience: &mut Patience,
+        seat: &Seat,
+        stop: &CancellationToken,
+    ) -> io::Result<Option<Next>> {
+        let mut take = |bytes: &[u8], out: &mut Vec<u8>| {
+            ahead::take(bytes, &self.activity, |head| {
+                self.service.sign_ahead(head, self.peer, date, out)
+            })
+        };
+        let mut stopped = pin!(stop.cancelled());
+        let mut look = pin!(tokio::time::sleep(LOOK_EVERY));
+        loop {
+            tokio::select! {
+                biased;
+                next = poll_fn(|cx| stream.poll_ahead(cx, &mut take)) => return next,
+                () = stopped.as_mut() => return Ok(None),
+                () = look.as_mut() => {
+                    if patience.is_lost(seat.is_wanted()) {
+                        return Ok(None);
+                    }
+                    look.set(tokio::time::sleep(LOOK_EVERY));
+                }
+            }
+        }
+    }
+
+    async fn converse_http2(
+        self,
+        stream: Batched,
+        patience: &mut Patience,
+        seat: &Seat,
+        stop: &CancellationToken,
+    ) -> Result<(), Fault> {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY)
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HTTP2_HEAD_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .serve_connection(TokioIo::new(stream), self.answers());
+        attend(
+            connection,
+            http2::Connection::graceful_shutdown,
+            patience,
+            seat,
+            stop,
+        )
+        .await?;
         Ok(())
     }
 }
@@ -256,28 +384,39 @@ impl Future for Reply {
     }
 }
 
-/// Sees to it that a connection ends: when the server stops, and when the client keeps it waiting.
-async fn attend<C: GracefulConnection>(
+/// How a conversation of hyper's ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// By itself.
+    Done,
+    /// The connection is to end.
+    Hurried,
+}
+
+/// Sees to it that a conversation ends: when the server stops, and when the client keeps it
+/// waiting.
+async fn attend<C: Future<Output = hyper::Result<()>>>(
     connection: C,
-    mut patience: Patience,
-    seat: Seat,
-    stop: CancellationToken,
-) -> Result<(), C::Error> {
+    hurry: impl Fn(Pin<&mut C>),
+    patience: &mut Patience,
+    seat: &Seat,
+    stop: &CancellationToken,
+) -> hyper::Result<End> {
     let mut connection = pin!(connection);
     let mut look = pin!(tokio::time::sleep(LOOK_EVERY));
     loop {
         tokio::select! {
             biased;
-            ended = connection.as_mut() => return ended,
+            ended = connection.as_mut() => return ended.map(|()| End::Done),
             () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
+                hurry(connection.as_mut());
                 break;
             }
             () = look.as_mut() => {
                 if patience.is_lost(seat.is_wanted()) {
-                    connection.as_mut().graceful_shutdown();
+                    hurry(connection.as_mut());
                     let ended = tokio::time::timeout(LAST_WORDS, connection).await;
-                    return ended.unwrap_or(Ok(()));
+                    return ended.unwrap_or(Ok(())).map(|()| End::Hurried);
                 }
                 look.set(tokio::time::sleep(LOOK_EVERY));
             }
@@ -286,8 +425,8 @@ async fn attend<C: GracefulConnection>(
     // Who is answered is waited for, and who has begun to ask is not.
     loop {
         match tokio::time::timeout(LAST_WORDS, connection.as_mut()).await {
-            Ok(ended) => return ended,
-            Err(_) if patience.is_stalled() => return Ok(()),
+            Ok(ended) => return ended.map(|()| End::Hurried),
+            Err(_) if patience.is_stalled() => return Ok(End::Hurried),
             Err(_) => {}
         }
     }

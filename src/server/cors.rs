@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Gate;
+use super::ahead::write_all;
 use crate::keeper::{Accounts, Keeper};
 use crate::page_url::PageUrl;
 
@@ -21,17 +22,29 @@ pub(super) fn vary(answer: &mut HeaderMap) {
 /// Adds what an answer of `/jsapi/…` says about a request with `origin`: an origin that is
 /// allowed is said back exactly, any other gets nothing.
 pub(super) fn allow(answer: &mut HeaderMap, origin: Option<HeaderValue>, keeper: &Keeper) {
-    if let Some(origin) = origin.filter(|origin| is_allowed(origin, &keeper.accounts())) {
+    let allowed = |origin: &HeaderValue| is_allowed(origin.as_bytes(), &keeper.accounts());
+    if let Some(origin) = origin.filter(allowed) {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        answer.insert(
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("retry-after, x-request-id"),
-        );
+        let exposed = HeaderValue::from_static(EXPOSED);
+        answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
 }
 
-fn is_allowed(origin: &HeaderValue, accounts: &Accounts) -> bool {
-    let Ok(text) = origin.to_str() else {
+/// The same, where the head is written as bytes, and `page` was admitted.
+pub(super) fn write(origin: &[u8], page: &PageUrl<'_>, keeper: &Keeper, out: &mut Vec<u8>) {
+    // Mostly a page asks about itself.
+    if page.origin().as_bytes() == origin || is_allowed(origin, &keeper.accounts()) {
+        let exposed = EXPOSED.as_bytes();
+        write_all(out, &[b"access-control-allow-origin: ", origin, b"\r\n"]);
+        write_all(out, &[b"access-control-expose-headers: ", exposed, b"\r\n"]);
+    }
+}
+
+/// What a page's script may read besides the answer.
+const EXPOSED: &str = "retry-after, x-request-id";
+
+fn is_allowed(origin: &[u8], accounts: &Accounts) -> bool {
+    let Ok(text) = std::str::from_utf8(origin) else {
         return false;
     };
     // The text itself is said back, so nothing may have been cut from it.
@@ -49,7 +62,7 @@ pub(super) async fn preflight(
     let accounts = gate.app.keeper.accounts();
     if headers
         .get(ORIGIN)
-        .is_some_and(|origin| is_allowed(origin, &accounts))
+        .is_some_and(|origin| is_allowed(origin.as_bytes(), &accounts))
     {
         for (name, value) in [
             (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),

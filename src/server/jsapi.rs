@@ -16,37 +16,40 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 
-use super::client_address::{X_FORWARDED_FOR, client_address};
+use super::ahead::write_all;
+use super::client_address::{Caller, client_address};
 use super::limits::client_key;
 use super::openapi::{OfPageReports, OfPosted, OfSigning, PAGES, shapes};
 use super::problem::{Code, Problem};
 use super::{Gate, PATIENCE, Peer};
+use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Kind;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
-use crate::signer::{Decimal, Nonce, Signer};
+use crate::signer::{Decimal, Nonce, Signature, Signer};
 
-/// Answers a `GET` at once, or `None` if it would have to wait for a ticket.
-pub(super) fn sign_now(
+/// Answers a `GET` at once, by what `answer` makes of it, or `None` if it would have to wait for a
+/// ticket.
+pub(super) fn sign_now<T>(
     gate: &Gate,
     query: &str,
-    headers: &HeaderMap,
-    peer: IpAddr,
-) -> Option<Result<Vec<u8>, Problem>> {
+    caller: Caller<'_>,
+    answer: impl FnOnce(&Config<'_>) -> T,
+) -> Option<Result<T, Problem>> {
     let now = gate.app.keeper.clock().moment();
     let accounts = gate.app.keeper.accounts();
     let ask = match Ask::from_query(query) {
         Ok(ask) => ask,
         Err(problem) => return Some(Err(problem)),
     };
-    let (kept, url) = match admit(gate, &accounts, &ask, headers, peer, now) {
+    let (kept, url) = match admit(gate, &accounts, &ask, caller, now) {
         Ok(admitted) => admitted,
         Err(problem) => return Some(Err(problem)),
     };
     let snapshot = kept.snapshot();
     let signer = snapshot.signer(now)?;
-    Some(Ok(config(kept, signer, url, now.wall)))
+    Some(Ok(answer(&Config::new(kept, signer, url, now.wall))))
 }
 
 /// Signs a page.
@@ -76,7 +79,8 @@ pub(super) async fn post(
     let ask = Ask::from_json(&body)?;
     let keeper = &gate.app.keeper;
     let now = keeper.clock().moment();
-    admit(&gate, &keeper.accounts(), &ask, &headers, peer.0, now)?;
+    let caller = Caller::of(peer.0, &headers);
+    admit(&gate, &keeper.accounts(), &ask, caller, now)?;
     sign_when_possible(&gate, &ask).await
 }
 
@@ -95,7 +99,8 @@ pub(super) async fn report(
     let ask = Ask::from_json(&body)?;
     let accounts = gate.app.keeper.accounts();
     let now = gate.app.keeper.clock().moment();
-    let (kept, url) = admit(&gate, &accounts, &ask, &headers, peer.0, now)?;
+    let caller = Caller::of(peer.0, &headers);
+    let (kept, url) = admit(&gate, &accounts, &ask, caller, now)?;
     let said: String = ask
         .err_msg
         .as_deref()
@@ -121,7 +126,8 @@ async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>
     let signer = snapshot
         .signer(now)
         .expect("the snapshot can sign at this moment");
-    let mut response = Response::new(Body::from(config(&kept, signer, url, now.wall)));
+    let config = Config::new(&kept, signer, url, now.wall);
+    let mut response = Response::new(Body::from(config.to_json()));
     describe_config(response.headers_mut());
     Ok(response)
 }
@@ -276,13 +282,12 @@ fn admit<'k, 'u>(
     gate: &Gate,
     accounts: &'k Accounts,
     ask: &'u Ask<'_>,
-    headers: &HeaderMap,
-    peer: IpAddr,
+    caller: Caller<'_>,
     now: Moment,
 ) -> Result<(&'k Arc<Kept>, PageUrl<'u>), Problem> {
     if let Some(limit) = &gate.per_address {
-        let client = client_address(peer, headers, &gate.app.trusted_proxies);
-        tell_of_proxy(gate, peer, client, headers);
+        let client = client_address(caller.peer, caller.forwarded_for, &gate.app.trusted_proxies);
+        tell_of_proxy(gate, caller, client);
         // A program on this machine, or a proxy that does not say for whom it asks.
         if !client.is_loopback() {
             limit
@@ -301,8 +306,8 @@ fn admit<'k, 'u>(
 }
 
 /// Says once that a proxy speaks for its clients and is not believed: they share one limit.
-fn tell_of_proxy(gate: &Gate, peer: IpAddr, client: IpAddr, headers: &HeaderMap) {
-    let unheard = client == peer.to_canonical() && headers.contains_key(X_FORWARDED_FOR);
+fn tell_of_proxy(gate: &Gate, caller: Caller<'_>, client: IpAddr) {
+    let unheard = client == caller.peer.to_canonical() && !caller.forwarded_for.is_empty();
     if unheard && !gate.told_of_proxy.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             proxy = %client,
@@ -318,42 +323,76 @@ pub(super) fn describe_config(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// The answer that `wx.config` wants, with the URL that was signed.
-fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Vec<u8> {
-    let nonce = Nonce::random();
-    let timestamp = now.as_secs();
-    let signature = signer.sign(nonce, timestamp, url);
-    let mut body = Vec::with_capacity(192 + url.as_str().len());
-    for part in [
-        br#"{"appId":""#,
-        kept.account.appid.as_str().as_bytes(),
-        br#"","timestamp":"#,
-        Decimal::new(timestamp).as_ref(),
-        br#","nonceStr":""#,
-        nonce.as_ref(),
-        br#"","signature":""#,
-        signature.as_ref(),
-        br#"","url":""#,
-    ] {
-        body.extend_from_slice(part);
-    }
-    // A page's URL is printable ASCII without a backslash: only quotes need one.
-    for piece in url
-        .as_str()
-        .as_bytes()
-        .split_inclusive(|byte| *byte == b'"')
-    {
-        match piece.split_last() {
-            Some((b'"', rest)) => {
-                body.extend_from_slice(rest);
-                body.extend_from_slice(br#"\""#);
-            }
-            _ => body.extend_from_slice(piece),
+/// What `wx.config` wants, with the URL that was signed.
+pub(super) struct Config<'a> {
+    appid: &'a AppId,
+    pub(super) now: Timestamp,
+    timestamp: Decimal,
+    nonce: Nonce,
+    signature: Signature,
+    pub(super) url: PageUrl<'a>,
+}
+
+impl<'a> Config<'a> {
+    fn new(kept: &'a Kept, signer: &Signer, url: PageUrl<'a>, now: Timestamp) -> Self {
+        let nonce = Nonce::random();
+        Self {
+            appid: &kept.account.appid,
+            now,
+            timestamp: Decimal::new(now.as_secs()),
+            nonce,
+            signature: signer.sign(nonce, now.as_secs(), url),
+            url,
         }
     }
-    body.extend_from_slice(br#""}"#);
-    body
+
+    /// What stands before the URL.
+    fn parts(&self) -> [&[u8]; 9] {
+        [
+            br#"{"appId":""#,
+            self.appid.as_str().as_bytes(),
+            br#"","timestamp":"#,
+            self.timestamp.as_ref(),
+            br#","nonceStr":""#,
+            self.nonce.as_ref(),
+            br#"","signature":""#,
+            self.signature.as_ref(),
+            br#"","url":""#,
+        ]
+    }
+
+    /// The length of the JSON, in bytes.
+    pub(super) fn length(&self) -> usize {
+        let url = self.url.as_str().bytes();
+        let escaped: usize = url.map(|byte| 1 + usize::from(byte == b'"')).sum();
+        let parts: usize = self.parts().iter().map(|part| part.len()).sum();
+        parts + escaped + END.len()
+    }
+
+    /// Writes the JSON.
+    pub(super) fn write_into(&self, out: &mut Vec<u8>) {
+        write_all(out, &self.parts());
+        // A page's URL is printable ASCII without a backslash: only quotes need one.
+        let url = self.url.as_str().as_bytes();
+        for piece in url.split_inclusive(|byte| *byte == b'"') {
+            match piece.split_last() {
+                Some((b'"', rest)) => write_all(out, &[rest, br#"\""#]),
+                _ => out.extend_from_slice(piece),
+            }
+        }
+        out.extend_from_slice(END);
+    }
+
+    /// The JSON.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(self.length());
+        self.write_into(&mut json);
+        json
+    }
 }
+
+/// What stands behind the URL.
+const END: &[u8] = br#""}"#;
 
 #[cfg(test)]
 mod tests {

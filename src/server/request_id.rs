@@ -11,16 +11,28 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_BYTES: usize = 64;
 
 /// The name of a request.
-#[derive(Clone, Debug)]
-pub(super) struct RequestId(HeaderValue);
+#[derive(Clone, Copy)]
+pub(super) struct RequestId {
+    text: [u8; MAX_BYTES],
+    length: usize,
+}
 
 impl RequestId {
     /// The caller's name for the request if it is a plain one, else a random one.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        headers
-            .get(HEADER)
-            .filter(|given| is_plain(given))
-            .map_or_else(Self::random, |given| Self(given.clone()))
+        Self::given(headers.get(HEADER).map(HeaderValue::as_bytes))
+    }
+
+    /// The same, where the header was read already.
+    pub(super) fn given(name: Option<&[u8]>) -> Self {
+        name.filter(|name| is_plain(name))
+            .map_or_else(Self::random, Self::copied)
+    }
+
+    fn copied(name: &[u8]) -> Self {
+        let (mut text, length) = ([0; MAX_BYTES], name.len());
+        text[..length].copy_from_slice(name);
+        Self { text, length }
     }
 
     fn random() -> Self {
@@ -31,21 +43,25 @@ impl RequestId {
             bits >>= 4;
             digit
         });
-        Self(HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a header value"))
+        Self::copied(&digits)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.length]
     }
 
     pub(super) fn as_str(&self) -> &str {
-        self.0.to_str().expect("only plain characters are taken")
+        std::str::from_utf8(self.as_bytes()).expect("only plain characters are taken")
     }
 
-    pub(super) fn into_header(self) -> HeaderValue {
-        self.0
+    pub(super) fn to_header(self) -> HeaderValue {
+        HeaderValue::from_bytes(self.as_bytes()).expect("plain characters are a header value")
     }
 }
 
-fn is_plain(value: &HeaderValue) -> bool {
+fn is_plain(name: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-    (1..=MAX_BYTES).contains(&value.len()) && value.as_bytes().iter().all(plain)
+    (1..=MAX_BYTES).contains(&name.len()) && name.iter().all(plain)
 }
 
 #[cfg(test)]

@@ -1,0 +1,310 @@
+//! Answers signatures from the bytes of a connection, ahead of hyper.
+//!
+//! To read a request for a signature and to write its answer takes less time than a library of
+//! all of HTTP needs to get ready for it. So requests just as pages and proxies send them are
+//! answered here, all that came together at once, by the same rules as everywhere
+//! (`jsapi::sign_now`). Whatever differs from them in the least is left to hyper. The head is read
+//! by hyper's own parser, so that the two agree on where a request ends.
+
+use std::mem::MaybeUninit;
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::Response;
+use httparse::{Header, Request, Status};
+
+use super::patience::Activity;
+use super::{MAX_HEADERS, is_plain_host};
+use crate::clock::Timestamp;
+use crate::signer::Decimal;
+
+/// What is to be done about the bytes that were not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    /// They are the beginning of a request, if anything.
+    Wait,
+    /// So many are one request without a body. It is hyper's; what follows is looked at again.
+    One(usize),
+    /// They are hyper's, and so is all that follows.
+    Rest,
+}
+
+/// The head of a request for a signature.
+#[derive(Default, Debug)]
+pub struct Head<'a> {
+    pub(super) query: &'a str,
+    pub(super) origin: Option<&'a [u8]>,
+    pub(super) request_id: Option<&'a [u8]>,
+    pub(super) forwarded_for: Option<&'a [u8]>,
+}
+
+/// Has the requests that `bytes` begin with answered, as far as they are for signatures and
+/// `answer` does so; says how many bytes they were.
+pub(super) fn take(
+    bytes: &[u8],
+    activity: &Activity,
+    mut answer: impl FnMut(&Head<'_>) -> bool,
+) -> (usize, Next) {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut request = Request::new(&mut []);
+        let length = match request.parse_with_uninit_headers(&bytes[taken..], &mut headers) {
+            Ok(Status::Complete(length)) => length,
+            Ok(Status::Partial) => return (taken, Next::Wait),
+            Err(_) => return (taken, Next::Rest),
+        };
+        let asked = match Asked::by(&request) {
+            Asked::Signature(head) if answer(&head) => {
+                activity.answered();
+                taken += length;
+                continue;
+            }
+            asked => asked,
+        };
+        return match asked {
+            Asked::More => (taken, Next::Rest),
+            Asked::Signature(_) | Asked::Other => (taken, Next::One(length)),
+        };
+    }
+    (taken, Next::Wait)
+}
+
+/// What a request asks for.
+enum Asked<'a> {
+    /// A signature, in the plainest way.
+    Signature(Head<'a>),
+    /// Something else, in the head alone.
+    Other,
+    /// Something that goes beyond its head: a body, another protocol, the end of the connection.
+    More,
+}
+
+impl<'a> Asked<'a> {
+    fn by(request: &Request<'_, 'a>) -> Self {
+        let (mut head, mut hosts, mut is_plain) = (Head::default(), 0, true);
+        for Header { name, value } in request.headers.iter() {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            match name.len() {
+                4 if is("host") => {
+                    hosts += 1;
+                    is_plain &= is_plain_host(value);
+                }
+                6 if is("origin") => is_plain &= head.origin.replace(value).is_none(),
+                12 if is("x-request-id") => is_plain &= head.request_id.replace(value).is_none(),
+                15 if is("x-forwarded-for") => {
+                    is_plain &= head.forwarded_for.replace(value).is_none();
+                }
+                10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => {
+                    return Self::More;
+                }
+                6 if is("expect") => return Self::More,
+                7 if is("upgrade") => return Self::More,
+                14 if is("content-length") => return Self::More,
+                17 if is("transfer-encoding") => return Self::More,
+                _ => {}
+            }
+        }
+        match (request.method, request.version) {
+            (Some("GET"), Some(1)) => {}
+            (Some("HEAD"), Some(1)) => return Self::Other,
+            _ => return Self::More,
+        }
+        let query = request.path.and_then(query_of_signature);
+        match query.filter(|_| is_plain && hosts == 1) {
+            Some(query) => Self::Signature(Head { query, ..head }),
+            None => Self::Other,
+        }
+    }
+}
+
+/// The query of a request target, if it is the signatures' and holds nothing that the `http` crate
+/// would refuse.
+fn query_of_signature(target: &str) -> Option<&str> {
+    let query = target.strip_prefix("/jsapi/signature?")?;
+    let allowed = |byte: &u8| matches!(byte, 0x21 | 0x24..=0x3b | 0x3d | 0x3f..=0x7e);
+    // Without an early end this is a few instructions for many bytes.
+    let all = query.bytes().fold(true, |all, byte| all & allowed(&byte));
+    all.then_some(query)
+}
+
+/// Whether the head of a request may end in `bytes`, where it did not in the first `looked` ones.
+pub(super) fn may_end(bytes: &[u8], looked: usize) -> bool {
+    let fresh = &bytes[looked.saturating_sub(3)..];
+    let ends = |at: &[u8]| at.starts_with(b"\n\n") || at.starts_with(b"\n\r\n");
+    (0..fresh.len()).any(|at| ends(&fresh[at..]))
+}
+
+/// Writes an answer as hyper would.
+pub(super) fn write(response: &Response<Vec<u8>>, date: &[u8], out: &mut Vec<u8>) {
+    let status = response.status();
+    write_all(out, &[b"HTTP/1.1 ", status.as_str().as_bytes(), b" "]);
+    write_all(
+        out,
+        &[
+            status.canonical_reason().unwrap_or_default().as_bytes(),
+            b"\r\n",
+        ],
+    );
+    write_headers(response.headers(), out);
+    write_end(response.body().len(), date, out);
+    out.extend_from_slice(response.body());
+}
+
+/// Writes headers as hyper would.
+pub(super) fn write_headers(headers: &http::HeaderMap, out: &mut Vec<u8>) {
+    for (name, value) in headers {
+        write_all(
+            out,
+            &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"],
+        );
+    }
+}
+
+/// Writes what ends the head of every answer.
+pub(super) fn write_end(length: usize, date: &[u8], out: &mut Vec<u8>) {
+    let length = Decimal::new(i64::try_from(length).unwrap_or(i64::MAX));
+    write_all(
+        out,
+        &[
+            b"content-length: ",
+            length.as_ref(),
+            b"\r\ndate: ",
+            date,
+            b"\r\n\r\n",
+        ],
+    );
+}
+
+/// Appends all the parts.
+pub(super) fn write_all(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+/// The date of answers: written once a second
+/// (<https://www.rfc-editor.org/rfc/rfc9110#name-date>).
+#[derive(Default)]
+pub struct Date {
+    second: i64,
+    text: String,
+}
+
+impl Date {
+    /// The last second that has four digits in its year.
+    const LAST: i64 = 253_402_300_799;
+
+    /// The date at `now`.
+    pub(super) fn at(&mut self, now: Timestamp) -> &[u8] {
+        let second = now.as_secs().clamp(0, Self::LAST);
+        if second != self.second || self.text.is_empty() {
+            let since_epoch = Duration::from_secs(second.unsigned_abs());
+            self.second = second;
+            self.text = httpdate::fmt_http_date(UNIX_EPOCH + since_epoch);
+        }
+        self.text.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(text: &str) -> (usize, Next, Vec<String>) {
+        let mut asked = Vec::new();
+        let (taken, next) = take(text.as_bytes(), &Activity::new(), |head| {
+            asked.push(head.query.to_owned());
+            head.query != "no"
+        });
+        (taken, next, asked)
+    }
+
+    const PLAIN: &str = "GET /jsapi/signature?url=u HTTP/1.1\r\nHost: a:80\r\n\r\n";
+
+    #[test]
+    fn signatures_are_taken_together_up_to_what_is_something_else() {
+        let kept_alive = PLAIN.replace("\r\n\r\n", "\r\nconnection: Keep-Alive\r\n\r\n");
+        let both = format!("{PLAIN}{kept_alive}");
+        assert_eq!(
+            next(&both),
+            (both.len(), Next::Wait, vec!["url=u".to_owned(); 2])
+        );
+        let (head, begun) = ("GET /demo HTTP/1.1\r\nHost: a\r\n\r\n", "GET /js");
+        for (rest, expected) in [
+            (begun, Next::Wait),
+            (head, Next::One(head.len())),
+            ("what is that", Next::Rest),
+        ] {
+            let (taken, next, asked) = next(&format!("{PLAIN}{rest}"));
+            assert_eq!(
+                (taken, next, asked.len()),
+                (PLAIN.len(), expected, 1),
+                "{rest}"
+            );
+        }
+        let refused = PLAIN.replace("url=u", "no");
+        assert_eq!(
+            next(&refused),
+            (0, Next::One(refused.len()), vec!["no".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_differs_from_a_plain_request_is_left_to_hyper() {
+        let with = |line: &str| PLAIN.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+        for text in [
+            with("Content-Length: 0"),
+            with("Transfer-Encoding: chunked"),
+            with("Expect: 100-continue"),
+            with("Upgrade: h2c"),
+            with("Connection: close"),
+            with("Connection: keep-alive, te"),
+            PLAIN.replace("HTTP/1.1", "HTTP/1.0"),
+            PLAIN.replace("GET", "POST"),
+            PLAIN.replace("GET", "get"),
+        ] {
+            assert_eq!(next(&text), (0, Next::Rest, Vec::new()), "{text}");
+        }
+        for text in [
+            with("Host: b"),
+            with("Origin: a\r\nOrigin: b"),
+            with("X-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2"),
+            PLAIN.replace("Host: a:80", "Host: a/b"),
+            PLAIN.replace("Host: a:80\r\n", ""),
+            PLAIN.replace("GET", "HEAD"),
+            PLAIN.replace("=u", "=<"),
+            PLAIN.replace("=u", "=#"),
+            PLAIN.replace("signature", "signatures"),
+            PLAIN.replace("/jsapi", "http://a/jsapi"),
+        ] {
+            assert_eq!(
+                next(&text),
+                (0, Next::One(text.len()), Vec::new()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_found_wherever_it_is_split() {
+        for whole in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\na: b\n\n"] {
+            for looked in 0..whole.len() {
+                assert!(may_end(whole.as_bytes(), looked), "{looked}");
+                assert!(!may_end(&whole.as_bytes()[..looked], 0), "{looked}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_date_is_that_of_its_second() {
+        let mut date = Date::default();
+        for (second, expected) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (i64::MAX / 1000, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            let found = date.at(Timestamp::from_secs(second));
+            assert_eq!(std::str::from_utf8(found).unwrap(), expected);
+        }
+    }
+}
