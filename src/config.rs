@@ -95,7 +95,7 @@ pub struct Config {
     /// `[limits]`: how much one caller may ask for.
     pub limits: Limits,
     /// `log`: a filter such as `info` or `info,wxsign=debug`
-    /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html>).
+    /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/targets/struct.Targets.html>).
     /// Default [`telemetry::DEFAULT_FILTER`].
     pub log: String,
     /// `log_format`: `text` or `json`. Default `text`.

@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
 
 /// What is logged unless told otherwise.
 pub const DEFAULT_FILTER: &str = "info";
@@ -54,13 +57,11 @@ pub enum TelemetryError {
 ///
 /// # Errors
 /// When it is none.
-pub fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::builder()
-        .parse(text)
-        .map_err(|why| TelemetryError::Filter {
-            text: text.to_owned(),
-            why: why.to_string(),
-        })
+pub fn parse_filter(text: &str) -> Result<Targets, TelemetryError> {
+    text.parse().map_err(|why| TelemetryError::Filter {
+        text: text.to_owned(),
+        why: format!("{why}"),
+    })
 }
 
 /// Sends all events that pass `filter` to stderr from now on, and panics as events of level
@@ -71,13 +72,11 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
 pub fn init(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
     let colour = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(parse_filter(filter)?)
-        .with_writer(io::stderr)
-        .with_ansi(colour);
+    let passing = registry().with(parse_filter(filter)?);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour);
     match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        LogFormat::Text => passing.with(lines).try_init(),
+        LogFormat::Json => passing.with(lines.json().flatten_event(true)).try_init(),
     }
     .map_err(|_| TelemetryError::AlreadySet)?;
     panic::set_hook(Box::new(log_panic));

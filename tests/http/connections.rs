@@ -60,6 +60,49 @@ async fn an_answer_does_not_wait_for_the_rest_of_the_next_request() {
     server.end().await;
 }
 
+/// The plainest requests are read without hyper; one that wants the connection closed is not.
+#[tokio::test]
+async fn an_answer_is_the_same_whoever_has_read_the_request() {
+    let server = Setup::new().start_ready().await;
+    let allowed = ("Origin", "https://ok.example.com");
+    let rows: [(&str, &[(&str, &str)]); 9] = [
+        (PAGE, &[allowed]),
+        (PAGE, &[("Origin", "https://foreign.example.com")]),
+        (
+            "https://ok.example.com/\"a\"#b",
+            &[("x-request-id", "a.b-c")],
+        ),
+        (PAGE, &[("x-request-id", "not plain")]),
+        (PAGE, &[("X-Forwarded-For", "192.0.2.1, 192.0.2.2")]),
+        ("https://foreign.example.com/", &[allowed]),
+        ("ok.example.com", &[("Origin", "null")]),
+        ("", &[("Origin", "https://ok.example.com/")]),
+        (&"a".repeat(3000), &[]),
+    ];
+    for (page, headers) in rows {
+        let request = (headers.iter()).fold(signature(page), |request, (name, value)| {
+            request.with(name, value)
+        });
+        let told = async |request: &Request| {
+            let mut connection = server.connect().await;
+            let answer = connection.ask(request).await;
+            let mut body = answer.json();
+            for by_chance in ["nonceStr", "timestamp", "signature", "request_id"] {
+                body.as_object_mut().unwrap().remove(by_chance);
+            }
+            let mut headers = answer.headers;
+            for by_chance in ["connection", "date"] {
+                headers.remove(by_chance);
+            }
+            let id = headers.remove("x-request-id").unwrap();
+            (answer.status, headers, body, id.len())
+        };
+        let closing = request.clone().with("Connection", "close");
+        assert_eq!(told(&request).await, told(&closing).await, "{page}");
+    }
+    server.end().await;
+}
+
 /// Some clients send one that no length counts (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>).
 #[tokio::test]
 async fn an_empty_line_behind_a_body_delays_nothing() {
