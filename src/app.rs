@@ -27,6 +27,8 @@ pub struct App {
     pub keeper: Keeper,
     /// Passes calls of back ends on to WeChat.
     pub forwarder: Forwarder,
+    /// WeChat's API, for whoever tries it out.
+    pub wechat: WeChat,
     /// The accounts that the keeper is to keep, and the clients that are let in.
     pub roster: Roster,
     /// What processes share.
@@ -57,7 +59,7 @@ impl App {
         simulator: Option<Simulator>,
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
-        let store = open(&config)?;
+        let store = open_store(&config)?;
         let node = Node {
             solo: config.solo,
             ..Node::of_process(std::process::id())
@@ -77,7 +79,8 @@ impl App {
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let forwarder = Forwarder::new(&config.upstream)?;
-        let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
+        let wechat = WeChat::new(&config.upstream)?;
+        let upstream: Arc<dyn Upstream> = Arc::new(wechat.clone());
         let (keeper, queue) = Keeper::new(
             Clock::system(),
             store.clone(),
@@ -99,6 +102,7 @@ impl App {
             roster,
             store,
             forwarder,
+            wechat,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,
@@ -160,7 +164,7 @@ async fn next(hints: &mut Option<mpsc::UnboundedReceiver<Hint>>) -> Hint {
 pub const LOOK_EVERY: Duration = Duration::from_secs(4);
 
 /// The store that `config` names.
-fn open(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
+pub(crate) fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
     let vault = config.master_key.as_ref().map(Vault::new);
     Ok(match &config.store {
         StoreUrl::Memory => Store::memory(),
