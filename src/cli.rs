@@ -13,6 +13,7 @@ mod doctor;
 mod healthcheck;
 mod key;
 pub mod listen;
+mod notify;
 mod print;
 mod process;
 mod serve;

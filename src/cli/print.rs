@@ -17,12 +17,15 @@ pub(super) struct PrintArgs {
 enum Kind {
     /// Docker Compose: several nodes over one Redis, behind a reverse proxy, on one machine
     Compose,
+    /// systemd: one node, as a user of its own that may do next to nothing
+    Systemd,
 }
 
 impl Kind {
     const fn template(self) -> &'static str {
         match self {
             Self::Compose => include_str!("../../templates/compose.yaml"),
+            Self::Systemd => include_str!("../../templates/wxsign.service"),
         }
     }
 }
