@@ -7,6 +7,10 @@ mod canaries;
 #[path = "serve/harness.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod harness;
+#[path = "deploy/manifests.rs"]
+mod manifests;
+#[path = "deploy/proxies.rs"]
+mod proxies;
 #[path = "deploy/systemd.rs"]
 mod systemd;
 
