@@ -175,6 +175,11 @@ impl Snapshot {
         token.trouble.as_deref().or(ticket.trouble.as_deref())
     }
 
+    /// What stands in the way of a new credential of `kind`.
+    pub fn trouble_with(&self, kind: Kind) -> Option<&Trouble> {
+        self.standing(kind).trouble.as_deref()
+    }
+
     /// Takes how one credential stands now, and prepares what readers will do with it.
     ///
     /// # Errors
