@@ -16,8 +16,9 @@ use crate::keeper::{Keeper, Node, Overview, Queue};
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
+use crate::timings::Timings;
 use crate::upstream::forward::Forwarder;
-use crate::upstream::{Upstream, WeChat};
+use crate::upstream::{Calls, Metered, Upstream, WeChat};
 use crate::vault::Vault;
 
 /// What the server works with.
@@ -27,6 +28,8 @@ pub struct App {
     pub keeper: Keeper,
     /// Passes calls of back ends on to WeChat.
     pub forwarder: Forwarder,
+    /// WeChat's API, for whoever tries it out.
+    pub wechat: WeChat,
     /// The accounts that the keeper is to keep, and the clients that are let in.
     pub roster: Roster,
     /// What processes share.
@@ -45,6 +48,19 @@ pub struct App {
     pub(crate) overview: Costly<Arc<Overview>>,
     /// The metrics as they were a moment ago.
     pub(crate) metrics: Costly<Bytes>,
+    /// The calls to WeChat until now.
+    pub(crate) calls: Arc<Calls>,
+    /// How long requests took that passed the router.
+    pub(crate) requests: Timings<RequestLabels>,
+}
+
+/// What requests are told apart by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct RequestLabels {
+    /// As the router has it, with the names of its parts in braces.
+    pub(crate) route: Arc<str>,
+    pub(crate) method: &'static str,
+    pub(crate) status: u16,
 }
 
 impl App {
@@ -57,7 +73,7 @@ impl App {
         simulator: Option<Simulator>,
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
-        let store = open(&config)?;
+        let store = open_store(&config)?;
         let node = Node {
             solo: config.solo,
             ..Node::of_process(std::process::id())
@@ -77,9 +93,12 @@ impl App {
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let forwarder = Forwarder::new(&config.upstream)?;
-        let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
+        let wechat = WeChat::new(&config.upstream)?;
+        let (clock, calls) = (Clock::system(), Arc::<Calls>::default());
+        let upstream = Metered::new(wechat.clone(), clock.clone(), Arc::clone(&calls));
+        let upstream: Arc<dyn Upstream> = Arc::new(upstream);
         let (keeper, queue) = Keeper::new(
-            Clock::system(),
+            clock,
             store.clone(),
             Arc::clone(&upstream),
             node,
@@ -99,6 +118,7 @@ impl App {
             roster,
             store,
             forwarder,
+            wechat,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,
@@ -106,6 +126,8 @@ impl App {
             draining,
             overview: Costly::default(),
             metrics: Costly::default(),
+            calls,
+            requests: Timings::default(),
         };
         Ok((Arc::new(app), queue))
     }
@@ -160,7 +182,7 @@ async fn next(hints: &mut Option<mpsc::UnboundedReceiver<Hint>>) -> Hint {
 pub const LOOK_EVERY: Duration = Duration::from_secs(4);
 
 /// The store that `config` names.
-fn open(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
+pub(crate) fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
     let vault = config.master_key.as_ref().map(Vault::new);
     Ok(match &config.store {
         StoreUrl::Memory => Store::memory(),

@@ -9,8 +9,11 @@ mod completions;
 mod config;
 mod database;
 mod demo;
+mod doctor;
+mod healthcheck;
 mod key;
 pub mod listen;
+mod notify;
 mod print;
 mod process;
 mod serve;
@@ -59,6 +62,8 @@ enum Verb {
     Account(account::AccountArgs),
     Client(client::ClientArgs),
     Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
+    Healthcheck(healthcheck::HealthcheckArgs),
     Key(key::KeyArgs),
     Print(print::PrintArgs),
     Simulator(simulator::SimulatorArgs),
@@ -81,6 +86,8 @@ const HELP: &str = "\
   account      Add, list or remove accounts beside the configuration
   client       Add, list or remove client keys beside the configuration
   config       Check the configuration, or show where each value comes from
+  doctor       Try configuration, store and WeChat, and say how to mend what fails
+  healthcheck  Ask a server on this machine whether it is well, for containers
   key          Make a key for a back end in the configuration
   print        Print a file to deploy it with
 
@@ -106,6 +113,8 @@ pub fn run() -> ExitCode {
         Verb::Account(args) => account::run(args),
         Verb::Client(args) => client::run(args),
         Verb::Config(args) => config::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Healthcheck(args) => healthcheck::run(&args),
         Verb::Key(args) => key::run(args),
         Verb::Print(args) => print::run(&args),
         Verb::Simulator(args) => simulator::run(args),

@@ -8,12 +8,13 @@
 //! |---|---|
 //! | [`cli`] | the command line: one file per verb |
 //! | [`server`] | HTTP: the front door, the routes, the connections |
+//! | [`doctor`] | tries what the server needs, and says how to mend what fails |
 //! | [`metrics`] | what a monitoring system reads |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
 //! | [`roster`] | which accounts and clients there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
 //! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
-//! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
+//! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest, but for the health check |
 //! | [`signer`] | signs one page with one ticket |
 //! | [`vault`] | keeps AppSecrets and records unreadable where they are stored |
 //! | [`account`], [`client`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
@@ -57,6 +58,7 @@ pub mod clock;
 pub mod config;
 mod costly;
 pub mod credential;
+pub mod doctor;
 pub mod keeper;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -73,5 +75,6 @@ pub mod signer;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
+mod timings;
 pub mod upstream;
 pub mod vault;

@@ -34,6 +34,7 @@ mod router;
 mod seats;
 mod segment;
 mod status;
+mod timed;
 mod tls;
 mod watched;
 mod wire;
