@@ -10,6 +10,7 @@
 //! | [`server`] | HTTP: the front door, the routes, the connections |
 //! | [`metrics`] | what a monitoring system reads |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
+//! | [`console`] | who may look at the console: the password, and the browsers that have shown it |
 //! | [`roster`] | which accounts and clients there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
 //! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
@@ -55,6 +56,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod console;
 mod costly;
 pub mod credential;
 pub mod keeper;

@@ -11,6 +11,7 @@
 mod account_row;
 mod backend;
 mod client_row;
+mod console_row;
 mod dial;
 mod directory;
 #[cfg(any(test, fuzzing))]
@@ -38,6 +39,7 @@ pub use backend::{
     Backend, EncodedChanges, Entries, Hint, Key, News, Seen, Stored, Version, Write,
 };
 pub use client_row::ClientRow;
+pub use console_row::{ConsoleChanges, ConsoleRows, PasswordRow, SessionRow};
 pub use directory::{AccountRows, Changes, ClientRows, Directory};
 pub use memory::Memory;
 pub use postgres::Postgres;

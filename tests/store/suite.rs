@@ -166,6 +166,7 @@ async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {
         let changes = Changes {
             accounts: accounts.collect(),
             clients: [("shop".to_owned(), Some(client()))].into(),
+            ..Changes::default()
         };
         Ok::<_, StoreError>((changes, directory.accounts().len()))
     });
