@@ -32,9 +32,6 @@ use link::Link;
 /// What others change for the console is seen so much later, at most.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// For a session that is not known the store is asked again, but no more often than this.
-const ASKED_AGAIN: Duration = Duration::from_millis(500);
-
 /// A page does not wait longer for the store when something is known already.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -50,6 +47,8 @@ pub struct Console {
     clock: Clock,
     /// What was read last, and when, on the boot clock.
     known: ArcSwapOption<(Arc<Directory>, Duration)>,
+    /// Whoever looks for news holds it: all who come meanwhile share what he finds.
+    looking: tokio::sync::Mutex<()>,
     hashing: Arc<Semaphore>,
     attempts: Mutex<Attempts>,
     link: Mutex<Option<Link>>,
@@ -91,6 +90,7 @@ impl Console {
             store,
             clock,
             known: ArcSwapOption::empty(),
+            looking: tokio::sync::Mutex::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
             attempts: Mutex::default(),
             link: Mutex::default(),
@@ -237,7 +237,7 @@ impl Console {
         let found = match find(&self.look(FRESH).await) {
             Some(found) => found,
             // It may have begun at another node a moment ago.
-            None => find(&self.look(ASKED_AGAIN).await)?,
+            None => find(&self.look_now().await)?,
         };
         let now = self.clock.now();
         if !session::holds(&found, now) {
@@ -371,22 +371,37 @@ impl Console {
 
     /// What is known, if it is no older than `within` or nothing newer can be had.
     async fn look(&self, within: Duration) -> Arc<Directory> {
-        let known = self.known.load_full();
         let now = self.clock.moment().boot;
-        if let Some(known) = &known
-            && now.saturating_sub(known.1) < within
-        {
-            return Arc::clone(&known.0);
+        match self.known.load_full() {
+            Some(known) if now.saturating_sub(known.1) < within => Arc::clone(&known.0),
+            _ => self.look_now().await,
         }
-        match tokio::time::timeout(STORE_PATIENCE, self.read()).await {
+    }
+
+    /// What there is now, or what is known if that cannot be had.
+    async fn look_now(&self) -> Arc<Directory> {
+        let since = self.clock.moment().boot;
+        let looking = async {
+            let _one_at_a_time = self.looking.lock().await;
+            let known = self.known.load_full();
+            if let Some(known) = known.filter(|known| known.1 > since) {
+                return Ok(Arc::clone(&known.0));
+            }
+            self.read().await
+        };
+        match tokio::time::timeout(STORE_PATIENCE, looking).await {
             Ok(Ok(directory)) => directory,
-            _ => known.map(|known| Arc::clone(&known.0)).unwrap_or_default(),
+            _ => {
+                let known = self.known.load_full();
+                known.map(|known| Arc::clone(&known.0)).unwrap_or_default()
+            }
         }
     }
 
     async fn read(&self) -> Result<Arc<Directory>, StoreError> {
+        let began = self.clock.moment().boot;
         let directory = self.store.directory().await?;
-        let read = (Arc::clone(&directory), self.clock.moment().boot);
+        let read = (Arc::clone(&directory), began);
         self.known.store(Some(Arc::new(read)));
         Ok(directory)
     }
