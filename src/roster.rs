@@ -301,7 +301,7 @@ impl Roster {
         let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
         let answer = answer.unwrap_or_else(|_| Err(UpstreamError::timed_out(Api::StableToken)));
         let Err(error) = answer else { return Ok(()) };
-        let (class, remedy) = (error.class(), error.remedy());
+        let (class, remedy) = (error.class(), error.remedy().en);
         match error.failure {
             Failure::Refused { errcode, errmsg } if class == Class::Credentials => {
                 Err(RosterError::Refused {

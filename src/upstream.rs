@@ -12,7 +12,11 @@ mod wechat;
 
 use std::time::Duration;
 
-pub use errcode::remedy;
+pub use errcode::{
+    Explanation, FOREIGN_FETCHER, Text, UNKNOWN, WITHOUT_ERRCODE, Words, address_in, explain,
+    quota_reset,
+};
+pub(crate) use error::explain_line;
 pub use error::{Class, Failure, UpstreamError};
 pub(crate) use wechat::is_loopback;
 pub use wechat::{InvalidUpstream, WeChat};

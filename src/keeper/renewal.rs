@@ -16,7 +16,7 @@ use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
 use crate::store::{Attempt, Key, Record, StoreError, Tell, Version};
-use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
+use crate::upstream::{CALL_TIMEOUT, Class, FOREIGN_FETCHER, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
@@ -326,7 +326,7 @@ impl Renewal<'_> {
         tracing::warn!(
             key = %self.key, class = ?error.class(), errcode = error.errcode(),
             retry_in = local.backoff().map(|backoff| backoff.next_at.since(now).as_secs()),
-            remedy = error.remedy(),
+            remedy = error.remedy().en,
             "renewal failed: {error}"
         );
     }
@@ -382,8 +382,8 @@ impl Renewal<'_> {
         if robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
             tracing::error!(
                 appid = %self.key.appid,
-                "another program fetches tokens with this AppSecret: set token_api to stable, or \
-                 reset the AppSecret and give it to nobody else"
+                remedy = FOREIGN_FETCHER.remedy.en, why = FOREIGN_FETCHER.why.en,
+                "{}", FOREIGN_FETCHER.what.en
             );
         }
         kept.publish(|snapshot| {

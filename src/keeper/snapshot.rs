@@ -17,7 +17,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::signer::Signer;
 use crate::store::{Backoff, Lease};
-use crate::upstream::{self, Api, Class};
+use crate::upstream::{self, Api, Class, Explanation, Words};
 
 /// What readers may use of an account at one point in time. Value and end of a credential always
 /// belong together here.
@@ -230,24 +230,32 @@ pub struct Trouble {
     pub errcode: Option<i64>,
     /// WeChat's errmsg, if it gave one.
     pub errmsg: Option<String>,
-    /// What a human can do about it, if anything.
-    pub remedy: Option<&'static str>,
+    /// What happened, why, and WeChat's page about it.
+    pub explanation: &'static Explanation,
+    /// When it failed.
+    pub failed_at: Timestamp,
     /// No call to WeChat before this.
     pub next_at: Timestamp,
 }
 
 impl Trouble {
     pub(super) fn new(backoff: &Backoff, api: Api) -> Self {
+        let explanation = upstream::explain_line(api, backoff.errcode, &backoff.error);
         Self {
             class: backoff.class,
             what: backoff.error.clone(),
             errcode: backoff.errcode,
             errmsg: backoff.errmsg.clone(),
-            remedy: backoff
-                .errcode
-                .and_then(|errcode| upstream::remedy(api, errcode)),
+            explanation,
+            failed_at: backoff.failed_at,
             next_at: backoff.next_at,
         }
+    }
+
+    /// What to do, with the address or the day that it is about.
+    pub fn remedy(&self) -> Words {
+        let at = Some(self.failed_at);
+        self.explanation.remedy_for(self.errmsg.as_deref(), at)
     }
 }
 

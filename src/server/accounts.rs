@@ -18,7 +18,7 @@ use crate::client::Scope;
 use crate::config::parse_secret;
 use crate::page_hosts::PageHosts;
 use crate::roster::{Caller, Draft, Put, RosterError};
-use crate::upstream::{Failure, UpstreamError};
+use crate::upstream::{Api, Failure, UpstreamError, explain};
 
 /// An account as it is stored, without its AppSecret.
 #[derive(Serialize, ToSchema)]
@@ -208,6 +208,7 @@ impl From<RosterError> for Problem {
             RosterError::Store(_) | RosterError::MayBeRekeyed(_) => Code::StoreUnavailable,
         };
         let problem = Self::new(code, error.to_string());
+        let about = |errcode| explain(Api::StableToken, errcode);
         match error {
             RosterError::Refused {
                 errcode, errmsg, ..
@@ -215,7 +216,10 @@ impl From<RosterError> for Problem {
             | RosterError::NotChecked(UpstreamError {
                 failure: Failure::Refused { errcode, errmsg },
                 ..
-            }) => problem.said(errcode, errmsg),
+            }) => {
+                let link = about(errcode).map(|about| about.link);
+                problem.said(errcode, errmsg).see(link)
+            }
             _ => problem,
         }
     }

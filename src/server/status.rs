@@ -110,9 +110,17 @@ struct TroubleView {
     errcode: Option<i64>,
     #[schema(required, example = "invalid appsecret")]
     errmsg: Option<String>,
+    /// Why that happens.
+    #[schema(example = "the AppSecret is wrong")]
+    why: &'static str,
     /// What to do about it.
-    #[schema(required, example = "compare the AppSecret with WeChat's console")]
-    remedy: Option<&'static str>,
+    #[schema(example = "compare the AppSecret with WeChat's console")]
+    remedy: String,
+    /// WeChat's page about it.
+    #[schema(
+        example = "https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html"
+    )]
+    link: &'static str,
     /// The next try.
     #[schema(example = 1_700_000_060)]
     next_at: i64,
@@ -215,7 +223,9 @@ impl TroubleView {
             what: trouble.what.clone(),
             errcode: trouble.errcode,
             errmsg: trouble.errmsg.clone(),
-            remedy: trouble.remedy,
+            why: trouble.explanation.why.en,
+            remedy: trouble.remedy().en,
+            link: trouble.explanation.link,
             next_at: trouble.next_at.as_secs(),
         }
     }
