@@ -1,7 +1,7 @@
 //! Where the parts meet: built once, read from top to bottom.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -9,8 +9,9 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::config::{Config, Limits, StoreUrl};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Limits, Setting, StoreUrl};
+use crate::console::Console;
 use crate::costly::Costly;
 use crate::keeper::{Keeper, Node, Overview, Queue};
 use crate::roster::Roster;
@@ -35,6 +36,12 @@ pub struct App {
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
     pub verify_files: BTreeMap<String, String>,
+    /// The pages for operators, if there are to be any.
+    pub console: Option<Console>,
+    /// The configuration with the sources of its values, secrets masked, if it was read.
+    pub settings: OnceLock<Vec<Setting>>,
+    /// When this process was built.
+    pub started_at: Timestamp,
     /// How often pages may ask.
     pub limits: Limits,
     /// The simulator, if WeChat is simulated; never beside a real account.
@@ -94,7 +101,13 @@ impl App {
             upstream,
             keeper.clone(),
         );
+        let clock = keeper.clock().clone();
+        let console = config.console;
         let app = Self {
+            started_at: clock.now(),
+            console: (console.enabled)
+                .then(|| Console::new(store.clone(), clock, console.password)),
+            settings: OnceLock::new(),
             keeper,
             roster,
             store,

@@ -7,6 +7,7 @@ mod account;
 mod client;
 mod completions;
 mod config;
+mod console;
 mod database;
 mod demo;
 mod key;
@@ -59,6 +60,7 @@ enum Verb {
     Account(account::AccountArgs),
     Client(client::ClientArgs),
     Config(config::ConfigArgs),
+    Console(console::ConsoleArgs),
     Key(key::KeyArgs),
     Print(print::PrintArgs),
     Simulator(simulator::SimulatorArgs),
@@ -81,6 +83,7 @@ const HELP: &str = "\
   account      Add, list or remove accounts beside the configuration
   client       Add, list or remove client keys beside the configuration
   config       Check the configuration, or show where each value comes from
+  console      Set the console's password anew
   key          Make a key for a back end in the configuration
   print        Print a file to deploy it with
 
@@ -106,6 +109,7 @@ pub fn run() -> ExitCode {
         Verb::Account(args) => account::run(args),
         Verb::Client(args) => client::run(args),
         Verb::Config(args) => config::run(&args),
+        Verb::Console(args) => console::run(&args),
         Verb::Key(args) => key::run(args),
         Verb::Print(args) => print::run(&args),
         Verb::Simulator(args) => simulator::run(args),

@@ -283,13 +283,31 @@ impl Roster {
         Err(RosterError::ChangedMeanwhile)
     }
 
+    /// Where an account is kept that is served.
+    pub fn kept_in(&self, appid: &AppId) -> KeptIn {
+        if self.is_configured(appid) {
+            KeptIn::Configuration
+        } else {
+            KeptIn::Database
+        }
+    }
+
+    /// Whether there is a master key, without which no account can be added at run time.
+    pub const fn has_vault(&self) -> bool {
+        self.vault.is_some()
+    }
+
     fn is_configured(&self, appid: &AppId) -> bool {
         self.configured
             .iter()
             .any(|account| account.appid == *appid)
     }
 
-    async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {
+    /// Asks WeChat whether it accepts an AppID with an AppSecret, by a call that supersedes nothing.
+    ///
+    /// # Errors
+    /// It does not, or cannot be asked.
+    pub async fn ask_about(&self, appid: &AppId, secret: &Secret) -> Result<(), UpstreamError> {
         let account = Account {
             appid: appid.clone(),
             name: None,
@@ -300,7 +318,13 @@ impl Roster {
         let call = self.upstream.fetch_token(&account);
         let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
         let answer = answer.unwrap_or_else(|_| Err(UpstreamError::timed_out(Api::StableToken)));
-        let Err(error) = answer else { return Ok(()) };
+        answer.map(drop)
+    }
+
+    async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {
+        let Err(error) = self.ask_about(appid, secret).await else {
+            return Ok(());
+        };
         let (class, remedy) = (error.class(), error.remedy().en);
         match error.failure {
             Failure::Refused { errcode, errmsg } if class == Class::Credentials => {

@@ -13,6 +13,7 @@ mod batched;
 mod client_address;
 mod clients;
 mod connections;
+mod console;
 mod cors;
 mod docs;
 mod dropin;
@@ -139,6 +140,8 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 /// What handlers share.
 struct Gate {
     app: Arc<App>,
+    /// What the pages for operators share.
+    desk: console::Desk,
     /// Keys that are refused, by address.
     failures: Option<Limit>,
     /// The generation of the token that each client has from WeChat's own paths.
@@ -152,6 +155,7 @@ struct Gate {
 impl Gate {
     fn new(app: Arc<App>) -> Self {
         Self {
+            desk: console::Desk::default(),
             failures: Limit::per_second(FAILURES_PER_SECOND),
             handed: Mutex::default(),
             per_address: Limit::per_second(app.limits.signatures_per_address),
@@ -168,6 +172,10 @@ const A_YEAR: &str = "max-age=31536000";
 /// The address at the other end of a connection.
 #[derive(Clone, Copy)]
 struct Peer(IpAddr);
+
+/// Whether a connection is encrypted here.
+#[derive(Clone, Copy)]
+struct OverTls(bool);
 
 /// What an answer needs to know of its request.
 struct Asked {
@@ -252,6 +260,7 @@ impl Front {
         peer: IpAddr,
     ) -> Response<AnswerBody> {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(OverTls(self.is_encrypted));
         request.extensions_mut().insert(asked.id.clone());
         let router = self.router.clone();
         let Ok(response) = router.oneshot(request.map(Body::new)).await;

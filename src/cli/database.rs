@@ -24,10 +24,18 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Does `work` on what is kept there.
+    /// Does `work` on the accounts and clients that are kept there.
     pub(super) async fn with_roster<T>(
         &self,
         work: impl AsyncFnOnce(&Roster) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with_app(async |app| work(&app.roster).await).await
+    }
+
+    /// Does `work` on what is kept there.
+    pub(super) async fn with_app<T>(
+        &self,
+        work: impl AsyncFnOnce(&App) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let flags = ConfigFlags {
             config: self.config.clone(),
@@ -48,7 +56,7 @@ impl Database {
         let (app, _queue) = App::build(loaded.config, None, CancellationToken::new())
             .map_err(|error| Failure::Other(error.to_string()))?;
         app.store.reached(PATIENCE).await;
-        work(&app.roster).await
+        work(&app).await
     }
 }
 

@@ -127,6 +127,8 @@ pub(super) struct Known {
     pub(super) doubted_token: AtomicU64,
     /// Someone wants to know how the token fares now: set by readers, taken by a step.
     pub(super) wants_check: AtomicBool,
+    /// A human wants what failed to be tried again: set for him, taken by a step.
+    pub(super) tries_again: AtomicBool,
     /// Pages doubt the ticket: set by them, taken by a step.
     pub(super) doubted_ticket: AtomicBool,
     /// Pages that complain cause no step before this: milliseconds on the boot clock.
@@ -147,6 +149,7 @@ impl Known {
             memory: Mutex::default(),
             doubted_token: AtomicU64::default(),
             wants_check: AtomicBool::default(),
+            tries_again: AtomicBool::default(),
             doubted_ticket: AtomicBool::default(),
             next_ticket_nudge: AtomicU64::default(),
             due: AtomicU64::default(),

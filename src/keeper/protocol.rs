@@ -311,7 +311,7 @@ fn in_wall_time(at: Timestamp, latest: Timestamp, now: Moment) -> Timestamp {
 
 impl Calls {
     /// The counts of the day that `now` belongs to. WeChat's days begin at midnight in UTC+8.
-    fn on_day_of(self, now: Timestamp) -> Self {
+    pub(super) fn on_day_of(self, now: Timestamp) -> Self {
         let day = backoff::day_in_china(now);
         if self.day == day {
             self

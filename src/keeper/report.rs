@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::local::Local;
+use super::policy::Policy;
 use super::protocol::DOUBTED_INTERVAL;
 use super::renewal::Renewal;
 use super::{Keeper, Kept, Snapshot, millis};
 use crate::clock::Moment;
-use crate::credential::Fingerprint;
+use crate::credential::{Fingerprint, Kind};
+use crate::store::{Key, StoreError};
 use crate::upstream::{CALL_TIMEOUT, Class};
 
 /// How long WeChat's word that a token works is good for all reports of that token.
@@ -143,6 +145,29 @@ impl Keeper {
             is_new.then_some(check)
         });
         asked.await
+    }
+
+    /// How many calls of today's quota are used for each credential, whoever made them, and how
+    /// many there are.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn calls_today(&self, kept: &Kept) -> Result<Vec<(Kind, u32, u32)>, StoreError> {
+        let mut used = Vec::new();
+        for kind in Kind::ALL {
+            let (appid, api) = (kept.account.appid.clone(), kept.account.token_api);
+            let (record, _) = self.shared.store.load(&Key { appid, kind }).await?;
+            let calls = record.calls.on_day_of(self.clock().now());
+            used.push((kind, calls.total, Policy::of(kind, api).daily_quota()));
+        }
+        Ok(used)
+    }
+
+    /// Has what failed tried again now, since a human may have mended it; the wait for a quota goes
+    /// on, and so do all other limits.
+    pub fn try_again(&self, kept: &Kept) {
+        kept.known.tries_again.store(true, Ordering::Release);
+        self.nudge(kept);
     }
 
     /// Takes the report that a page's signature was refused: has the ticket asked for again, but

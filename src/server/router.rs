@@ -18,8 +18,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, cors, docs, dropin, health, jsapi,
-    openapi, pages, proxy, status,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin,
+    health, jsapi, openapi, pages, proxy, status,
 };
 use crate::simulator;
 
@@ -39,6 +39,9 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     }
     if audience != Audience::Pages {
         router = router.merge(for_back_ends());
+        if gate.app.console.is_some() {
+            router = router.merge(console::routes(&gate));
+        }
     }
     let mut router = limited(router, HANDLER_TIMEOUT);
     if audience != Audience::Pages {
