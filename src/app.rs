@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{Config, Limits, StoreUrl};
 use crate::costly::Costly;
+use crate::history::History;
 use crate::keeper::{Keeper, Node, Overview, Queue};
 use crate::roster::Roster;
 use crate::simulator::Simulator;
@@ -31,6 +32,8 @@ pub struct App {
     pub roster: Roster,
     /// What processes share.
     pub store: Store,
+    /// What happened, for people.
+    pub history: History,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -85,6 +88,9 @@ impl App {
             node,
             config.accounts.clone(),
         );
+        let (clock, name) = (keeper.clock().clone(), keeper.node());
+        let history = History::new(config.history, store.clone(), clock, name);
+        keeper.record_into(history.clone());
         let vault = config.master_key.as_ref().map(Vault::new);
         let roster = Roster::new(
             config.accounts,
@@ -98,6 +104,7 @@ impl App {
             keeper,
             roster,
             store,
+            history,
             forwarder,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,

@@ -25,6 +25,7 @@
 mod accounts;
 mod client;
 mod file;
+mod history;
 mod limits;
 mod listen;
 mod report;
@@ -38,6 +39,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
+pub use history::Retention;
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles, parse_address};
 pub use report::{Faults, Finding, Setting, Source};
@@ -94,6 +96,8 @@ pub struct Config {
     pub verify_files: BTreeMap<String, String>,
     /// `[limits]`: how much one caller may ask for.
     pub limits: Limits,
+    /// `[history]`: how much is kept of what happened.
+    pub history: Retention,
     /// `log`: a filter such as `info` or `info,wxsign=debug`
     /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html>).
     /// Default [`telemetry::DEFAULT_FILTER`].
@@ -142,6 +146,7 @@ impl Config {
             clients: Vec::new(),
             verify_files: BTreeMap::new(),
             limits: Limits::default(),
+            history: Retention::default(),
             log: telemetry::DEFAULT_FILTER.to_owned(),
             log_format: LogFormat::default(),
         }
@@ -236,6 +241,7 @@ fn read(
     let (log, log_format) = read_logging(&mut top, report);
     let trusted_proxies = read_trusted_proxies(&mut top, report);
     let limits = limits::read(&mut top, report);
+    let history = history::read(&mut top, report);
     let verify_files = read_verify_files(&mut top, report);
     let faults = report.fault_count();
     let master_key = read_master_key(&mut top, report);
@@ -258,6 +264,7 @@ fn read(
         clients,
         verify_files,
         limits,
+        history,
         log,
         log_format,
     }

@@ -12,6 +12,7 @@
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
 //! | [`roster`] | which accounts and clients there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
+//! | [`history`] | what happened, for people |
 //! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
 //! | [`signer`] | signs one page with one ticket |
@@ -57,6 +58,7 @@ pub mod clock;
 pub mod config;
 mod costly;
 pub mod credential;
+pub mod history;
 pub mod keeper;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! The database that verbs change beside the server.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -24,11 +25,21 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Does `work` on what is kept there.
+    /// Does `work` on what is kept there, and writes down what is recorded of it.
     pub(super) async fn with_roster<T>(
         &self,
         work: impl AsyncFnOnce(&Roster) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let app = self.open().await?;
+        let done = work(&app.roster).await;
+        if let Err(error) = app.history.flush().await {
+            anstream::eprintln!("it is not in the history: {error}");
+        }
+        done
+    }
+
+    /// Opens what is kept there.
+    pub(super) async fn open(&self) -> Result<Arc<App>, Failure> {
         let flags = ConfigFlags {
             config: self.config.clone(),
             listen: None,
@@ -48,7 +59,7 @@ impl Database {
         let (app, _queue) = App::build(loaded.config, None, CancellationToken::new())
             .map_err(|error| Failure::Other(error.to_string()))?;
         app.store.reached(PATIENCE).await;
-        work(&app.roster).await
+        Ok(app)
     }
 }
 
