@@ -44,7 +44,7 @@ const WAITING: usize = 8192;
 const LISTENING: usize = 1024;
 
 /// What is too old is forgotten this often.
-const PRUNING: Duration = Duration::from_secs(300);
+const PRUNING: Duration = Duration::from_secs(60);
 
 /// Where what happens is recorded; a handle, cheap to clone. The default one records nothing.
 #[derive(Clone, Default)]
