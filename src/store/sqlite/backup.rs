@@ -160,7 +160,7 @@ fn copy(
     let copied = || -> rusqlite::Result<String> {
         let mut copy = Connection::open(to)?;
         // In one step, so that nobody who writes meanwhile makes it begin anew.
-        Backup::new(from, &mut copy)?.run_to_completion(-1, Duration::ZERO, None)?;
+        Backup::new(from, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
         // One file, without a log beside it.
         copy.pragma_update(None, "journal_mode", "DELETE")?;
         change(&copy)?;
