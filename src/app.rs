@@ -14,6 +14,7 @@ use crate::config::{Config, Limits, StoreUrl};
 use crate::costly::Costly;
 use crate::history::History;
 use crate::keeper::{Keeper, Node, Overview, Queue};
+use crate::rates::Rates;
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
@@ -34,6 +35,8 @@ pub struct App {
     pub store: Store,
     /// What happened, for people.
     pub history: History,
+    /// How many signatures a minute were made.
+    pub rates: Rates,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -105,6 +108,7 @@ impl App {
             roster,
             store,
             history,
+            rates: Rates::default(),
             forwarder,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,

@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use event::Utc;
 pub use event::{CLI, CONSOLE, Event, What};
 pub use query::{Following, Found, Query};
 

@@ -10,6 +10,7 @@
 //! | [`server`] | HTTP: the front door, the routes, the connections |
 //! | [`metrics`] | what a monitoring system reads |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
+//! | [`rates`] | how many signatures a minute were made |
 //! | [`roster`] | which accounts and clients there are: those of the configuration and those added at run time |
 //! | [`keeper`] | renews credentials and holds them ready |
 //! | [`history`] | what happened, for people |
@@ -67,6 +68,7 @@ pub mod metrics;
 mod nearest;
 pub mod page_hosts;
 pub mod page_url;
+pub mod rates;
 pub mod roster;
 pub mod server;
 mod sharded;

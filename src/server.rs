@@ -16,6 +16,7 @@ mod connections;
 mod cors;
 mod docs;
 mod dropin;
+mod events;
 mod health;
 mod jsapi;
 #[cfg(any(test, fuzzing))]
@@ -105,6 +106,8 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     let Listeners { pages, admin } = listeners.into();
     let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
     tokio::spawn(async move { watched.follow_store(stop).await });
+    let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
+    tokio::spawn(async move { watched.rates.keep_sampling(&watched.keeper, stop).await });
     let (history, stop) = (app.history.clone(), shutdown.draining.clone());
     let writing = tokio::spawn(async move { history.keep_writing(stop).await });
     let history = app.history.clone();

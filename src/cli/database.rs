@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFlags, Failure, StoreParser, answer, print_warnings};
 use crate::app::{App, LOOK_EVERY};
-use crate::config::StoreUrl;
+use crate::config::{Loaded, StoreUrl};
 use crate::roster::{Roster, RosterError};
 
 /// Where what is added at run time is kept.
@@ -38,8 +38,8 @@ impl Database {
         done
     }
 
-    /// Opens what is kept there.
-    pub(super) async fn open(&self) -> Result<Arc<App>, Failure> {
+    /// Reads the configuration that names it.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
         let flags = ConfigFlags {
             config: self.config.clone(),
             listen: None,
@@ -47,6 +47,12 @@ impl Database {
         };
         let loaded = flags.load_without_accounts()?;
         print_warnings(&loaded.warnings);
+        Ok(loaded)
+    }
+
+    /// Opens what is kept there.
+    pub(super) async fn open(&self) -> Result<Arc<App>, Failure> {
+        let loaded = self.load()?;
         if loaded.config.store == StoreUrl::Memory {
             return Err(Failure::Other(
                 "the store is memory:, which no other program sees and which ends with the \

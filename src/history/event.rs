@@ -313,6 +313,20 @@ impl Event {
         }
     }
 
+    /// All of it, as the interface shows it: times in seconds, and the line for people.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "id": self.id,
+            "at": self.at().as_secs(),
+            "node": self.node,
+            "appid": self.appid,
+            "actor": self.actor,
+            "what": self.what.name(),
+            "line": self.to_string(),
+            "details": self.details(),
+        })
+    }
+
     pub(super) fn store(&self) -> StoredEvent {
         let written = Written {
             node: self.node.as_str().into(),

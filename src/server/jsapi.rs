@@ -329,6 +329,7 @@ fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Vec
     let nonce = Nonce::random();
     let timestamp = now.as_secs();
     let signature = signer.sign(nonce, timestamp, url);
+    kept.count_signature();
     let mut body = Vec::with_capacity(192 + url.as_str().len());
     for part in [
         br#"{"appId":""#,
