@@ -48,8 +48,7 @@ struct EventView {
     /// The same in one line, for people.
     #[schema(example = "wx0123456789abcdef jsapi_ticket: renewals work again")]
     line: String,
-    /// Its particulars; which there are depends on `what`.
-    #[schema(value_type = Object, example = json!({"kind": "jsapi_ticket"}))]
+    #[schema(value_type = shapes::EventDetails, inline)]
     details: Map<String, Value>,
 }
 
@@ -70,8 +69,8 @@ impl EventView {
 
 /// Lists what happened.
 ///
-/// To accounts that the key may ask about; what is about no account, such as changes of clients, is
-/// for keys with the scope `admin` and all accounts.
+/// It is about accounts that the key may ask about. What is about none, such as changes of clients,
+/// is for keys with the scope `admin` and all accounts.
 #[utoipa::path(get, path = "/v1/events", tag = BACK_ENDS,
     security(("client_key" = ["admin"]), ("client_key" = ["status"])), params(shapes::EventQuery),
     responses((status = 200, description = "The events.", body = EventList), OfEvents))]

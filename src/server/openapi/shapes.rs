@@ -132,6 +132,16 @@ pub(in super::super) struct Waiting {
 )]
 pub(in super::super) struct EventId(String);
 
+/// Its particulars; which there are depends on `what`.
+#[derive(ToSchema)]
+#[schema(example = json!({"kind": "jsapi_ticket"}))]
+pub(in super::super) struct EventDetails {
+    /// The kind of credential, of a renewal.
+    kind: Option<String>,
+    /// WeChat's word, where it said one.
+    errcode: Option<i64>,
+}
+
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in super::super) struct EventQuery {
@@ -151,7 +161,13 @@ pub(in super::super) struct EventQuery {
     #[param(inline, required = false)]
     after: Option<EventId>,
     /// At most so many.
-    #[param(required = false, minimum = 1, maximum = 200, default = 50)]
+    #[param(
+        required = false,
+        minimum = 1,
+        maximum = 200,
+        default = 50,
+        example = 50
+    )]
     limit: Option<u32>,
 }
 
