@@ -29,7 +29,7 @@ pub(super) fn find(
 ) -> rusqlite::Result<Vec<StoredEvent>> {
     let (after, before) = range.bounds();
     let (after, before) = (after.to_bytes(), before.to_bytes());
-    let found = match &range.appid {
+    match &range.appid {
         Some(appid) => connection
             .prepare_cached(
                 "SELECT id, appid, event FROM event
@@ -44,8 +44,7 @@ pub(super) fn find(
             )?
             .query_map(params![after, before, range.limit], read)?
             .collect(),
-    };
-    found
+    }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
