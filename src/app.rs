@@ -13,7 +13,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Limits, Setting, StoreUrl};
 use crate::console::Console;
 use crate::costly::Costly;
+use crate::history::History;
 use crate::keeper::{Keeper, Node, Overview, Queue};
+use crate::rates::Rates;
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
@@ -32,6 +34,10 @@ pub struct App {
     pub roster: Roster,
     /// What processes share.
     pub store: Store,
+    /// What happened, for people.
+    pub history: History,
+    /// How many signatures a minute were made.
+    pub rates: Rates,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
@@ -92,6 +98,9 @@ impl App {
             node,
             config.accounts.clone(),
         );
+        let (clock, name) = (keeper.clock().clone(), keeper.node());
+        let history = History::new(config.history, store.clone(), clock, name);
+        keeper.record_into(history.clone());
         let vault = config.master_key.as_ref().map(Vault::new);
         let roster = Roster::new(
             config.accounts,
@@ -111,6 +120,8 @@ impl App {
             keeper,
             roster,
             store,
+            history,
+            rates: Rates::default(),
             forwarder,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,

@@ -4,12 +4,14 @@
 //! 3 WeChat refused, 78 wrong configuration (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
 
 mod account;
+mod backup;
 mod client;
 mod completions;
 mod config;
 mod console;
 mod database;
 mod demo;
+mod events;
 mod key;
 pub mod listen;
 mod print;
@@ -59,6 +61,9 @@ enum Verb {
     Serve(serve::ServeArgs),
     Account(account::AccountArgs),
     Client(client::ClientArgs),
+    Events(events::EventsArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Config(config::ConfigArgs),
     Console(console::ConsoleArgs),
     Key(key::KeyArgs),
@@ -82,6 +87,9 @@ const HELP: &str = "\
   serve        Run the server, configured by file and environment
   account      Add, list or remove accounts beside the configuration
   client       Add, list or remove client keys beside the configuration
+  events       Show what happened: renewals, failures, reports, changes
+  backup       Copy the database into a file, also while the server runs
+  restore      Put a copy of the database in its place
   config       Check the configuration, or show where each value comes from
   console      Set the console's password anew
   key          Make a key for a back end in the configuration
@@ -108,6 +116,9 @@ pub fn run() -> ExitCode {
         Verb::Serve(args) => serve::run(&args),
         Verb::Account(args) => account::run(args),
         Verb::Client(args) => client::run(args),
+        Verb::Events(args) => events::run(args),
+        Verb::Backup(args) => backup::run_backup(&args),
+        Verb::Restore(args) => backup::run_restore(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Console(args) => console::run(&args),
         Verb::Key(args) => key::run(args),
@@ -175,16 +186,18 @@ impl Failure {
 /// # Errors
 /// When stdout cannot be written; a reader that has gone away (`wxsign … | head`) is no failure.
 pub fn answer(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match write_out(text) {
         Err(why) if why.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::Other(format!("cannot write to stdout: {why}")))
         }
         _ => Ok(()),
     }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// The variables that the configuration is read from.

@@ -27,6 +27,7 @@ mod accounts;
 mod client;
 mod console;
 mod file;
+mod history;
 mod limits;
 mod listen;
 mod report;
@@ -41,6 +42,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 pub use console::ConsoleSettings;
+pub use history::Retention;
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles, parse_address};
 pub use report::{Faults, Finding, Setting, Source};
@@ -99,6 +101,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[console]`: the pages for operators.
     pub console: ConsoleSettings,
+    /// `[history]`: how much is kept of what happened.
+    pub history: Retention,
     /// `log`: a filter such as `info` or `info,wxsign=debug`
     /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html>).
     /// Default [`telemetry::DEFAULT_FILTER`].
@@ -148,6 +152,7 @@ impl Config {
             verify_files: BTreeMap::new(),
             limits: Limits::default(),
             console: ConsoleSettings::default(),
+            history: Retention::default(),
             log: telemetry::DEFAULT_FILTER.to_owned(),
             log_format: LogFormat::default(),
         }
@@ -243,6 +248,7 @@ fn read(
     let trusted_proxies = read_trusted_proxies(&mut top, report);
     let limits = limits::read(&mut top, report);
     let console = console::read(&mut top, env, report);
+    let history = history::read(&mut top, report);
     let verify_files = read_verify_files(&mut top, report);
     let faults = report.fault_count();
     let master_key = read_master_key(&mut top, report);
@@ -266,6 +272,7 @@ fn read(
         verify_files,
         limits,
         console,
+        history,
         log,
         log_format,
     }

@@ -25,6 +25,7 @@ use taken::Taken;
 use crate::account::{Account, AppId, TokenApi};
 use crate::client::Client;
 use crate::credential::{Kind, Secret};
+use crate::history::History;
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
 use crate::store::{AccountRow, Changes, ClientRows, Directory, Key, Store, StoreError};
@@ -104,6 +105,12 @@ impl Roster {
             locked: ArcSwap::default(),
             clients: ArcSwap::from_pointee(clients),
         }
+    }
+
+    /// Where is recorded what becomes of them. Whoever changes something does that, for he knows who
+    /// he is.
+    pub fn history(&self) -> &History {
+        self.keeper.history()
     }
 
     /// Whether it is known which accounts were added at run time.

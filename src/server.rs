@@ -17,6 +17,7 @@ mod console;
 mod cors;
 mod docs;
 mod dropin;
+mod events;
 mod health;
 mod jsapi;
 #[cfg(any(test, fuzzing))]
@@ -106,6 +107,11 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     let Listeners { pages, admin } = listeners.into();
     let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
     tokio::spawn(async move { watched.follow_store(stop).await });
+    let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
+    tokio::spawn(async move { watched.rates.keep_sampling(&watched.keeper, stop).await });
+    let (history, stop) = (app.history.clone(), shutdown.draining.clone());
+    let writing = tokio::spawn(async move { history.keep_writing(stop).await });
+    let history = app.history.clone();
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     let gate = Arc::new(Gate::new(app));
     let closing = shutdown.closing;
@@ -127,6 +133,10 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
         Ok(Ok(())) => {}
         Ok(Err(_)) => tracing::error!("the keeper ended in a panic"),
         Err(_) => tracing::warn!("a fetch did not end in time: the next start will repeat it"),
+    }
+    // It was told to stop long ago; what happened since then is written here.
+    if writing.await.is_ok() && history.flush().await.is_err() {
+        tracing::warn!("the store does not answer: what happened last is lost to the history");
     }
 }
 

@@ -18,6 +18,8 @@ mod end;
 mod forwarding;
 #[path = "serve/harness.rs"]
 mod harness;
+#[path = "serve/history.rs"]
+mod history;
 #[path = "serve/listening.rs"]
 mod listening;
 #[path = "serve/secrets.rs"]

@@ -138,6 +138,10 @@ pub(super) struct Known {
     due: AtomicU64,
     /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
     pub(super) nudged: AtomicBool,
+    /// Signatures that were made: counted by readers.
+    signatures: AtomicU64,
+    /// How many of them were taken: only the sampler's.
+    taken: AtomicU64,
 }
 
 impl Known {
@@ -154,6 +158,8 @@ impl Known {
             next_ticket_nudge: AtomicU64::default(),
             due: AtomicU64::default(),
             nudged: AtomicBool::default(),
+            signatures: AtomicU64::default(),
+            taken: AtomicU64::default(),
         }
     }
 }
@@ -176,6 +182,22 @@ impl Kept {
     /// What readers may use now.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.known.snapshot.load()
+    }
+
+    /// Counts a signature.
+    pub fn count_signature(&self) {
+        self.known.signatures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many signatures were made here since the account came.
+    pub fn signatures(&self) -> u64 {
+        self.known.signatures.load(Ordering::Relaxed)
+    }
+
+    /// How many were made since they were taken last.
+    pub(crate) fn take_signatures(&self) -> u64 {
+        let made = self.signatures();
+        made - self.known.taken.swap(made, Ordering::Relaxed)
     }
 
     /// Whether the account is not among the keeper's any more.

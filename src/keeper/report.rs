@@ -171,19 +171,35 @@ impl Keeper {
     }
 
     /// Takes the report that a page's signature was refused: has the ticket asked for again, but
-    /// not more than once a minute, however many pages complain.
-    pub fn report_ticket(&self, kept: &Kept) {
+    /// not more than once a minute, however many pages complain. Says whether it has.
+    pub fn report_ticket(&self, kept: &Kept) -> bool {
         kept.known.doubted_ticket.store(true, Ordering::Release);
         let now = millis(self.clock().moment().boot);
         let due = |nudged: u64| (now >= nudged).then(|| now + millis(DOUBTED_INTERVAL));
         let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
-        if kept
+        let is_due = kept
             .known
             .next_ticket_nudge
             .fetch_update(set, seen, due)
-            .is_ok()
-        {
+            .is_ok();
+        if is_due {
             self.nudge(kept);
+        }
+        is_due
+    }
+}
+
+impl Reported {
+    /// What the interface calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outdated => "outdated",
+            Self::StillValid => "still_valid",
+            Self::Renewed => "renewed",
+            Self::Unverified => "unverified",
+            Self::UnknownToken => "unknown_token",
+            Self::OtherErrcode => "not_about_the_token",
+            Self::NoToken => "no_token",
         }
     }
 }

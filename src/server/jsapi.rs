@@ -23,6 +23,7 @@ use super::problem::{Code, Problem};
 use super::{Gate, PATIENCE, Peer};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Kind;
+use crate::history::What;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
 use crate::signer::{Decimal, Nonce, Signer};
@@ -104,8 +105,13 @@ pub(super) async fn report(
         .take(200)
         .collect();
     tracing::info!(appid = %kept.account.appid, host = url.host(), errMsg = ?said, "a page reports");
-    if said.contains("invalid signature") {
-        gate.app.keeper.report_ticket(kept);
+    if said.contains("invalid signature") && gate.app.keeper.report_ticket(kept) {
+        let what = What::PageReported {
+            host: url.host().to_owned(),
+            err_msg: said,
+        };
+        let appid = Some(&kept.account.appid);
+        gate.app.history.record(what, appid, None);
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -323,6 +329,7 @@ fn config(kept: &Kept, signer: &Signer, url: PageUrl<'_>, now: Timestamp) -> Vec
     let nonce = Nonce::random();
     let timestamp = now.as_secs();
     let signature = signer.sign(nonce, timestamp, url);
+    kept.count_signature();
     let mut body = Vec::with_capacity(192 + url.as_str().len());
     for part in [
         br#"{"appId":""#,

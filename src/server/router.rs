@@ -18,7 +18,7 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin, events,
     health, jsapi, openapi, pages, proxy, status,
 };
 use crate::simulator;
@@ -114,6 +114,7 @@ fn for_back_ends() -> Router<Arc<Gate>> {
             "/v1/clients/{name}",
             put(clients::put).delete(clients::delete),
         )
+        .route("/v1/events", get(events::list))
         .route("/cgi-bin/token", get(dropin::token).post(dropin::token))
         .route("/cgi-bin/stable_token", any(dropin::stable_token))
         .route(

@@ -13,6 +13,7 @@ mod clients;
 mod connections;
 mod cors;
 mod dropin;
+mod events;
 mod harness;
 mod hostile;
 mod http2;
