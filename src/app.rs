@@ -30,6 +30,8 @@ pub struct App {
     pub keeper: Keeper,
     /// Passes calls of back ends on to WeChat.
     pub forwarder: Forwarder,
+    /// WeChat's API, for whoever tries it out.
+    pub wechat: WeChat,
     /// The accounts that the keeper is to keep, and the clients that are let in.
     pub roster: Roster,
     /// What processes share.
@@ -70,7 +72,7 @@ impl App {
         simulator: Option<Simulator>,
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
-        let store = open(&config)?;
+        let store = open_store(&config)?;
         let node = Node {
             solo: config.solo,
             ..Node::of_process(std::process::id())
@@ -90,7 +92,8 @@ impl App {
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let forwarder = Forwarder::new(&config.upstream)?;
-        let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
+        let wechat = WeChat::new(&config.upstream)?;
+        let upstream: Arc<dyn Upstream> = Arc::new(wechat.clone());
         let (keeper, queue) = Keeper::new(
             Clock::system(),
             store.clone(),
@@ -123,6 +126,7 @@ impl App {
             history,
             rates: Rates::default(),
             forwarder,
+            wechat,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,
@@ -184,7 +188,7 @@ async fn next(hints: &mut Option<mpsc::UnboundedReceiver<Hint>>) -> Hint {
 pub const LOOK_EVERY: Duration = Duration::from_secs(4);
 
 /// The store that `config` names.
-fn open(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
+pub(crate) fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
     let vault = config.master_key.as_ref().map(Vault::new);
     Ok(match &config.store {
         StoreUrl::Memory => Store::memory(),

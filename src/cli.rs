@@ -12,8 +12,11 @@ mod console;
 mod database;
 mod demo;
 mod events;
+mod doctor;
+mod healthcheck;
 mod key;
 pub mod listen;
+mod notify;
 mod print;
 mod process;
 mod serve;
@@ -66,6 +69,8 @@ enum Verb {
     Restore(backup::RestoreArgs),
     Config(config::ConfigArgs),
     Console(console::ConsoleArgs),
+    Doctor(doctor::DoctorArgs),
+    Healthcheck(healthcheck::HealthcheckArgs),
     Key(key::KeyArgs),
     Print(print::PrintArgs),
     Simulator(simulator::SimulatorArgs),
@@ -92,6 +97,8 @@ const HELP: &str = "\
   restore      Put a copy of the database in its place
   config       Check the configuration, or show where each value comes from
   console      Set the console's password anew
+  doctor       Try configuration, store and WeChat, and say how to mend what fails
+  healthcheck  Ask a server on this machine whether it is well, for containers
   key          Make a key for a back end in the configuration
   print        Print a file to deploy it with
 
@@ -121,6 +128,8 @@ pub fn run() -> ExitCode {
         Verb::Restore(args) => backup::run_restore(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Console(args) => console::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Healthcheck(args) => healthcheck::run(&args),
         Verb::Key(args) => key::run(args),
         Verb::Print(args) => print::run(&args),
         Verb::Simulator(args) => simulator::run(args),

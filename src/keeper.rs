@@ -46,6 +46,7 @@ use crate::store::Store;
 use crate::upstream::Upstream;
 pub use accounts::{Accounts, Kept};
 pub use overview::Overview;
+pub use protocol::{is_robbed, tokens_died_young};
 pub use report::{Check, Outcome, Reported};
 pub use snapshot::{Held, Served, Snapshot, Trouble, Unavailable};
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`cli`] | the command line: one file per verb |
 //! | [`server`] | HTTP: the front door, the routes, the connections |
+//! | [`doctor`] | tries what the server needs, and says how to mend what fails |
 //! | [`metrics`] | what a monitoring system reads |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
 //! | [`console`] | who may look at the console: the password, and the browsers that have shown it |
@@ -16,7 +17,7 @@
 //! | [`keeper`] | renews credentials and holds them ready |
 //! | [`history`] | what happened, for people |
 //! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
-//! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest |
+//! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest, but for the health check |
 //! | [`signer`] | signs one page with one ticket |
 //! | [`vault`] | keeps AppSecrets and records unreadable where they are stored |
 //! | [`account`], [`client`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
@@ -62,6 +63,7 @@ pub mod console;
 mod costly;
 pub mod credential;
 pub mod history;
+pub mod doctor;
 pub mod keeper;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

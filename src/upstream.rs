@@ -19,7 +19,7 @@ pub use errcode::{
 pub(crate) use error::explain_line;
 pub use error::{Class, Failure, UpstreamError};
 pub(crate) use wechat::is_loopback;
-pub use wechat::{InvalidUpstream, WeChat};
+pub use wechat::{InvalidUpstream, Reached, WeChat};
 
 use futures_core::future::BoxFuture;
 

@@ -87,7 +87,7 @@ impl From<RosterError> for Failure {
 }
 
 /// So long is a store waited for that is far away, or on its way up.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Says when a change takes effect.
 pub(super) fn tell_when() {

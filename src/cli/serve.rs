@@ -4,6 +4,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::listen::{Bound, Inherited};
+use super::notify::Supervisor;
 use super::{ConfigFlags, Failure, answer, console, process};
 use crate::app::App;
 use crate::config::{Config, Setting};
@@ -90,6 +91,10 @@ async fn serve(
                 }
             });
         }
+    }
+    if let Some(supervisor) = Supervisor::from_env() {
+        let (app, draining) = (Arc::clone(&app), shutdown.draining.clone());
+        tokio::spawn(async move { supervisor.follow(&app, draining).await });
     }
     let listeners = Listeners {
         pages: pages.with_tls(tls.clone()),

@@ -211,9 +211,15 @@ fn died_young(record: &Record, now: Timestamp) -> bool {
 }
 
 /// Whether another program fetches tokens with the same AppSecret.
-pub(super) fn is_robbed(record: &Record, now: Timestamp) -> bool {
-    let lately = record.died_young.iter().filter(|at| now.since(**at) < DAY);
-    lately.count() >= DIED_YOUNG
+pub fn is_robbed(record: &Record, now: Timestamp) -> bool {
+    tokens_died_young(record, now).count() >= DIED_YOUNG
+}
+
+/// When, within the last day, WeChat rejected tokens that were young and that nobody here had
+/// superseded.
+pub fn tokens_died_young(record: &Record, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let died = record.died_young.iter().copied();
+    died.filter(move |at| now.since(*at) < DAY)
 }
 
 /// The record with what was fetched under `attempt`; `None` if the lease was lost meanwhile.

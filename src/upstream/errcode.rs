@@ -13,6 +13,8 @@ mod silent;
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use serde::Serialize;
+
 use super::{Api, Class};
 use crate::clock::Timestamp;
 
@@ -42,12 +44,21 @@ pub struct Text {
 }
 
 /// The same, made for one occasion.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Words {
     /// 简体中文
     pub zh: String,
     /// English
     pub en: String,
+}
+
+impl From<Text> for Words {
+    fn from(Text { zh, en }: Text) -> Self {
+        Self {
+            zh: zh.to_owned(),
+            en: en.to_owned(),
+        }
+    }
 }
 
 /// What a remedy calls the address that WeChat saw, until it is known.
@@ -66,10 +77,7 @@ impl Explanation {
     /// What to do about a failure that came at `at`: names the address that `errmsg` names, and
     /// the day on which a quota is renewed.
     pub fn remedy_for(&self, errmsg: Option<&str>, at: Option<Timestamp>) -> Words {
-        let mut words = Words {
-            zh: self.remedy.zh.to_owned(),
-            en: self.remedy.en.to_owned(),
-        };
+        let mut words = Words::from(self.remedy);
         if let Some(address) = errmsg.and_then(address_in) {
             let address = address.to_string();
             words.zh = words.zh.replace(ADDRESS.zh, &address);
