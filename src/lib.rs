@@ -62,8 +62,8 @@ pub mod config;
 pub mod console;
 mod costly;
 pub mod credential;
-pub mod history;
 pub mod doctor;
+pub mod history;
 pub mod keeper;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

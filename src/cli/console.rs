@@ -8,6 +8,7 @@ use super::database::Database;
 use crate::app::App;
 use crate::console::{Refused, check};
 use crate::credential::Secret;
+use crate::history::{CLI, What};
 
 /// Set the console's password anew
 ///
@@ -47,7 +48,9 @@ pub(super) fn run(args: &ConsoleArgs) -> Result<(), Failure> {
                 Failure::Other(text.to_owned())
             })?;
             let reset = console.reset(password).await;
-            reset.map_err(|refused: Refused| Failure::Other(refused.to_string()))
+            reset.map_err(|refused: Refused| Failure::Other(refused.to_string()))?;
+            app.history.record(What::PasswordSet, None, Some(CLI));
+            Ok(())
         });
         reset.await?;
         anstream::eprintln!("The password is set, and every browser has to show it anew.");

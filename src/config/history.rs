@@ -33,7 +33,7 @@ pub(super) fn read(top: &mut Section<'_>, report: &mut Report) -> Retention {
     let retention = Retention {
         days: section.number("days", default.days, report),
         max_events: section.number("max_events", default.max_events, report),
-        skip_renewals: section.truth("skip_renewals", report),
+        skip_renewals: section.truth("skip_renewals", false, report),
     };
     section.close(report);
     retention

@@ -6,11 +6,14 @@
 
 mod account;
 mod editing;
+mod events;
+mod examining;
 mod health;
 mod keys;
 mod live;
 mod login;
 mod overview;
+mod spark;
 mod system;
 mod trying;
 mod visit;
@@ -73,9 +76,12 @@ pub(super) fn routes(gate: &Arc<Gate>) -> Router<Arc<Gate>> {
         .route("/console/accounts/{appid}/remove", post(editing::remove))
         .route("/console/accounts/{appid}/renew", post(account::renew))
         .route("/console/accounts/{appid}/reveal", post(account::reveal))
+        .route("/console/accounts/{appid}/doctor", post(examining::one))
+        .route("/console/events", get(events::page))
         .route("/console/keys", get(keys::page).post(keys::create))
         .route("/console/keys/{name}", post(keys::change))
         .route("/console/system", get(system::page))
+        .route("/console/system/doctor", post(examining::all))
         .route("/console/demo", post(overview::demo))
         .route("/console/{*rest}", get(nothing_here))
         .layer(from_fn_with_state(Arc::clone(gate), guard))

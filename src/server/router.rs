@@ -18,8 +18,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin, events,
-    health, jsapi, openapi, pages, proxy, status,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin,
+    events, health, jsapi, openapi, pages, proxy, status,
 };
 use crate::simulator;
 

@@ -8,12 +8,14 @@ use axum::body::Bytes;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
+use super::events::{Row, of_account};
 use super::health::Card;
 use super::login::{status, words};
 use super::visit::{Form, Operator, Visit};
 use super::{Shell, not_found, show};
 use crate::account::AppId;
 use crate::credential::{Credential, Kind, Secret};
+use crate::history::What;
 use crate::keeper::{Kept, Outcome, Trouble};
 use crate::roster::KeptIn;
 use crate::server::PATIENCE;
@@ -32,6 +34,8 @@ struct Page {
     /// It was added at run time, so that it can be changed here.
     is_stored: bool,
     quotas: Vec<Quota>,
+    /// What happened lately.
+    rows: Vec<Row>,
     notice: Option<Notice>,
     revealed: Option<Revealed>,
     reveal_fault: Option<String>,
@@ -94,7 +98,8 @@ async fn answer(
     let address = format!("/console/accounts/{}", account.appid);
     let page = Page {
         shell: Shell::at(visit, "overview", &address, ""),
-        card: Card::of(kept, keeper.clock().moment(), visit.lang),
+        card: Card::of(&visit.gate.app, kept, visit.lang),
+        rows: of_account(visit, &account.appid).await,
         token_api: account.token_api.as_str(),
         page_hosts: account.page_hosts.patterns(),
         is_stored: visit.gate.app.roster.kept_in(&account.appid) == KeptIn::Database,
@@ -244,6 +249,13 @@ pub(super) async fn reveal(
         snapshot.served(kind, now).map(|of| of.credential.clone())
     };
     audit(&visit, &kept.account.appid, &did, credential.as_ref(), "ok");
+    if let Some(credential) = &credential {
+        let fingerprint = credential.value.fingerprint();
+        visit.record(
+            What::Revealed { kind, fingerprint },
+            Some(&kept.account.appid),
+        );
+    }
     let revealed = credential.map(|credential| Revealed {
         kind: kind.as_str(),
         value: credential.value,

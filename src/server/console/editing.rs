@@ -10,6 +10,7 @@ use super::visit::{Form, Operator, Visit};
 use super::{Lang, Shell, message, not_found, show};
 use crate::account::{AppId, parse_name};
 use crate::config::parse_secret;
+use crate::history::What;
 use crate::page_hosts::PageHosts;
 use crate::roster::{Draft, KeptIn, RosterError};
 use crate::server::accounts::to_its_end;
@@ -150,6 +151,7 @@ async fn put(visit: Visit, appid: Option<AppId>, body: Bytes) -> Response {
     audit(&visit, &added, "put the account", None, result);
     match done {
         Ok(put) => {
+            visit.record(What::account_put(put.is_new), Some(&added));
             let done = if put.is_new { "added" } else { "changed" };
             Redirect::to(&format!("/console/accounts/{added}?done={done}")).into_response()
         }
@@ -243,7 +245,10 @@ pub(super) async fn remove(
     let result = if removed.is_ok() { "ok" } else { "refused" };
     audit(&visit, &appid, "remove the account", None, result);
     match removed {
-        Ok(()) => Redirect::to("/console").into_response(),
+        Ok(()) => {
+            visit.record(What::AccountRemoved, Some(&appid));
+            Redirect::to("/console").into_response()
+        }
         Err(error) => {
             let what = visit.t("没有移除", "It was not removed");
             message(

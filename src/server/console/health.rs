@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::spark::Spark;
 use super::words::{Lang, in_china};
+use crate::app::App;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Kind;
 use crate::keeper::{Kept, Served, Snapshot, Trouble};
@@ -96,14 +98,15 @@ pub(super) struct Card {
     /// Which node fetches now, or fetched last.
     pub(super) holder: Option<String>,
     pub(super) fetches_now: bool,
+    pub(super) spark: Spark,
     pub(super) help: Option<Help>,
     /// There is something to be tried again.
     pub(super) can_try_again: bool,
 }
 
 impl Card {
-    pub(super) fn of(kept: &Kept, now: Moment, lang: Lang) -> Self {
-        let snapshot = kept.snapshot();
+    pub(super) fn of(app: &App, kept: &Kept, lang: Lang) -> Self {
+        let (snapshot, now) = (kept.snapshot(), app.keeper.clock().moment());
         let health = Health::of(&snapshot, now);
         let kinds = [Kind::AccessToken, Kind::JsapiTicket];
         let bars = kinds.map(|kind| Bar::of(kind, snapshot.last(kind), now, lang));
@@ -122,6 +125,7 @@ impl Card {
                 Some(_) => None,
                 None => renew_at.map(|at| lang.in_time(at, now.wall)),
             },
+            spark: Spark::of(&app.rates.of(&kept.account.appid)),
             fetches_now: lease.is_some(),
             holder: lease.map(|lease| lease.holder.clone()).or(last),
             help: match trouble {

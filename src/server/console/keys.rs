@@ -14,6 +14,7 @@ use crate::account::AppId;
 use crate::client::{Accounts, Scope, join, parse_name, parse_not_after};
 use crate::clock::Timestamp;
 use crate::credential::Secret;
+use crate::history::What;
 use crate::roster::{ClientDraft, KeptIn, RosterError, State};
 use crate::server::segment::Segment;
 
@@ -294,7 +295,10 @@ pub(super) async fn change(
             let removed = visit.gate.app.roster.remove_client(&name, None).await;
             audit(&visit, &name, "remove the client", removed.is_ok());
             match removed {
-                Ok(()) => Redirect::to("/console/keys").into_response(),
+                Ok(()) => {
+                    visit.record(What::ClientRemoved { client: name }, None);
+                    Redirect::to("/console/keys").into_response()
+                }
                 Err(error) => {
                     let fault = words(visit.lang, &error);
                     answer(&visit, StatusCode::CONFLICT, None, vec![fault], None).await
@@ -316,14 +320,18 @@ async fn put(visit: &Visit, draft: &ClientDraft, did: &str) -> Response {
     let put = visit.gate.app.roster.put_client(draft, None).await;
     audit(visit, &draft.name, did, put.is_ok());
     match put {
-        Ok(put) => match put.key {
-            Some(key) => {
-                let client = draft.name.clone();
-                let made = Some(Made { client, key });
-                answer(visit, StatusCode::OK, made, Vec::new(), None).await
+        Ok(put) => {
+            let what = What::client_put(&draft.name, put.is_new, put.key.is_some());
+            visit.record(what, None);
+            match put.key {
+                Some(key) => {
+                    let client = draft.name.clone();
+                    let made = Some(Made { client, key });
+                    answer(visit, StatusCode::OK, made, Vec::new(), None).await
+                }
+                None => Redirect::to("/console/keys").into_response(),
             }
-            None => Redirect::to("/console/keys").into_response(),
-        },
+        }
         Err(error) => {
             let fault = words(visit.lang, &error);
             answer(visit, StatusCode::CONFLICT, None, vec![fault], None).await

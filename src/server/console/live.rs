@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// proxies from taking the connection for a dead one, too.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 
+/// What happens is in the history a moment later.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(1500);
+
 /// A stream of events: `changed`, and at last `ended` when the session is over.
 pub(super) async fn stream(visit: Visit) -> Response {
     let visit = Visit {
@@ -40,13 +43,20 @@ pub(super) async fn stream(visit: Visit) -> Response {
 
 async fn tell(visit: Visit, to: mpsc::Sender<Event>) {
     let clock = visit.gate.app.keeper.clock().clone();
+    let mut events = visit.gate.app.history.subscribe();
     let mut known = summary(&visit).await.digest;
+    let mut due = None;
     let mut told_at = clock.moment().boot;
     loop {
         clock.sleep(LOOK_EVERY).await;
         let now = clock.moment().boot;
         let digest = summary(&visit).await.digest;
-        if digest == known && now.saturating_sub(told_at) < AT_LEAST_EVERY {
+        while events.try_recv().is_ok() {
+            due = Some(now + WRITTEN_WITHIN);
+        }
+        let is_due = due.take_if(|due| *due <= now).is_some()
+            || now.saturating_sub(told_at) >= AT_LEAST_EVERY;
+        if digest == known && !is_due {
             if to.is_closed() {
                 return;
             }

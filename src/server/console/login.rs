@@ -10,6 +10,7 @@ use super::visit::{Form, Operator, Transport, Visit, set_session};
 use super::{Shell, message, show};
 use crate::console::{MIN_CHARS, Refused, Unfit};
 use crate::credential::Secret;
+use crate::history::What;
 
 #[derive(Template)]
 #[template(path = "console/login.html")]
@@ -61,6 +62,12 @@ pub(super) async fn sign_in(visit: Visit, body: Bytes) -> Response {
     let signed_in = signed_in.await;
     let result = if signed_in.is_ok() { "ok" } else { "refused" };
     tracing::info!(target: "wxsign::audit", address = %visit.address, did = "sign in", result, "the console");
+    let address = visit.address.to_string();
+    match &signed_in {
+        Ok(_) => visit.record(What::LoggedIn { address }, None),
+        Err(Refused::Wrong) => visit.record(What::LoginRefused { address }, None),
+        Err(_) => {}
+    }
     match signed_in {
         Ok(key) => let_in(&visit, &key, &next),
         Err(refused) => {
@@ -104,6 +111,8 @@ pub(super) async fn sign_out(Operator(visit): Operator) -> Response {
         return message(&visit, status(&error), what, &words(&visit, &error));
     }
     tracing::info!(target: "wxsign::audit", address = %visit.address, did = "sign out", result = "ok", "the console");
+    let address = visit.address.to_string();
+    visit.record(What::LoggedOut { address }, None);
     let cookie = set_session(visit.transport, None);
     let cookie = cookie.map(|cookie| [(SET_COOKIE, cookie)]);
     (cookie, Redirect::to("/console/login")).into_response()
@@ -168,6 +177,7 @@ pub(super) async fn set_up(visit: Visit, body: Bytes) -> Response {
     match set.await {
         Ok(key) => {
             tracing::info!(target: "wxsign::audit", address = %visit.address, did = "set the password", result = "ok", "the console");
+            visit.record(What::PasswordSet, None);
             let_in(&visit, &key, "")
         }
         Err(refused) => setup_form(&visit, token.to_owned(), Some(&refused)),

@@ -104,8 +104,8 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
     let pages = found.len().div_ceil(PAGE).max(1);
     let page = visit.argument("page").parse().unwrap_or(1);
     let page = usize::clamp(page, 1, pages);
-    let (keeper, lang) = (&visit.gate.app.keeper, visit.lang);
-    let (accounts, now) = (keeper.accounts(), keeper.clock().moment());
+    let (app, lang) = (&visit.gate.app, visit.lang);
+    let accounts = app.keeper.accounts();
     let shown = found.iter().skip((page - 1) * PAGE).take(PAGE);
     let kept = shown.filter_map(|appid| accounts.get(appid.as_str()));
     let address = |page: usize| {
@@ -130,7 +130,7 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
                 .filter(|count| count.number > 0)
                 .collect(),
             total: summary.accounts.len(),
-            cards: kept.map(|kept| Card::of(kept, now, lang)).collect(),
+            cards: kept.map(|kept| Card::of(app, kept, lang)).collect(),
             found: found.len(),
             before: (page > 1).then(|| address(page - 1)),
             after: (page < pages).then(|| address(page + 1)),

@@ -29,7 +29,7 @@ impl Trials {
     ///
     /// # Errors
     /// It is one too many; the time after which the next may come.
-    fn admit(&self, now: Duration) -> Result<(), Duration> {
+    pub(super) fn admit(&self, now: Duration) -> Result<(), Duration> {
         let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         trials.retain(|at| now.saturating_sub(*at) < MINUTE);
         match trials.front() {

@@ -15,8 +15,10 @@ use super::super::client_address::{X_FORWARDED_FOR, client_address};
 use super::super::limits::client_key;
 use super::super::{Gate, OverTls, Peer};
 use super::words::Lang;
+use crate::account::AppId;
 use crate::console::{Console, LONGEST};
 use crate::credential::Secret;
+use crate::history::{CONSOLE, What};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -127,6 +129,11 @@ impl Visit {
     /// An argument of the address; empty where there is none.
     pub(super) fn argument(&self, name: &str) -> String {
         argument(&self.query, name).unwrap_or_default()
+    }
+
+    /// Records what was done in the console.
+    pub(super) fn record(&self, what: What, appid: Option<&AppId>) {
+        self.gate.app.history.record(what, appid, Some(CONSOLE));
     }
 
     pub(super) fn t<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
