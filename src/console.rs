@@ -122,9 +122,10 @@ impl Console {
             .is_some_and(|link| link.opens(secret, now))
     }
 
-    /// Whether a password is set, as far as is known.
+    /// Whether a password is set, as far as is known, or about to be.
     pub async fn has_password(&self) -> bool {
-        self.look(FRESH).await.console.password.is_some()
+        self.configured.lock().await.is_some()
+            || self.look(FRESH).await.console.password.is_some()
     }
 
     /// Sets the first password by the secret of a one-time link, and begins a session.

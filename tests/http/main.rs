@@ -11,6 +11,7 @@ mod bad_request;
 mod bare;
 mod clients;
 mod connections;
+mod console;
 mod cors;
 mod dropin;
 mod events;

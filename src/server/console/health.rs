@@ -185,8 +185,8 @@ impl Bar {
 
 /// What went wrong, and what to do about it.
 pub(super) struct Help {
-    pub(super) what: &'static str,
-    pub(super) why: &'static str,
+    pub(super) what: String,
+    pub(super) why: String,
     pub(super) remedy: String,
     pub(super) link: &'static str,
     pub(super) errcode: Option<i64>,
@@ -205,8 +205,8 @@ impl Help {
             _ => None,
         };
         Self {
-            what: lang.text(&explanation.what),
-            why: lang.text(&explanation.why),
+            what: lang.sentence(&explanation.what),
+            why: lang.sentence(&explanation.why),
             remedy: lang.words(trouble.remedy()),
             link: explanation.link,
             errcode: trouble.errcode,
@@ -219,8 +219,8 @@ impl Help {
 
     fn of_robbery(lang: Lang) -> Self {
         Self {
-            what: lang.text(&FOREIGN_FETCHER.what),
-            why: lang.text(&FOREIGN_FETCHER.why),
+            what: lang.sentence(&FOREIGN_FETCHER.what),
+            why: lang.sentence(&FOREIGN_FETCHER.why),
             remedy: lang.text(&FOREIGN_FETCHER.remedy).to_owned(),
             link: FOREIGN_FETCHER.link,
             errcode: None,

@@ -122,6 +122,7 @@ fn leases(visit: &super::Visit, now: crate::clock::Moment) -> Vec<Lease> {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Null => "–".to_owned(),
         Value::Array(items) if items.is_empty() => "–".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),

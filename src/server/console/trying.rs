@@ -168,8 +168,8 @@ fn refused(visit: &Visit, is_ours: bool, error: &UpstreamError) -> Verdict {
     Verdict {
         accepted: false,
         is_ours,
-        what: lang.text(&explanation.what).to_owned(),
-        why: lang.text(&explanation.why).to_owned(),
+        what: lang.sentence(&explanation.what),
+        why: lang.sentence(&explanation.why),
         remedy: lang.words(error.remedy()),
         link: Some(explanation.link),
         errcode: error.errcode(),

@@ -61,6 +61,16 @@ impl Lang {
         self.t(text.zh, text.en)
     }
 
+    /// The same as the beginning of a sentence.
+    pub(super) fn sentence(self, text: &Text) -> String {
+        let text = self.text(text);
+        let mut chars = text.chars();
+        match chars.next() {
+            Some(first) => first.to_uppercase().chain(chars).collect(),
+            None => String::new(),
+        }
+    }
+
     pub(super) fn words(self, words: Words) -> String {
         match self {
             Self::Zh => words.zh,
