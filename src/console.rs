@@ -124,8 +124,7 @@ impl Console {
 
     /// Whether a password is set, as far as is known, or about to be.
     pub async fn has_password(&self) -> bool {
-        self.configured.lock().await.is_some()
-            || self.look(FRESH).await.console.password.is_some()
+        self.configured.lock().await.is_some() || self.look(FRESH).await.console.password.is_some()
     }
 
     /// Sets the first password by the secret of a one-time link, and begins a session.
