@@ -65,9 +65,9 @@ async fn tell(visit: Visit, to: mpsc::Sender<Event>) {
         (known, told_at) = (digest, now);
         let goes_on = goes_on(&visit).await;
         let name = if goes_on { "changed" } else { "ended" };
-        // Who does not read does not get a second one meanwhile.
+        // An event without data is none to a browser. Who does not read does not get a second one meanwhile.
         if to
-            .send(Event::default().event(name).data(""))
+            .send(Event::default().event(name).data(name))
             .await
             .is_err()
             || !goes_on
