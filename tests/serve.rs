@@ -12,6 +12,8 @@ mod bare;
 mod canaries;
 #[path = "serve/clients.rs"]
 mod clients;
+#[path = "serve/console.rs"]
+mod console;
 #[path = "serve/doctor.rs"]
 mod doctor;
 #[path = "serve/end.rs"]

@@ -289,6 +289,13 @@ impl Wxsign {
         self.answer(self.ask(target).await).await
     }
 
+    /// Sends a request as it is and reads the answer.
+    pub(crate) async fn exchange(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        self.answer(stream).await
+    }
+
     /// Sends `body` to `target` and reads the answer.
     pub(crate) async fn put(&self, target: &str, key: &str, body: &str) -> Answer {
         self.answer(self.send(&format!("PUT {target}"), key, body).await)

@@ -142,8 +142,8 @@ pub(super) struct Bar {
     pub(super) kind: &'static str,
     /// How much of its life is over, of 100.
     pub(super) gone: u64,
-    /// Where in its life it is renewed, of 100.
-    pub(super) renewed_at: u64,
+    /// Where in its life it is renewed, of 100; a ticket is asked for often, and mostly the same.
+    pub(super) renewed_at: Option<u64>,
     /// How long it is good.
     pub(super) left: String,
     pub(super) is_good: bool,
@@ -166,7 +166,7 @@ impl Bar {
         Some(Self {
             kind: kind.as_str(),
             gone: if left.is_zero() { 100 } else { part(age) },
-            renewed_at: part(renewed_after),
+            renewed_at: (kind == Kind::AccessToken && !left.is_zero()).then(|| part(renewed_after)),
             left: match (left.is_zero(), lang) {
                 (true, _) => lang.t("已过期", "expired").to_owned(),
                 (false, Lang::Zh) => format!("剩余 {}", lang.lasting(left)),

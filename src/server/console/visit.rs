@@ -79,6 +79,7 @@ impl Visit {
         let headers = &parts.headers;
         let peer = parts.extensions.get::<Peer>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let peer = peer.to_canonical();
         let over_tls = parts.extensions.get::<OverTls>();
         let address = client_address(peer, headers, &gate.app.trusted_proxies);
         let host = host(parts);
