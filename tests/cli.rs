@@ -105,6 +105,7 @@ fn help_is_a_screen_for_each_verb() {
         ("help_config_check", &["config", "check", "--help"]),
         ("help_config_show", &["config", "show", "--help"]),
         ("help_doctor", &["doctor", "--help"]),
+        ("help_console_password", &["console", "password", "--help"]),
         ("help_healthcheck", &["healthcheck", "--help"]),
         ("help_key_new", &["key", "new", "--help"]),
         ("help_print", &["print", "--help"]),

@@ -76,7 +76,9 @@ async fn serve(
     let console_at = admin_address.as_ref().unwrap_or(&address);
     if let Some(link) = console::invitation(&app, console_at).await {
         // Not in the log: whoever has it first sets the password.
-        anstream::eprintln!("the console has no password yet; set it within an hour at {link}");
+        answer(&format!(
+            "the console has no password yet: set it within an hour at {link}\n"
+        ))?;
     }
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
     match tls.clone() {

@@ -16,12 +16,12 @@ fn setup() -> Setup {
 
 /// A request of a browser on this machine.
 fn get(path: &str) -> Request {
-    Request::get(path).to_host(HOST)
+    Request::get(path).at_host(HOST)
 }
 
 /// A form that a page of the console sends.
 fn post(path: &str, fields: &[(&str, &str)]) -> Request {
-    let request = Request::new("POST", path).to_host(HOST);
+    let request = Request::new("POST", path).at_host(HOST);
     let request = request.with("Sec-Fetch-Site", "same-origin");
     request.with_form(fields)
 }
@@ -161,14 +161,14 @@ async fn what_another_site_sends_changes_nothing() {
             ("Origin", "null"),
             ("X-Nothing", "at all"),
         ] {
-            let request = Request::new("POST", path).to_host(HOST);
+            let request = Request::new("POST", path).at_host(HOST);
             let request = request.with("Cookie", &shown).with(name, value);
             let answer = server.ask(&request.with_form(&[("name", "a")])).await;
             assert_eq!(answer.status, 403, "{path} {name}: {value}");
             assert!(answer.text().contains("was refused"), "{}", answer.text());
         }
     }
-    let mine = Request::new("POST", "/console/try").to_host(HOST);
+    let mine = Request::new("POST", "/console/try").at_host(HOST);
     let mine = mine.with("Cookie", &shown);
     let mine = mine.with("Origin", &format!("http://{HOST}"));
     let answer = server.ask(&mine.with_form(&[("appid", "none")])).await;

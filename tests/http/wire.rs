@@ -41,7 +41,7 @@ impl Request {
     }
 
     /// The same to a host of another name.
-    pub(crate) fn to_host(self, host: &str) -> Self {
+    pub(crate) fn at_host(self, host: &str) -> Self {
         let headers = String::from_utf8(self.headers).expect("headers of a test are ASCII");
         let headers = headers.replace("Host: wxsign.example", &format!("Host: {host}"));
         Self {

@@ -23,7 +23,7 @@ async fn the_first_start_prints_a_link_and_a_password_ends_that() {
     let wechat = WeChat::start().await;
     let place = Place::new(&wechat.url).with_database();
     let wxsign = place.serve().await;
-    wxsign.logs("/console/setup?token=").await;
+    wxsign.prints("/console/setup?token=").await;
     assert_eq!(shows(&wxsign, PASSWORD).await, 409);
     let ran = place
         .run(&["console", "password"], &format!("{PASSWORD}\n"))
@@ -34,7 +34,11 @@ async fn the_first_start_prints_a_link_and_a_password_ends_that() {
     drop(wxsign);
     let wxsign = place.serve().await;
     assert_eq!(shows(&wxsign, PASSWORD).await, 303);
-    assert!(!wxsign.log().contains("/console/setup"), "{}", wxsign.log());
+    assert!(
+        !wxsign.said().contains("/console/setup"),
+        "{}",
+        wxsign.said()
+    );
 }
 
 #[tokio::test]
