@@ -245,14 +245,20 @@ mod tests {
             .unwrap();
         let log = fs::read(path("w.db-wal")).unwrap();
         drop(open);
-        fs::write(path("w.db"), "this is no database any more").unwrap();
-        fs::write(path("w.db-wal"), log).unwrap();
+        fs::remove_file(path("w.db")).unwrap();
+        fs::write(path("w.db-wal"), &log).unwrap();
+        let restored = restore(&path("copy.db"), &path("w.db"), "1").unwrap();
+        assert_eq!(restored.replaced, None);
+        assert_eq!(entries(&path("w.db")), ["good"]);
+        assert_eq!(fs::read(path("w.db.replaced-1-wal")).unwrap(), log);
 
+        let text = "this is no database any more";
+        fs::write(path("w.db"), text).unwrap();
         let restored = restore(&path("copy.db"), &path("w.db"), "now").unwrap();
         assert_eq!(restored.replaced, Some(path("w.db.replaced-now")));
         assert_eq!(entries(&path("w.db")), ["good"]);
         let kept = fs::read_to_string(path("w.db.replaced-now")).unwrap();
-        assert_eq!(kept, "this is no database any more");
+        assert_eq!(kept, text);
         let again = restore(&path("copy.db"), &path("w.db"), "now").unwrap_err();
         assert!(again.contains("move it away"), "{again}");
     }
