@@ -113,7 +113,44 @@ impl Minutes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::account::{Account, TokenApi};
+    use crate::clock::{Clock, Timestamp};
+    use crate::credential::Secret;
+    use crate::page_hosts::PageHosts;
+    use crate::simulator::Simulator;
+    use crate::store::Store;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_signed_in_a_minute_is_known_when_it_is_over() {
+        let clock = Clock::following_tokio(Timestamp::from_secs(1_700_000_000));
+        let simulator = Arc::new(Simulator::new(clock.clone(), 7));
+        let accounts = [1, 2].map(|number: u8| Account {
+            appid: format!("wx{number:016x}").parse().unwrap(),
+            name: None,
+            secret: Secret::new("secret"),
+            token_api: TokenApi::Classic,
+            page_hosts: PageHosts::default(),
+        });
+        let appids = accounts.clone().map(|account| account.appid);
+        let (node, accounts) = ("node".to_owned(), accounts.to_vec());
+        let (keeper, _queue) = Keeper::new(clock, Store::memory(), simulator, node, accounts);
+        let (rates, stop) = (Arc::<Rates>::default(), CancellationToken::new());
+        let (sampled, keeper_too) = (Arc::clone(&rates), keeper.clone());
+        tokio::spawn(async move { sampled.keep_sampling(&keeper_too, stop).await });
+        let kept = Arc::clone(keeper.accounts().get(appids[0].as_str()).unwrap());
+        keeper.clock().sleep(MINUTE / 2).await;
+        for count in [3, 0, 2] {
+            (0..count).for_each(|_| kept.count_signature());
+            keeper.clock().sleep(MINUTE).await;
+        }
+        assert_eq!(rates.of(&appids[0])[MINUTES - 4..], [0, 3, 0, 2]);
+        assert_eq!(rates.of(&appids[1]), [0; MINUTES]);
+        assert_eq!(rates.total(), rates.of(&appids[0]));
+        assert_eq!(kept.signatures(), 5);
+    }
 
     #[test]
     fn an_hour_is_known_and_nothing_of_who_was_silent_in_it() {

@@ -75,6 +75,9 @@ use seats::Seats;
 /// How long a fetch that runs may take to end and be stored, once the connections are gone.
 const LAST_FETCH: Duration = Duration::from_secs(10);
 
+/// How long it may take to write down what happened last.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
+
 /// Where the server listens.
 #[derive(Debug)]
 pub struct Listeners {
@@ -135,7 +138,11 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
         Err(_) => tracing::warn!("a fetch did not end in time: the next start will repeat it"),
     }
     // It was told to stop long ago; what happened since then is written here.
-    if writing.await.is_ok() && history.flush().await.is_err() {
+    let last = async {
+        let _ = writing.await;
+        history.flush().await
+    };
+    if !matches!(tokio::time::timeout(LAST_EVENTS, last).await, Ok(Ok(()))) {
         tracing::warn!("the store does not answer: what happened last is lost to the history");
     }
 }

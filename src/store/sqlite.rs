@@ -283,9 +283,7 @@ fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
 /// this program to use.
 fn layout(connection: &Connection) -> rusqlite::Result<Result<i32, String>> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
+    if is_empty(connection)? {
         return Ok(Ok(0));
     }
     if number("application_id")? != APPLICATION_ID {
@@ -299,6 +297,11 @@ fn layout(connection: &Connection) -> rusqlite::Result<Result<i32, String>> {
         )));
     }
     Ok(Ok(version))
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let count = "SELECT count(*) = 0 FROM sqlite_schema";
+    connection.query_row(count, [], |row| row.get(0))
 }
 
 /// Brings the file to the newest layout, all at once or not at all.

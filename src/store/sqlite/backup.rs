@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::backup::Backup;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
 
-use super::{BUSY_TIMEOUT, create_for_owner, layout};
+use super::{APPLICATION_ID, BUSY_TIMEOUT, create_for_owner, is_empty, layout};
 
 /// So long is a file waited for that a server may hold.
 const HELD: Duration = Duration::from_millis(500);
@@ -35,45 +35,66 @@ pub fn back_up(from: &Path, to: &Path) -> Result<(), String> {
     copy(&source, to, |_| Ok(()))
 }
 
-/// Puts the copy `from` in the place of the database at `to`, which no server may hold. Stored
-/// credentials are left out: WeChat may have superseded them since, and issues new ones.
+/// Puts the copy `from` in the place of the database at `to`, which no server may hold; that one is
+/// kept beside it, under a name that ends with `dated`. Stored credentials are left out: WeChat may
+/// have superseded them since, and issues new ones.
 ///
 /// # Errors
 /// Why all is as it was.
 pub fn restore(from: &Path, to: &Path, dated: &str) -> Result<Restored, String> {
     let source = open_to_read(from)?;
-    let beside = |what: &str| {
-        let mut name = to.as_os_str().to_owned();
-        name.push(format!(".{what}"));
-        PathBuf::from(name)
-    };
-    let (new, replaced) = (beside("restoring"), beside(&format!("replaced-{dated}")));
-    let held = to.exists().then(|| hold(to)).transpose()?;
-    if held.is_some() && replaced.exists() {
-        let replaced = replaced.display();
-        return Err(format!("{replaced} is there already: move it away"));
+    let was_there = to.exists();
+    if was_there && from.canonicalize().ok() == to.canonicalize().ok() {
+        return Err(format!(
+            "{} is the database itself: name a copy of it",
+            from.display()
+        ));
+    }
+    // Until the end, so that no server begins to use it meanwhile.
+    let held = was_there.then(|| hold(to)).transpose()?;
+    let new = named(to, ".restoring");
+    let replaced = named(to, &format!(".replaced-{dated}"));
+    if replaced.exists() {
+        return Err(format!(
+            "{} is there already: move it away",
+            replaced.display()
+        ));
     }
     // One that broke off has left it.
     let _ = fs::remove_file(&new);
     copy(&source, &new, |copied| {
         copied.execute("DELETE FROM record", []).map(drop)
     })?;
-    let moved = |what: &Path, to: &Path| {
-        let named = (what.display(), to.display());
-        fs::rename(what, to)
-            .map_err(|why| format!("{} cannot be moved to {}: {why}", named.0, named.1))
-    };
-    if held.is_some() {
-        moved(to, &replaced)?;
+    // The log of a database that broke off would be taken for that of the new one.
+    for side in ["-wal", "-journal", "-shm"] {
+        let left = named(to, side);
+        if left.exists() {
+            rename(&left, &named(&replaced, side))?;
+        }
     }
-    if let Err(why) = moved(&new, to) {
-        let back = held.map(|_| moved(&replaced, to)).transpose();
-        return Err(back
-            .err()
-            .map_or_else(|| why.clone(), |also| format!("{why}; {also}")));
+    // With two names for a moment there is no time at which a server would begin an empty one.
+    if was_there && fs::hard_link(to, &replaced).is_err() {
+        rename(to, &replaced)?;
     }
+    rename(&new, to)?;
+    drop(held);
     Ok(Restored {
-        replaced: held.map(|_| replaced),
+        replaced: was_there.then_some(replaced),
+    })
+}
+
+/// What is called as `path` is, with something behind it.
+fn named(path: &Path, behind: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(behind);
+    PathBuf::from(name)
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), String> {
+    let renamed = fs::rename(from, to);
+    renamed.map_err(|why| {
+        let (from, to) = (from.display(), to.display());
+        format!("{from} cannot be renamed to {to}: {why}")
     })
 }
 
@@ -83,9 +104,7 @@ pub(super) fn keep_layout(
     path: &Path,
     version: i32,
 ) -> Result<(), String> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".layout-{version}"));
-    let to = PathBuf::from(name);
+    let to = named(path, &format!(".layout-{version}"));
     if to.exists() {
         return Ok(());
     }
@@ -114,14 +133,16 @@ fn open_to_read(path: &Path) -> Result<Connection, String> {
 }
 
 /// Makes sure that nobody else has the database open, and keeps it so until the connection that is
-/// returned is dropped.
-fn hold(path: &Path) -> Result<Connection, String> {
-    let said = |why: String| format!("{} cannot be replaced: {why}", path.display());
+/// returned is dropped. One that is damaged cannot be held, nor used by anybody.
+fn hold(path: &Path) -> Result<Option<Connection>, String> {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
+    let said = |why: &str| format!("{} cannot be replaced: {why}", path.display());
     let held = || -> rusqlite::Result<_> {
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(HELD)?;
-        if let Err(why) = layout(&connection)? {
-            return Ok(Err(why));
+        let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if !is_empty(&connection)? && APPLICATION_ID != id {
+            return Ok(None);
         }
         // It leaves the write-ahead log only for the one who has it open alone
         // (<https://www.sqlite.org/wal.html>).
@@ -130,21 +151,19 @@ fn hold(path: &Path) -> Result<Connection, String> {
         connection
             .transaction_with_behavior(TransactionBehavior::Exclusive)?
             .commit()?;
-        Ok(Ok(connection))
+        Ok(Some(connection))
     };
-    match held() {
-        Ok(held) => held.map_err(said),
-        Err(rusqlite::Error::SqliteFailure(failure, _))
-            if matches!(
-                failure.code,
-                rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked
-            ) =>
-        {
-            Err(said(
-                "a server or another program has it open: stop that first".to_owned(),
-            ))
-        }
-        Err(why) => Err(said(why.to_string())),
+    let failed = match held() {
+        Ok(Some(connection)) => return Ok(Some(connection)),
+        Ok(None) => return Err(said("it is a database of another program")),
+        Err(failed) => failed,
+    };
+    match failed.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => Err(said(
+            "a server or another program has it open: stop that first",
+        )),
+        Some(DatabaseCorrupt | NotADatabase) => Ok(None),
+        _ => Err(said(&failed.to_string())),
     }
 }
 
@@ -154,13 +173,19 @@ fn copy(
     to: &Path,
     change: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<(), String> {
-    let named = to.display();
-    let failed = |why: String| format!("{named} cannot be written: {why}");
+    let name = to.display();
+    let failed = |why: String| format!("{name} cannot be written: {why}");
     create_for_owner(to).map_err(|why| failed(why.to_string()))?;
     let copied = || -> rusqlite::Result<String> {
         let mut copy = Connection::open(to)?;
         // In one step, so that nobody who writes meanwhile makes it begin anew.
-        Backup::new(from, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+        match Backup::new(from, &mut copy)?.step(-1)? {
+            StepResult::Done => {}
+            _ => {
+                let busy = ffi::Error::new(ffi::SQLITE_BUSY);
+                return Err(rusqlite::Error::SqliteFailure(busy, None));
+            }
+        }
         // One file, without a log beside it.
         copy.pragma_update(None, "journal_mode", "DELETE")?;
         change(&copy)?;
@@ -170,7 +195,7 @@ fn copy(
     };
     let checked = match copied() {
         Ok(checked) if checked == "ok" => sync(to).map_err(|why| failed(why.to_string())),
-        Ok(found) => Err(format!("the copy {named} is damaged: {found}")),
+        Ok(found) => Err(format!("the copy {name} is damaged: {found}")),
         Err(why) => Err(failed(why.to_string())),
     };
     if checked.is_err() {
@@ -186,5 +211,84 @@ fn sync(path: &Path) -> std::io::Result<()> {
     match path.parent() {
         Some(parent) if parent != Path::new("") => fs::File::open(parent)?.sync_all(),
         _ => fs::File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Sqlite;
+
+    fn database(path: &Path, record: &str) {
+        drop(Sqlite::open(path).unwrap());
+        let connection = Connection::open(path).unwrap();
+        let sql = "INSERT INTO entry VALUES (?1, x'00')";
+        connection.execute(sql, [record]).unwrap();
+    }
+
+    fn entries(path: &Path) -> Vec<String> {
+        let connection = Connection::open(path).unwrap();
+        let mut all = connection.prepare("SELECT name FROM entry").unwrap();
+        let names = all.query_map([], |row| row.get(0)).unwrap();
+        names.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_damaged_database_is_replaced_and_the_log_that_it_left_is_not_taken_for_the_new_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        database(&path("good.db"), "good");
+        back_up(&path("good.db"), &path("copy.db")).unwrap();
+        database(&path("w.db"), "damaged");
+        let open = Connection::open(path("w.db")).unwrap();
+        open.execute("INSERT INTO entry VALUES ('log', x'00')", [])
+            .unwrap();
+        let log = fs::read(path("w.db-wal")).unwrap();
+        drop(open);
+        fs::remove_file(path("w.db")).unwrap();
+        fs::write(path("w.db-wal"), &log).unwrap();
+        let restored = restore(&path("copy.db"), &path("w.db"), "1").unwrap();
+        assert_eq!(restored.replaced, None);
+        assert_eq!(entries(&path("w.db")), ["good"]);
+        assert_eq!(fs::read(path("w.db.replaced-1-wal")).unwrap(), log);
+
+        let text = "this is no database any more";
+        fs::write(path("w.db"), text).unwrap();
+        let restored = restore(&path("copy.db"), &path("w.db"), "now").unwrap();
+        assert_eq!(restored.replaced, Some(path("w.db.replaced-now")));
+        assert_eq!(entries(&path("w.db")), ["good"]);
+        let kept = fs::read_to_string(path("w.db.replaced-now")).unwrap();
+        assert_eq!(kept, text);
+        let again = restore(&path("copy.db"), &path("w.db"), "now").unwrap_err();
+        assert!(again.contains("move it away"), "{again}");
+    }
+
+    #[test]
+    fn a_newer_database_is_replaced_by_a_former_copy_and_that_of_another_program_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        database(&path("copy.db"), "former");
+        database(&path("w.db"), "newer");
+        let newer = Connection::open(path("w.db")).unwrap();
+        newer.pragma_update(None, "user_version", 99).unwrap();
+        drop(newer);
+        restore(&path("copy.db"), &path("w.db"), "1").unwrap();
+        assert_eq!(entries(&path("w.db")), ["former"]);
+        assert_eq!(entries(&path("w.db.replaced-1")), ["newer"]);
+
+        let foreign = Connection::open(path("foreign.db")).unwrap();
+        foreign.execute_batch("CREATE TABLE t (x)").unwrap();
+        drop(foreign);
+        let refused = restore(&path("copy.db"), &path("foreign.db"), "2").unwrap_err();
+        assert!(refused.contains("another program"), "{refused}");
+        let refused = restore(&path("foreign.db"), &path("w.db"), "2").unwrap_err();
+        assert!(refused.contains("another program"), "{refused}");
+        let itself = restore(&path("w.db"), &path("w.db"), "2").unwrap_err();
+        assert!(itself.contains("the database itself"), "{itself}");
+        assert!(!path("w.db.replaced-2").exists());
+
+        let nowhere = restore(&path("copy.db"), &path("new.db"), "3").unwrap();
+        assert_eq!(nowhere.replaced, None);
+        assert_eq!(entries(&path("new.db")), ["former"]);
     }
 }
