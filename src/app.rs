@@ -19,8 +19,9 @@ use crate::rates::Rates;
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
+use crate::timings::Timings;
 use crate::upstream::forward::Forwarder;
-use crate::upstream::{Upstream, WeChat};
+use crate::upstream::{Calls, Metered, Upstream, WeChat};
 use crate::vault::Vault;
 
 /// What the server works with.
@@ -60,6 +61,19 @@ pub struct App {
     pub(crate) overview: Costly<Arc<Overview>>,
     /// The metrics as they were a moment ago.
     pub(crate) metrics: Costly<Bytes>,
+    /// The calls to WeChat until now.
+    pub(crate) calls: Arc<Calls>,
+    /// How long requests took that passed the router.
+    pub(crate) requests: Timings<RequestLabels>,
+}
+
+/// What requests are told apart by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct RequestLabels {
+    /// As the router has it, with the names of its parts in braces.
+    pub(crate) route: Arc<str>,
+    pub(crate) method: &'static str,
+    pub(crate) status: u16,
 }
 
 impl App {
@@ -93,9 +107,11 @@ impl App {
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let forwarder = Forwarder::new(&config.upstream)?;
         let wechat = WeChat::new(&config.upstream)?;
-        let upstream: Arc<dyn Upstream> = Arc::new(wechat.clone());
+        let (clock, calls) = (Clock::system(), Arc::<Calls>::default());
+        let upstream = Metered::new(wechat.clone(), clock.clone(), Arc::clone(&calls));
+        let upstream: Arc<dyn Upstream> = Arc::new(upstream);
         let (keeper, queue) = Keeper::new(
-            Clock::system(),
+            clock,
             store.clone(),
             Arc::clone(&upstream),
             node,
@@ -134,6 +150,8 @@ impl App {
             draining,
             overview: Costly::default(),
             metrics: Costly::default(),
+            calls,
+            requests: Timings::default(),
         };
         Ok((Arc::new(app), queue))
     }

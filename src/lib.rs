@@ -81,5 +81,6 @@ pub mod signer;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
+mod timings;
 pub mod upstream;
 pub mod vault;

@@ -35,6 +35,7 @@ mod router;
 mod seats;
 mod segment;
 mod status;
+mod timed;
 mod tls;
 mod watched;
 mod wire;

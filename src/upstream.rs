@@ -8,6 +8,7 @@ pub mod answer;
 mod errcode;
 mod error;
 pub mod forward;
+mod metered;
 mod wechat;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use errcode::{
 };
 pub(crate) use error::explain_line;
 pub use error::{Class, Failure, UpstreamError};
+pub use metered::{Calls, Metered};
 pub(crate) use wechat::is_loopback;
 pub use wechat::{InvalidUpstream, Reached, WeChat};
 

@@ -9,6 +9,8 @@ mod canaries;
 mod harness;
 #[path = "deploy/manifests.rs"]
 mod manifests;
+#[path = "deploy/prometheus.rs"]
+mod prometheus;
 #[path = "deploy/proxies.rs"]
 mod proxies;
 #[path = "deploy/systemd.rs"]

@@ -25,6 +25,10 @@ enum Kind {
     Nginx,
     /// Caddy in front of it, with TLS
     Caddy,
+    /// A dashboard for Grafana
+    Grafana,
+    /// Alert rules for Prometheus
+    Alerts,
     /// systemd: one node, as a user of its own that may do next to nothing
     Systemd,
 }
@@ -37,6 +41,8 @@ impl Kind {
             Self::Kubernetes => include_str!("../../templates/kubernetes.yaml"),
             Self::Nginx => include_str!("../../templates/nginx.conf"),
             Self::Caddy => include_str!("../../templates/Caddyfile"),
+            Self::Grafana => include_str!("../../templates/grafana.json"),
+            Self::Alerts => include_str!("../../templates/alerts.yaml"),
             Self::Systemd => include_str!("../../templates/wxsign.service"),
         }
     }

@@ -11,7 +11,7 @@ use super::local::Local;
 use super::policy::{self, Policy};
 use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::reconcile::{Mended, reconcile};
-use super::snapshot::Standing;
+use super::snapshot::{Deaths, Standing};
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
@@ -355,12 +355,15 @@ impl Renewal<'_> {
         }
         let standing = Standing::of(local, self.policy, &self.key.appid, &self.shared.names);
         let now = self.shared.clock.moment();
-        let robbed = protocol::is_robbed(&local.record, now.wall);
+        let robbed = protocol::is_robbed(&local.record, now.wall).then(|| {
+            let died = protocol::tokens_died_young(&local.record, now.wall);
+            Box::new(Deaths(died.collect()))
+        });
         let (kind, kept) = (self.key.kind, self.kept);
-        if kind == Kind::AccessToken && kept.snapshot().is_robbed() != robbed {
-            self.record_robbery(&local.record, robbed);
+        if kind == Kind::AccessToken && kept.snapshot().is_robbed() != robbed.is_some() {
+            self.record_robbery(&local.record, robbed.is_some());
         }
-        if robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
+        if robbed.is_some() && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
             tracing::error!(
                 appid = %self.key.appid,
                 remedy = FOREIGN_FETCHER.remedy.en, why = FOREIGN_FETCHER.why.en,

@@ -29,11 +29,16 @@ pub struct Snapshot {
     signer: Option<Signer>,
     /// What WeChat said last when it was asked about a token. Seldom there.
     check: Option<Box<Check>>,
-    /// Another program fetches tokens with the account's AppSecret.
-    pub(super) robbed: bool,
+    /// Another program fetches tokens with the account's AppSecret, as these deaths show. Seldom
+    /// there.
+    pub(super) robbed: Option<Box<Deaths>>,
     /// Whether a step has come to its end, with or without a credential.
     pub(super) tried: bool,
 }
+
+/// When, within a day, tokens died young.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Deaths(pub(super) Vec<Timestamp>);
 
 /// How one credential stands.
 #[derive(Clone, Debug, Default)]
@@ -166,13 +171,23 @@ impl Snapshot {
     /// of one day were dead long before their end. The cure is the stable token API, or a new
     /// AppSecret.
     pub const fn is_robbed(&self) -> bool {
-        self.robbed
+        self.robbed.is_some()
+    }
+
+    /// The evidence: when WeChat rejected tokens that should have lived on.
+    pub fn died_young(&self) -> &[Timestamp] {
+        self.robbed.as_ref().map_or(&[], |deaths| &deaths.0)
     }
 
     /// What stands in the way of a new token or, that being fine, of a new ticket.
     pub fn trouble(&self) -> Option<&Trouble> {
         let (token, ticket) = (&self.token, &self.ticket);
         token.trouble.as_deref().or(ticket.trouble.as_deref())
+    }
+
+    /// What stands in the way of a new credential of `kind`.
+    pub fn trouble_with(&self, kind: Kind) -> Option<&Trouble> {
+        self.standing(kind).trouble.as_deref()
     }
 
     /// Takes how one credential stands now, and prepares what readers will do with it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{self, DefaultBodyLimit, Extension};
-use axum::middleware::{Next, from_fn, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 use http::header::CONTENT_LENGTH;
@@ -19,7 +19,7 @@ use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
     Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin,
-    events, health, jsapi, openapi, pages, proxy, status,
+    events, health, jsapi, openapi, pages, proxy, status, timed,
 };
 use crate::simulator;
 
@@ -63,6 +63,7 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     router
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(gate, timed::timed))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)

@@ -50,6 +50,9 @@ struct Status {
     /// Another program fetches tokens with this AppSecret.
     #[schema(example = false)]
     foreign_fetcher: bool,
+    /// The evidence of that: when WeChat rejected tokens that should have lived on.
+    #[schema(example = json!([]))]
+    tokens_died_young: Vec<i64>,
     #[schema(required)]
     trouble: Option<TroubleView>,
 }
@@ -188,6 +191,9 @@ impl Status {
                 jsapi_ticket: lease(Kind::JsapiTicket),
             },
             foreign_fetcher: snapshot.is_robbed(),
+            tokens_died_young: (snapshot.died_young().iter())
+                .map(|at| at.as_secs())
+                .collect(),
             trouble: snapshot.trouble().map(TroubleView::of),
         }
     }

@@ -146,6 +146,17 @@ async fn a_store_that_cannot_be_used_ends_with_1_and_wechat_is_tried_all_the_sam
 }
 
 #[tokio::test]
+async fn one_account_alone_is_tried_if_it_is_there() {
+    let wechat = WeChat::start().await;
+    let place = Place::new(&wechat.url);
+    let ran = place.run(&["doctor", APPID], "").await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = place.run(&["doctor", "wxffffffffffffffff"], "").await;
+    assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{ran:?}");
+    assert!(ran.stderr.contains("wxsign account list"), "{ran:?}");
+}
+
+#[tokio::test]
 async fn faults_of_the_configuration_end_with_78() {
     let place = Place::new("ftp://api.weixin.qq.com").with("WXSIGN_APPID", "wrong");
     let (findings, code) = examine(&place).await;
