@@ -1,7 +1,7 @@
 //! Where the parts meet: built once, read from top to bottom.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -9,10 +9,13 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::config::{Config, Limits, StoreUrl};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Limits, Setting, StoreUrl};
+use crate::console::Console;
 use crate::costly::Costly;
+use crate::history::History;
 use crate::keeper::{Keeper, Node, Overview, Queue};
+use crate::rates::Rates;
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
@@ -34,10 +37,20 @@ pub struct App {
     pub roster: Roster,
     /// What processes share.
     pub store: Store,
+    /// What happened, for people.
+    pub history: History,
+    /// How many signatures a minute were made.
+    pub rates: Rates,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
     pub verify_files: BTreeMap<String, String>,
+    /// The pages for operators, if there are to be any.
+    pub console: Option<Console>,
+    /// The configuration with the sources of its values, secrets masked, if it was read.
+    pub settings: OnceLock<Vec<Setting>>,
+    /// When this process was built.
+    pub started_at: Timestamp,
     /// How often pages may ask.
     pub limits: Limits,
     /// The simulator, if WeChat is simulated; never beside a real account.
@@ -104,6 +117,9 @@ impl App {
             node,
             config.accounts.clone(),
         );
+        let (clock, name) = (keeper.clock().clone(), keeper.node());
+        let history = History::new(config.history, store.clone(), clock, name);
+        keeper.record_into(history.clone());
         let vault = config.master_key.as_ref().map(Vault::new);
         let roster = Roster::new(
             config.accounts,
@@ -113,10 +129,18 @@ impl App {
             upstream,
             keeper.clone(),
         );
+        let clock = keeper.clock().clone();
+        let console = config.console;
         let app = Self {
+            started_at: clock.now(),
+            console: (console.enabled)
+                .then(|| Console::new(store.clone(), clock, console.password)),
+            settings: OnceLock::new(),
             keeper,
             roster,
             store,
+            history,
+            rates: Rates::default(),
             forwarder,
             wechat,
             trusted_proxies: config.trusted_proxies,

@@ -65,6 +65,7 @@ impl Collector for Reading {
             self.of_credentials(to, family)?;
         }
         self.of_leases(to)?;
+        self.of_signatures(to)?;
         self.of_calls(to)?;
         self.of_requests(to)
     }
@@ -91,7 +92,10 @@ impl Reading {
         let help = "Calls to the store, with those that failed.";
         count(to, "wxsign_store_calls", help, |op| store.calls(op))?;
         let help = "Calls to the store that failed.";
-        count(to, "wxsign_store_errors", help, |op| store.errors(op))
+        count(to, "wxsign_store_errors", help, |op| store.errors(op))?;
+        let help = "Events that the history has lost.";
+        to.encode_descriptor("wxsign_history_lost", help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, f64>(&self.app.history.lost(), None)
     }
 
     fn of_credentials(&self, to: &mut DescriptorEncoder<'_>, family: Family) -> fmt::Result {
@@ -118,6 +122,18 @@ impl Reading {
                 .encode_family(&labels)?
                 .encode_gauge(&until.as_secs())
         })
+    }
+
+    fn of_signatures(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Signatures that were made.";
+        let mut family =
+            to.encode_descriptor("wxsign_signatures", help, None, MetricType::Counter)?;
+        for (kept, _) in &self.accounts {
+            family
+                .encode_family(&[("appid", kept.account.appid.as_str())])?
+                .encode_counter::<NoLabelSet, _, f64>(&kept.signatures(), None)?;
+        }
+        Ok(())
     }
 
     fn of_calls(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -201,13 +201,16 @@ pub(super) fn take_lease(
     next
 }
 
-/// Whether the credential of `record`, which WeChat has rejected, was taken by another program.
+/// Whether the credential of `record`, which WeChat has rejected, was taken by another program. It
+/// is told once, however often its renewal fails.
 fn died_young(record: &Record, now: Timestamp) -> bool {
-    let age = record
-        .credential
-        .as_ref()
-        .map(|credential| now.since(credential.confirmed_at));
-    record.strays == record.settled && age.is_some_and(|age| (NEWBORN..YOUNG).contains(&age))
+    let Some(credential) = &record.credential else {
+        return false;
+    };
+    let born = credential.confirmed_at;
+    let is_told = record.died_young.iter().any(|at| *at > born);
+    let is_young = (NEWBORN..YOUNG).contains(&now.since(born));
+    record.strays == record.settled && is_young && !is_told
 }
 
 /// Whether another program fetches tokens with the same AppSecret.
@@ -317,7 +320,7 @@ fn in_wall_time(at: Timestamp, latest: Timestamp, now: Moment) -> Timestamp {
 
 impl Calls {
     /// The counts of the day that `now` belongs to. WeChat's days begin at midnight in UTC+8.
-    fn on_day_of(self, now: Timestamp) -> Self {
+    pub(super) fn on_day_of(self, now: Timestamp) -> Self {
         let day = backoff::day_in_china(now);
         if self.day == day {
             self

@@ -267,6 +267,11 @@ impl Trouble {
         }
     }
 
+    /// Whether it makes sense that a human has it tried again: nobody here can mend a quota.
+    pub fn can_be_tried_again(&self) -> bool {
+        self.class != Class::Quota
+    }
+
     /// What to do, with the address or the day that it is about.
     pub fn remedy(&self) -> Words {
         let at = Some(self.failed_at);

@@ -16,6 +16,7 @@ use super::segment::Segment;
 use crate::account::{AppId, TokenApi, parse_name};
 use crate::client::Scope;
 use crate::config::parse_secret;
+use crate::history::What;
 use crate::page_hosts::PageHosts;
 use crate::roster::{Caller, Draft, Put, RosterError};
 use crate::upstream::{Api, Failure, UpstreamError, explain};
@@ -65,6 +66,8 @@ pub(super) async fn put(
         let result = if put.is_ok() { "ok" } else { "refused" };
         caller.audit(&appid, "put the account", None, result);
         let Put { is_new, row } = put?;
+        let (history, by) = (&gate.app.history, caller.client.name.as_str());
+        history.record(What::account_put(is_new), Some(&appid), Some(by));
         let status = if is_new {
             StatusCode::CREATED
         } else {
@@ -96,6 +99,8 @@ pub(super) async fn delete(asking: Asking, Segment(appid): Segment) -> Result<St
         let result = if removed.is_ok() { "ok" } else { "refused" };
         caller.audit(&appid, "remove the account", None, result);
         removed?;
+        let (history, by) = (&gate.app.history, caller.client.name.as_str());
+        history.record(What::AccountRemoved, Some(&appid), Some(by));
         Ok(StatusCode::NO_CONTENT)
     })
     .await

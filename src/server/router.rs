@@ -18,8 +18,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, cors, docs, dropin, health, jsapi,
-    openapi, pages, proxy, status, timed,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin,
+    events, health, jsapi, openapi, pages, proxy, status, timed,
 };
 use crate::simulator;
 
@@ -39,6 +39,9 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     }
     if audience != Audience::Pages {
         router = router.merge(for_back_ends());
+        if gate.app.console.is_some() {
+            router = router.merge(console::routes(&gate));
+        }
     }
     let mut router = limited(router, HANDLER_TIMEOUT);
     if audience != Audience::Pages {
@@ -112,6 +115,7 @@ fn for_back_ends() -> Router<Arc<Gate>> {
             "/v1/clients/{name}",
             put(clients::put).delete(clients::delete),
         )
+        .route("/v1/events", get(events::list))
         .route("/cgi-bin/token", get(dropin::token).post(dropin::token))
         .route("/cgi-bin/stable_token", any(dropin::stable_token))
         .route(
