@@ -8,11 +8,11 @@ pub(super) const ROWS: &[Row] = &[
     row_of(
         (40164, Everywhere, Address),
         [
-            "服务器的出口 IP 不在 IP白名单 中",
+            "服务器的出口 IP 不在 IP白名单中",
             "the address of this server is not on the account's IP white list",
         ],
         [
-            "微信只接受 IP白名单 内的 IP 用 AppSecret 获取 access_token；新服务器、换了出口或用了代理之后，出口 IP 会变",
+            "微信只接受 IP白名单内的 IP 用 AppSecret 获取 access_token；新服务器、换了出口或用了代理之后，出口 IP 会变",
             "WeChat takes an AppSecret only from addresses on that list; a new machine, another \
              way out or a proxy changes the address",
         ],
@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Row] = &[
             "WeChat does not know this server's address",
         ],
         [
-            "服务器的出口 IP 没有登记在账号的 IP白名单 中",
+            "服务器的出口 IP 没有登记在账号的 IP白名单中",
             "the address is not on the account's IP white list",
         ],
         [
