@@ -84,7 +84,7 @@ function watch(given) {
       if (restored || (moved && (options.openTagList[0] || !staysAtLanding()))) return configure(REST);
       // The permissions stay with the landing address; where they do not after all, get new ones.
       const mine = round;
-      newest.then((result) => (shareData ? applyShare(result) : probe(result.wx, result.config.jsApiList)))
+      pause(REST).then(() => newest).then((result) => (shareData ? applyShare(result) : probe(result.wx, result.config.jsApiList)))
         .catch(() => { if (moved && mine === round) configure(REST); });
     };
   }

@@ -1,8 +1,16 @@
 //! The product's main job: a real page, in a real browser, with Tencent's real JS-SDK, gets a
 //! `wx.config` that an independent check accepts, and says why when it does not.
 
+#[path = "browser/applications.rs"]
+mod applications;
+#[path = "browser/clients.rs"]
+mod clients;
 #[path = "browser/harness.rs"]
 mod harness;
+#[path = "browser/helper.rs"]
+mod helper;
+#[path = "browser/site.rs"]
+mod site;
 
 use std::path::Path;
 
