@@ -15,7 +15,8 @@ export as namespace wxsign;
  *
  * On `invalid signature` it tries the other addresses that the client may mean: those of
  * `realAuthUrl`, then that at which the page was entered, then the current one. If none is
- * accepted it has wxsign check its ticket, and tries a last time.
+ * accepted it has wxsign check its ticket, and tries a last time. The SDK has room for one
+ * `wx.error` handler, which this takes.
  */
 export function config(options?: Options): Promise<Configured>;
 
@@ -24,11 +25,12 @@ export function config(options?: Options): Promise<Configured>;
  * (history, hash, back-forward cache). Stands for all routes of a single-page application: call it
  * once, at the start. A second call replaces the first. Returns what ends it.
  */
-export function watch(options: WatchOptions): () => void;
+export function watch(options?: WatchOptions): () => void;
 
 /**
  * Sets what a reader shares, for chats and Moments, and sets it again after each configuration.
- * Waits for a `config` or `watch`, which must list the share calls in `jsApiList` if it has one.
+ * Waits for a `config` or `watch`. Call it before that ends, or list the share calls in its
+ * `jsApiList`, so that they are asked for.
  */
 export function share(data: ShareData): Promise<Answer[]>;
 

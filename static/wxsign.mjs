@@ -15,7 +15,7 @@
 const HELP = {
   not_in_wechat: 'Open the page in WeChat.',
   sdk_unreachable: 'The JS-SDK did not load from res.wx.qq.com or res2.wx.qq.com: check the network and the CSP.',
-  network: 'wxsign did not answer: check `endpoint`, the network, and that page_hosts lists this page (CORS).',
+  network: 'wxsign did not answer: check `endpoint`, the network, and page_hosts (CORS).',
   timeout: 'No answer in time: `phase` says from whom.',
   invalid_signature: 'WeChat computed another signature: open `debug`.',
   invalid_url_domain: 'Add the host of this page to JS接口安全域名.',
@@ -63,8 +63,7 @@ function share(data) {
   return newest.then(applyShare);
 }
 
-function watch(given) {
-  const { onConfig = () => {}, onError = console.error, ...rest } = given;
+function watch({ onConfig = () => {}, onError = console.error, ...rest } = {}) {
   const options = whole(rest);
   let href = page && location.href;
   let round = 0;
@@ -98,7 +97,9 @@ function watch(given) {
 function listen() {
   const changed = () => notice();
   page.addEventListener('pageshow', (event) => { if (event.persisted) notice(true); });
-  if (page.navigation) return navigation.addEventListener('currententrychange', changed);
+  // Without that API, window.navigation may be an element with this id.
+  const { navigation } = page;
+  if (navigation && navigation.currentEntry) return navigation.addEventListener('currententrychange', changed);
   page.addEventListener('popstate', changed);
   page.addEventListener('hashchange', changed);
   ['pushState', 'replaceState'].forEach((name) => {
@@ -145,7 +146,7 @@ async function attempt(options, stale) {
       if (current !== landing) works = url === landing ? 'landing' : url === current ? 'current' : works;
       return result;
     } catch (error) {
-      if (error.code !== 'invalid_signature' || tried.length > MOST_ADDRESSES) throw error;
+      if (error.code !== 'invalid_signature' || tried.length >= MOST_ADDRESSES) throw error;
       const real = realAddresses(error.result);
       url = real.concat(landing, cut(location.href)).find((one) => !tried.includes(one));
       if (!url && !checked) {
@@ -170,7 +171,8 @@ async function once(options, url, loading, stale) {
     timestamp: fields.timestamp,
     nonceStr: fields.nonceStr,
     signature: fields.signature,
-    jsApiList: options.jsApiList,
+    // What share() was called for before this may not have been thought of.
+    jsApiList: [...new Set(options.jsApiList.concat(shareData ? SHARING : []))],
     openTagList: options.openTagList,
   };
   // jweixin renames entries in the arrays that it is given, so it gets its own.

@@ -75,7 +75,7 @@ async fn a_refusal_links_to_its_explanation() {
     let outcome = stage
         .settle(
             "wxsign.config({
-               jsApiList: ['scanQRCode'],
+               jsApiList: ['scanQRCode', 'updateTimelineShareData'],
                sign: () => ({ appId: 'wx0123456789abcdef', timestamp: 1, nonceStr: '~é文', signature: 'x' }),
              }).catch(({ code, debug }) => {
                const [address, data] = debug.split('#d=');
@@ -97,7 +97,9 @@ async fn a_refusal_links_to_its_explanation() {
     );
     assert_eq!(filled["errMsg"], "config:invalid signature");
     assert_eq!(filled["config"]["nonceStr"], "~é文");
-    assert_eq!(filled["config"]["jsApiList"], json!(["scanQRCode"]));
+    // The page shares something, so that is asked for too, each once.
+    let apis = filled["config"]["jsApiList"].as_array().expect("a list");
+    assert_eq!((&apis[0], apis.len()), (&json!("scanQRCode"), 5));
     assert!(
         filled["ua"]
             .as_str()
@@ -118,6 +120,34 @@ async fn routes_that_pass_quickly_cost_one_signature() {
         ))
         .await;
     assert_eq!(outcome["resolved"], json!([true, "ok", "ok"]));
+}
+
+#[tokio::test]
+async fn routes_are_noticed_without_the_navigation_api_too() {
+    let stage = plain("mac").await;
+    stage
+        .before_every_page(
+            "Object.defineProperty(window, 'navigation', { value: document.createElement('nav') });",
+        )
+        .await;
+    stage.client.refresh().await.expect("a reload");
+    let right = "then(({ url }) => seen.push(url === location.href.split('#')[0]))";
+    let outcome = stage
+        .settle(&format!(
+            "(() => {{
+               const seen = [];
+               const fired = (name) => new Promise((resolve) => addEventListener(name, resolve, {{ once: true }}));
+               return wxsign.ready()
+                 .then(() => (history.pushState(null, '', '/plain/cart'), wxsign.ready())).{right}
+                 .then(() => (history.replaceState(null, '', '/plain/orders'), wxsign.ready())).{right}
+                 .then(() => (history.back(), fired('popstate'))).then(() => wxsign.ready()).{right}
+                 .then(() => (location.hash = '#/cart', fired('hashchange'))).then(() => wxsign.ready()).{right}
+                 .then(() => [...seen, ...{ANSWERS}]);
+             }})()"
+        ))
+        .await;
+    let expected = json!([true, true, true, true, "ok", "ok", "ok", "ok"]);
+    assert_eq!(outcome["resolved"], expected, "{outcome}");
 }
 
 #[tokio::test]
