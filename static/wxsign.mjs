@@ -34,7 +34,7 @@ const page = typeof window === 'undefined' ? null : window;
 const here = import.meta.url;
 // iOS goes on comparing with the address at which the page was entered, so keep it. A copy that is
 // loaded later has the first one's.
-const landing = page ? page.wxsign ? page.wxsign.landing : cut(location.href) : '';
+const landing = page ? (page.wxsign || {}).landing || cut(location.href) : '';
 
 // jweixin holds one global state: two configs at once would take each other's answers.
 let last = Promise.resolve();
