@@ -70,8 +70,8 @@ function watch({ onConfig = () => {}, onError = console.error, ...rest } = {}) {
   const configure = (after) => {
     round += 1;
     const mine = round;
-    const tell = (told) => (value) => { if (mine === round) told(value); };
-    enqueue(options, () => mine !== round, after).then(tell(onConfig), tell(onError));
+    const stale = () => mine !== round;
+    enqueue(options, stale, after).then((result) => stale() || onConfig(result), (error) => stale() || onError(error));
   };
   configure(0);
   if (inWeChat()) {
@@ -83,14 +83,15 @@ function watch({ onConfig = () => {}, onError = console.error, ...rest } = {}) {
       if (restored || (moved && (options.openTagList[0] || !staysAtLanding()))) return configure(REST);
       // The permissions stay with the landing address; where they do not after all, get new ones.
       const mine = round;
-      pause(REST).then(() => newest).then((result) => (shareData ? applyShare(result) : probe(result.wx, result.config.jsApiList)))
+      pause(REST).then(() => newest)
+        .then((result) => (shareData ? applyShare(result) : probe(result.wx, result.config.jsApiList)))
         .catch(() => { if (moved && mine === round) configure(REST); });
     };
   }
   const own = notice;
   return () => {
-    round += 1;
-    if (notice === own) notice = () => {};
+    onConfig = onError = () => {};
+    if (notice === own) notice = onConfig;
   };
 }
 
@@ -146,6 +147,7 @@ async function attempt(options, stale) {
       if (current !== landing) works = url === landing ? 'landing' : url === current ? 'current' : works;
       return result;
     } catch (error) {
+      if (stale()) throw SUPERSEDED;
       if (error.code !== 'invalid_signature' || tried.length >= MOST_ADDRESSES) throw error;
       const real = realAddresses(error.result);
       url = real.concat(landing, cut(location.href)).find((one) => !tried.includes(one));

@@ -156,19 +156,25 @@ async fn open_tags_get_a_new_config_on_ios_too_and_an_end_is_one() {
     let outcome = stage
         .settle(&format!(
             "wxsign.ready().then(() => {{
-               window.end = wxsign.watch({{ openTagList: ['wx-open-launch-weapp'] }});
+               window.told = [];
+               const onConfig = ({{ config }}) => told.push(...config.openTagList);
+               window.end = wxsign.watch({{ openTagList: ['wx-open-launch-weapp'], onConfig }});
                return wxsign.ready();
              }}).then(() => {{
                history.pushState(null, '', '/plain/cart');
                return wxsign.ready();
              }}).then(({{ url }}) => {{
-               end();
                history.pushState(null, '', '/plain/orders');
-               return wxsign.ready().then(() => [url === wxsign.landing, ...{ANSWERS}]);
+               end();
+               history.pushState(null, '', '/plain/');
+               return wxsign.ready().then(() => [url === wxsign.landing, ...told, ...{ANSWERS}]);
              }})"
         ))
         .await;
-    assert_eq!(outcome["resolved"], json!([true, "ok", "ok", "ok"]));
+    // What had begun goes on, but nobody is told.
+    let tag = "wx-open-launch-weapp";
+    let expected = json!([true, tag, tag, "ok", "ok", "ok", "ok"]);
+    assert_eq!(outcome["resolved"], expected, "{outcome}");
 }
 
 #[tokio::test]
