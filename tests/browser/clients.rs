@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use fantoccini::Locator;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::harness::Stage;
 use super::site::Site;
@@ -152,7 +152,16 @@ impl Visitor<'_> {
         let away = format!("{}/livez", self.site.origin);
         self.stage.client.goto(&away).await.expect("another page");
         self.stage.client.back().await.expect("a page back");
-        if self.value::<Value>("[window.left, window.restored]").await != json!([true, true]) {
+        let kept = self.stage.settle(
+            "new Promise((resolve) => {
+               const look = () => {
+                 if (window.left && window.restored === undefined) setTimeout(look, 10);
+                 else resolve(!!window.restored);
+               };
+               look();
+             })",
+        );
+        if kept.await["resolved"] != true {
             return Err("the browser had not kept the page".to_owned());
         }
         self.settled(seen).await
