@@ -34,7 +34,7 @@ async fn the_first_visitor_comes_by_the_link_and_wrong_passwords_lock_out() {
             .then(|| line[start..].to_owned())
     });
     let (profile, driver) = (tempfile::tempdir().unwrap(), Driver::start());
-    let client = driver.open(Cdn::Down, "", profile.path()).await;
+    let client = driver.open(&[], profile.path()).await;
     let page = async || {
         let text = client
             .execute("return document.body.innerText", vec![])

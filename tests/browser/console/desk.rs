@@ -69,7 +69,7 @@ impl Desk {
         let serving = wxsign::server::run(listeners, Arc::clone(&app), queue, shutdown.clone());
         tokio::spawn(serving);
         let driver = Driver::start();
-        let client = driver.open(Cdn::Down, "", files[1].path()).await;
+        let client = driver.open(&[], files[1].path()).await;
         Self {
             client,
             url: format!("http://{address}"),
