@@ -365,7 +365,8 @@ mod tests {
             row in object_of(&[
                 "\"key_sha256\":[]", "\"not_after\":null", "\"accounts\":[\"*\"]", "\"scopes\":[\"token\"]",
                 "\"changed_at\":0", "\"name\":null", "\"token_api\":\"classic\"", "\"page_hosts\":[]",
-                "\"secret\":\"AAAA\"", "\"secret\":\"AAAB\"",
+                "\"secret\":\"AAAA\"", "\"secret\":\"AAAB\"", "\"hash\":\"a\"", "\"created_at\":0",
+                "\"seen_at\":0", "\"user_agent\":\"a\"",
             ]),
         ) {
             laws::directory(&known, &stored);

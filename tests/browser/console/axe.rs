@@ -71,7 +71,7 @@ const LOOK: &str = "
 
 #[tokio::test]
 async fn every_page_can_be_read_by_everyone() {
-    let desk = Desk::set(|config, simulator| {
+    let desk = Desk::set(true, |config, simulator| {
         let mut refused = account(REFUSED);
         refused.name = None;
         config.accounts.push(refused);
