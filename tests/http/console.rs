@@ -245,5 +245,8 @@ async fn a_credential_is_shown_to_whoever_shows_the_password_once_more() {
     let revealed = server.ask(&reveal(PASSWORD)).await;
     assert_eq!(revealed.status, 200);
     assert!(revealed.text().contains(&token));
+    // Whoever comes back by its address does not see it once more.
+    let again = get(&format!("{page}/reveal")).with("Cookie", &shown);
+    assert_eq!(server.ask(&again).await.header("location"), page);
     server.end().await;
 }
