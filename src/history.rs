@@ -11,6 +11,7 @@
 mod event;
 mod query;
 mod seldom;
+mod what;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,9 +22,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use event::Utc;
-pub use event::{CLI, CONSOLE, Event, What};
+pub use event::{CLI, CONSOLE, Event};
 pub use query::{Following, Found, Query};
+pub(crate) use what::Utc;
+pub use what::What;
 
 use seldom::{Failures, Reports};
 

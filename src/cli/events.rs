@@ -64,12 +64,20 @@ pub(super) fn run(args: EventsArgs) -> Result<(), Failure> {
         }
         events.iter().for_each(|event| following.know(event.id));
         let mut gone = !say(&events, args.json)?;
+        let mut failing = false;
         while args.follow && !gone {
             clock.sleep(LOOK_EVERY).await;
             match following.next(&app.store, |_| true).await {
-                Ok(events) => gone = !say(&events, args.json)?,
-                // It may come back; what happened meanwhile is found then.
-                Err(error) => anstream::eprintln!("{error}"),
+                Ok(events) => {
+                    failing = false;
+                    gone = !say(&events, args.json)?;
+                }
+                // It may come back, and what happened meanwhile is found then: said once.
+                Err(error) if !failing => {
+                    failing = true;
+                    anstream::eprintln!("{error}");
+                }
+                Err(_) => {}
             }
         }
         Ok(())
