@@ -29,6 +29,8 @@ struct System {
     leases: Vec<Lease>,
     sessions: Vec<Session>,
     settings: Vec<Row>,
+    /// How many settings are not shown.
+    more_settings: usize,
 }
 
 struct Lease {
@@ -49,6 +51,9 @@ struct Row {
     value: String,
     source: String,
 }
+
+/// Each account and client has some; of very many only the first are listed.
+const SETTINGS: usize = 300;
 
 /// So many leases and nodes are listed.
 const LEASES: usize = 20;
@@ -96,12 +101,14 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
             .collect(),
         settings: settings
             .iter()
+            .take(SETTINGS)
             .map(|setting| Row {
                 key: setting.key.clone(),
                 value: plain(&setting.value),
                 source: setting.source.to_string(),
             })
             .collect(),
+        more_settings: settings.len().saturating_sub(SETTINGS),
     };
     show(StatusCode::OK, &page)
 }
