@@ -33,6 +33,8 @@ struct Demo<'a> {
     simulated: bool,
     /// Whether `/docs` is at the same address.
     documented: bool,
+    /// Whether `/console` is, too.
+    console: bool,
 }
 
 /// The demo page, of the account in `?appid=` or of the first one.
@@ -61,6 +63,7 @@ pub(super) async fn demo(
         version: env!("CARGO_PKG_VERSION"),
         simulated: gate.app.simulator.is_some(),
         documented: audience == Audience::Everyone,
+        console: audience == Audience::Everyone && gate.app.console.is_some(),
     };
     let html = page
         .render()

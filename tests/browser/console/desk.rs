@@ -42,8 +42,9 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// A server with one account, whose token is ten minutes old: one that is just born is not
-    /// replaced, whatever happens. `change` may change the configuration before the start.
-    pub(crate) async fn set(change: impl FnOnce(&mut Config, &Simulator)) -> Self {
+    /// replaced, whatever happens. `change` may change the configuration before the start. It is
+    /// a demo if it knows that WeChat is simulated.
+    pub(crate) async fn set(is_demo: bool, change: impl FnOnce(&mut Config, &Simulator)) -> Self {
         let simulator = Simulator::new(Clock::system(), 1);
         let mut config = Config::with_accounts(vec![account(APPID)]);
         config.console.password = Some(Secret::new(PASSWORD));
@@ -61,7 +62,8 @@ impl Desk {
         let (shutdown, wechat_stop) = (Shutdown::default(), CancellationToken::new());
         let router = wechat_router(simulator.clone());
         tokio::spawn(wxsign::server::serve(wechat, router, wechat_stop.clone()));
-        let (app, queue) = App::build(config, None, shutdown.draining.clone()).unwrap();
+        let known = is_demo.then(|| simulator.clone());
+        let (app, queue) = App::build(config, known, shutdown.draining.clone()).unwrap();
         let listeners = Listeners {
             pages: listener.into(),
             admin: None,
@@ -84,7 +86,7 @@ impl Desk {
 
     /// The same, with the browser let in and all accounts at work.
     pub(crate) async fn signed_in(change: impl FnOnce(&mut Config, &Simulator)) -> Self {
-        let desk = Self::set(change).await;
+        let desk = Self::set(false, change).await;
         desk.go("/console/login?lang=en").await;
         desk.fill("password", PASSWORD).await;
         desk.click("form.stack button").await;
