@@ -16,7 +16,7 @@ use wxsign::credential::Secret;
 use wxsign::history::What;
 use wxsign::simulator::{self, Action, Fault, FaultRule};
 
-use crate::harness::{Cdn, Driver, Process};
+use crate::harness::{Driver, Process};
 
 const CARD: &str = "#card-wx0123456789abcdef";
 

@@ -22,7 +22,7 @@ use wxsign::shutdown::Shutdown;
 use wxsign::simulator::{self, Action, Simulator, wechat_router};
 use wxsign::store::{Key, Record, Sqlite, Store, Tell, Version};
 
-use crate::harness::{Cdn, DevTools, Driver, PATIENCE};
+use crate::harness::{DevTools, Driver, PATIENCE};
 
 pub(crate) const APPID: &str = "wx0123456789abcdef";
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
