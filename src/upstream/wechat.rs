@@ -213,26 +213,30 @@ fn base_url(base: &str) -> Result<Url, InvalidUpstream> {
 /// A client of the API at `base`. It sets no time limit for the whole of a call: a large body
 /// takes what it takes.
 fn client(base: &Url) -> Result<Client, InvalidUpstream> {
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-        .iter()
-        .filter_map(|root| reqwest::Certificate::from_der(root).ok());
-    let builder = Client::builder()
-        .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        // A repeated fetch is a second fetch: the keeper alone decides about it.
-        .retry(reqwest::retry::never())
-        // Without these, a machine without CA certificates cannot even build the client.
-        .tls_certs_merge(roots);
-    let builder = if is_loopback(base.host_str().unwrap_or_default()) {
-        // A proxy of the machine's user is not meant for a simulator beside this program.
-        builder.no_proxy()
-    } else {
-        builder
+    let prepared = || {
+        let builder = Client::builder()
+            .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            // A repeated fetch is a second fetch: the keeper alone decides about it.
+            .retry(reqwest::retry::never());
+        if is_loopback(base.host_str().unwrap_or_default()) {
+            // A proxy of the machine's user is not meant for a simulator beside this program.
+            builder.no_proxy()
+        } else {
+            builder
+        }
     };
-    builder
-        .build()
+    // On a machine without CA certificates that fails, and those of this program stand in.
+    let of_machine = prepared().build();
+    let of_program = |_| {
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let roots = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
+        prepared().tls_certs_merge(roots).build()
+    };
+    of_machine
+        .or_else(of_program)
         .map_err(|error| InvalidUpstream(format!("TLS cannot be set up: {}", why(&error))))
 }
 
