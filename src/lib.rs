@@ -57,6 +57,7 @@ pub mod clock;
 pub mod config;
 mod costly;
 pub mod credential;
+pub mod debugger;
 pub mod diagnosis;
 pub mod keeper;
 #[cfg(any(test, fuzzing))]
