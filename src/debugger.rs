@@ -5,6 +5,7 @@
 //! hashes and nowhere else; where a signed string is shown, `…` stands for it. The right signature
 //! is not shown either: who may debug may not sign.
 
+mod ask;
 mod fault;
 mod pasted;
 mod read;
@@ -14,10 +15,10 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
+pub use ask::Ask;
 pub use fault::{Fault, ReadFault};
 pub use pasted::Pasted;
 pub use spans::{Span, SpanKind};
@@ -31,33 +32,6 @@ use crate::diagnosis::{
     without_fragment,
 };
 use crate::signer::Signer;
-
-/// The longest address that is taken, in bytes.
-const MAX_URL_BYTES: usize = 4096;
-
-/// The most addresses that WeChat is said to have compared.
-const MAX_REAL_URLS: usize = 8;
-
-/// What a developer has at hand.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Ask {
-    /// The page's address, `location.href`.
-    pub url: String,
-    /// The address at which the page was entered, if it is another one.
-    pub landing: String,
-    /// What `wx.config` was given: a text, or the object itself.
-    #[serde(deserialize_with = "text_or_object")]
-    pub config: String,
-    /// `realAuthUrl` of WeChat's answer: the addresses that it compared.
-    #[serde(deserialize_with = "one_or_many")]
-    pub real_auth_url: Vec<String>,
-    /// `errMsg` of WeChat's answer.
-    pub err_msg: String,
-    /// `navigator.userAgent`.
-    #[serde(rename = "ua")]
-    pub user_agent: String,
-}
 
 /// What is known of the account, and of others beside it.
 #[derive(Default)]
@@ -73,8 +47,9 @@ pub struct Known {
 pub struct KnownAccount {
     /// The jsapi_ticket, while there is one.
     pub ticket: Option<Secret>,
-    /// What signed with the ticket before.
-    pub former: Option<Signer>,
+    /// What signs with tickets that are not the right one, and what is wrong about each: the
+    /// ticket before, and in the demo those that the simulator has.
+    pub wrong: Vec<(Mistake, Signer)>,
     /// The access_token.
     pub token: Option<Secret>,
     /// Hosts that it has pages on.
@@ -117,9 +92,9 @@ pub enum Verdict {
 
 /// Finds out what is wrong with a `wx.config`.
 pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
-    let pages = pages(ask);
+    let pages = ask.pages();
     let account = known.account.as_ref();
-    let urls = all_urls(ask);
+    let urls = ask.all_urls();
     let case = Case {
         nonce: &pasted.nonce_str,
         timestamp: &pasted.timestamp,
@@ -254,73 +229,6 @@ fn of_other_page(ask: &Ask, pasted: &Pasted) -> Option<Evidence> {
     })
 }
 
-/// Which of the page's addresses count. iOS compares that at which the page was entered, desktops
-/// the current one, Android either.
-fn pages(ask: &Ask) -> Pages<'_> {
-    let current = without_fragment(ask.url.trim());
-    let landing = match without_fragment(ask.landing.trim()) {
-        "" => current,
-        landing => landing,
-    };
-    let real = ask.real_auth_url.iter().take(MAX_REAL_URLS);
-    let real: Vec<&str> = real
-        .map(|url| without_fragment(url.trim()))
-        .filter(|url| !url.is_empty())
-        .collect();
-    let as_current = (Mistake::CurrentUrl, current);
-    let as_landing = (Mistake::LandingUrl, landing);
-    if !real.is_empty() {
-        let others = vec![as_current, as_landing];
-        return Pages {
-            counted: real,
-            others,
-        };
-    }
-    match Platform::of(&ask.user_agent) {
-        Platform::Ios => Pages {
-            counted: vec![landing],
-            others: vec![as_current],
-        },
-        Platform::Desktop => Pages {
-            counted: vec![current],
-            others: vec![as_landing],
-        },
-        Platform::Other => Pages {
-            counted: vec![current, landing],
-            others: Vec::new(),
-        },
-    }
-}
-
-enum Platform {
-    Ios,
-    Desktop,
-    /// Android, and what cannot be told: an iPad calls itself a Mac.
-    Other,
-}
-
-impl Platform {
-    fn of(user_agent: &str) -> Self {
-        let has = |name: &str| user_agent.contains(name);
-        if has("iPhone") || has("iPad") || has("iPod") {
-            Self::Ios
-        } else if has("WindowsWechat") || has("Windows NT") || has("MacWechat") {
-            Self::Desktop
-        } else {
-            Self::Other
-        }
-    }
-}
-
-/// All addresses, as they were given.
-fn all_urls(ask: &Ask) -> Vec<String> {
-    let real = ask.real_auth_url.iter().take(MAX_REAL_URLS);
-    let urls = [&ask.url, &ask.landing].into_iter().chain(real);
-    urls.map(|url| url.trim().to_owned())
-        .filter(|url| !url.is_empty())
-        .collect()
-}
-
 /// What stands for a wrong ticket, so that the two compare as different; [`visible`] makes it `…`.
 const WRONG_TICKET: &str = "\u{1}";
 
@@ -328,11 +236,8 @@ fn keys(known: &Known) -> Keys {
     let mut keys = Keys::default();
     let mut wrong = |mistake: Mistake, key: Key| keys.wrong.push((Some(mistake), key));
     if let Some(account) = &known.account {
-        if let Some(former) = &account.former {
-            wrong(
-                Mistake::StaleTicket,
-                Key::signer(former).shown_as(WRONG_TICKET),
-            );
+        for (mistake, signer) in &account.wrong {
+            wrong(*mistake, Key::signer(signer).shown_as(WRONG_TICKET));
         }
         if let Some(token) = &account.token {
             let key = Key::text(token).shown_as(WRONG_TICKET);
@@ -459,43 +364,4 @@ impl Outcome {
             ),
         }
     }
-}
-
-impl Ask {
-    /// The parameters, once all of it was found short enough.
-    ///
-    /// # Errors
-    /// The text cannot be read, or something is too long.
-    pub fn read(&self) -> Result<Pasted, ReadFault> {
-        let too_long = |text: &String| text.len() > MAX_URL_BYTES;
-        let mut texts = [&self.url, &self.landing, &self.err_msg, &self.user_agent]
-            .into_iter()
-            .chain(&self.real_auth_url);
-        if texts.any(too_long) {
-            return Err(ReadFault::at("", 0, Fault::TooLong));
-        }
-        Pasted::read(&self.config)
-    }
-}
-
-fn text_or_object<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    match serde_json::Value::deserialize(from)? {
-        serde_json::Value::Null => Ok(String::new()),
-        serde_json::Value::String(text) => Ok(text),
-        object => serde_json::to_string(&object).map_err(D::Error::custom),
-    }
-}
-
-fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Given {
-        One(String),
-        Many(Vec<String>),
-    }
-    Ok(match Option::deserialize(from)? {
-        None => Vec::new(),
-        Some(Given::One(url)) => vec![url],
-        Some(Given::Many(urls)) => urls,
-    })
 }

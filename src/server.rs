@@ -15,6 +15,7 @@ mod client_address;
 mod clients;
 mod connections;
 mod cors;
+mod debug;
 mod docs;
 mod dropin;
 mod health;
@@ -68,6 +69,7 @@ use ahead::{Date, Head, write_all};
 use auth::FAILURES_PER_SECOND;
 use client_address::{Caller, ForwardedFor};
 use connections::{Answer, serve_seated};
+use debug::QUESTIONS_PER_SECOND;
 use limits::Limit;
 use problem::{Code, Problem};
 use request_id::RequestId;
@@ -148,6 +150,8 @@ struct Gate {
     handed: Mutex<HashMap<(String, AppId), u64>>,
     per_address: Option<Limit>,
     per_account: Option<Limit>,
+    /// Questions to the debugger, by address.
+    questions: Option<Limit>,
     /// The log has told of a proxy that is not trusted.
     told_of_proxy: AtomicBool,
 }
@@ -159,6 +163,7 @@ impl Gate {
             handed: Mutex::default(),
             per_address: Limit::per_second(app.limits.signatures_per_address),
             per_account: Limit::per_second(app.limits.signatures_per_account),
+            questions: Limit::per_second(QUESTIONS_PER_SECOND),
             told_of_proxy: AtomicBool::new(false),
             app,
         }

@@ -290,6 +290,17 @@ impl Simulator {
         .ok()
     }
 
+    /// Tickets that a signature must not be made with, and which mistake each would be: former ones
+    /// and those for cards.
+    pub fn wrong_tickets(&self, appid: &AppId) -> Vec<(Mistake, Secret)> {
+        self.with_account(appid, |account, scene| {
+            account.settle(TicketType::Jsapi, scene);
+            account.settle(TicketType::Card, scene);
+            keys::wrong_tickets(account, scene.now)
+        })
+        .unwrap_or_default()
+    }
+
     /// Would WeChat accept this `wx.config`? And if not, why?
     pub fn preverify(&self, ask: &Preverify) -> Verdict {
         let now = self.now();

@@ -8,6 +8,7 @@ use crate::diagnosis::lint::Oddity;
 const APPID: &str = "wx0123456789abcdef";
 const TICKET_VALUE: &str = "kgt8ON7yVITDhtdwci0qeZ2eyvV-ticket-ticket-ticket";
 const FORMER: &str = "kgt8ON7yVITDhtdwci0qeZ2eyvV-before-before-before";
+const CARD: &str = "IpK_1T69hDhZkLQTlwsAX4-ticket-for-cards";
 const FOREIGN: &str = "kgt8ON7yVITDhtdwci0qeZ2eyvV-other--other--other";
 const TOKEN: &str = "82_access-token-access-token-access-token";
 const PAGE: &str = "https://h5.example.com/shop/item?id=1&from=singlemessage&name=%E5%BE%AE";
@@ -74,7 +75,10 @@ fn told(ask: Ask) -> Spoilt {
 fn known() -> Known {
     let account = KnownAccount {
         ticket: Some(Secret::new(TICKET_VALUE)),
-        former: Some(Signer::new(&Secret::new(FORMER))),
+        wrong: vec![
+            (Mistake::StaleTicket, Signer::new(&Secret::new(FORMER))),
+            (Mistake::CardTicket, Signer::new(&Secret::new(CARD))),
+        ],
         token: Some(Secret::new(TOKEN)),
         hosts: vec!["h5.example.com".to_owned(), "www.example.com".to_owned()],
     };
@@ -112,7 +116,7 @@ impl Spoilt {
             .filter(|_| pasted.app_id() != "wx00000000000000ff");
         let report = examine(&ask, &pasted, &known);
         let said = serde_json::to_string(&report).unwrap();
-        for secret in [TICKET_VALUE, FORMER, FOREIGN, TOKEN] {
+        for secret in [TICKET_VALUE, FORMER, CARD, FOREIGN, TOKEN] {
             assert!(!said.contains(secret), "{said}");
         }
         report
@@ -200,6 +204,7 @@ fn mistakes() -> Vec<(Mistake, Spoilt)> {
         (CurrentUrl, told(entered_at(LANDING, IPHONE))),
         (StaleTicket, ticket(FORMER)),
         (OtherAppTicket, ticket(FOREIGN)),
+        (CardTicket, ticket(CARD)),
         (AccessTokenAsTicket, ticket(TOKEN)),
         (TicketPadded, ticket(&format!("{TICKET_VALUE}\n"))),
         (TicketMissing, ticket("undefined")),

@@ -84,6 +84,47 @@ pub enum Mistake {
 }
 
 impl Mistake {
+    /// Its name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingArgument => "missing_argument",
+            Self::WrongFieldName => "wrong_field_name",
+            Self::EmptyApiList => "empty_api_list",
+            Self::UnknownAppid => "unknown_appid",
+            Self::HostNotBound => "host_not_bound",
+            Self::PortNotAllowed => "port_not_allowed",
+            Self::FragmentKept => "fragment_kept",
+            Self::QueryCut => "query_cut",
+            Self::UrlEncoded => "url_encoded",
+            Self::UrlDecoded => "url_decoded",
+            Self::HtmlEscaped => "html_escaped",
+            Self::SchemeDiffers => "scheme_differs",
+            Self::HostDiffers => "host_differs",
+            Self::PortDiffers => "port_differs",
+            Self::TrailingSlash => "trailing_slash",
+            Self::UrlPadded => "url_padded",
+            Self::UrlMissing => "url_missing",
+            Self::OtherPage => "other_page",
+            Self::LandingUrl => "landing_url",
+            Self::CurrentUrl => "current_url",
+            Self::StaleTicket => "stale_ticket",
+            Self::OtherAppTicket => "other_app_ticket",
+            Self::CardTicket => "card_ticket",
+            Self::AccessTokenAsTicket => "access_token_as_ticket",
+            Self::TicketPadded => "ticket_padded",
+            Self::TicketMissing => "ticket_missing",
+            Self::TimestampMilliseconds => "timestamp_milliseconds",
+            Self::NonceDiffers => "nonce_differs",
+            Self::UpperCaseHex => "upper_case_hex",
+            Self::Sha256 => "sha256",
+            Self::Md5 => "md5",
+            Self::TrailingText => "trailing_text",
+            Self::WrongKeyOrder => "wrong_key_order",
+            Self::WrongKeyName => "wrong_key_name",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The mistake in English, and what to do about it.
     pub const fn english(self) -> &'static str {
         self.texts().0
@@ -260,6 +301,27 @@ impl Mistake {
                  signed with jsapi_ticket=…&noncestr=…&timestamp=…&url=… byte by byte.",
                 "签名不符合任何常见错误：请逐字节核对签名串 jsapi_ticket=…&noncestr=…&timestamp=…&url=…。",
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_called_the_same_everywhere() {
+        for name in [
+            "wrong_field_name",
+            "url_padded",
+            "sha256",
+            "md5",
+            "trailing_text",
+            "unknown",
+        ] {
+            let mistake: Mistake = serde_json::from_value(name.into()).unwrap();
+            assert_eq!(mistake.as_str(), name);
+            assert_eq!(serde_json::to_value(mistake).unwrap(), name);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::state::{Account, State};
 use crate::clock::Timestamp;
+use crate::credential::Secret;
 use crate::diagnosis::{Key, Keys, Mistake};
 
 /// So many dead tickets of an account are tried.
@@ -12,27 +13,34 @@ const OTHER_KEYS: usize = 2;
 
 /// All that `account` has, and a little of what others have.
 pub(super) fn keys(state: &State, account: &Account, now: Timestamp) -> Keys {
-    let (right, dead): (Vec<_>, Vec<_>) =
-        account.jsapi.iter().partition(|ticket| ticket.lives(now));
-    let cards = account.card.iter().take(OTHER_KEYS);
-    let classic = account.classic.iter().take(OTHER_KEYS);
-    let stable = account.stable.iter().take(OTHER_KEYS);
+    let right = account.jsapi.iter().filter(|ticket| ticket.lives(now));
+    let right = right.map(|ticket| (None, Key::text(&ticket.value)));
+    let tokens = (account.classic.iter().take(OTHER_KEYS))
+        .chain(account.stable.iter().take(OTHER_KEYS))
+        .map(|token| (Mistake::AccessTokenAsTicket, token.value.clone()));
     let others = state
         .accounts
         .values()
         .filter(|other| other.app.appid != account.app.appid)
-        .flat_map(|other| other.jsapi.iter().take(OTHER_KEYS));
-    let dead = dead.into_iter().take(DEAD_TICKETS);
-    let wrong = (dead.map(|ticket| (Mistake::StaleTicket, &ticket.value)))
-        .chain(cards.map(|ticket| (Mistake::CardTicket, &ticket.value)))
-        .chain(classic.map(|token| (Mistake::AccessTokenAsTicket, &token.value)))
-        .chain(stable.map(|token| (Mistake::AccessTokenAsTicket, &token.value)))
-        .chain(others.map(|ticket| (Mistake::OtherAppTicket, &ticket.value)));
-    let right = right.iter().map(|ticket| Key::text(&ticket.value));
+        .flat_map(|other| other.jsapi.iter().take(OTHER_KEYS))
+        .map(|ticket| (Mistake::OtherAppTicket, ticket.value.clone()));
+    let wrong = wrong_tickets(account, now).into_iter();
+    let wrong = wrong.chain(tokens).chain(others);
     Keys {
-        right: right.map(|key| (None, key)).collect(),
+        right: right.collect(),
         wrong: wrong
-            .map(|(m, value)| (Some(m), Key::text(value)))
+            .map(|(m, value)| (Some(m), Key::text(&value)))
             .collect(),
     }
+}
+
+/// Its former tickets, and those for cards.
+pub(super) fn wrong_tickets(account: &Account, now: Timestamp) -> Vec<(Mistake, Secret)> {
+    let dead = account.jsapi.iter().filter(|ticket| !ticket.lives(now));
+    let dead = dead
+        .take(DEAD_TICKETS)
+        .map(|ticket| (Mistake::StaleTicket, ticket.value.clone()));
+    let cards = account.card.iter().take(OTHER_KEYS);
+    let cards = cards.map(|ticket| (Mistake::CardTicket, ticket.value.clone()));
+    dead.chain(cards).collect()
 }

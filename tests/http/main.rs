@@ -12,6 +12,7 @@ mod bare;
 mod clients;
 mod connections;
 mod cors;
+mod debug;
 mod dropin;
 mod harness;
 mod hostile;
