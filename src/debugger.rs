@@ -160,7 +160,8 @@ pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
         mistakes: mistakes.into_iter().map(Diagnosis::from).collect(),
         signed: signed.into_iter().map(visible).collect(),
         expected: expected.into_iter().map(visible).collect(),
-        sdk_error: sdk_errors::explain(&ask.err_msg),
+        // To say what is behind that one is the whole report.
+        sdk_error: sdk_errors::explain(&ask.err_msg).filter(|error| error.says != SIGNATURE),
         lints: lint(ask.url.trim(), None),
     }
 }
@@ -207,10 +208,7 @@ fn of_domain(ask: &Ask, pages: &Pages<'_>) -> Option<Evidence> {
 /// The signature is right for an address of the page, and WeChat says that it is not: then it
 /// compared the other one.
 fn of_other_page(ask: &Ask, pasted: &Pasted) -> Option<Evidence> {
-    let refused = ask
-        .err_msg
-        .to_ascii_lowercase()
-        .contains("invalid signature");
+    let refused = ask.err_msg.to_ascii_lowercase().contains(SIGNATURE);
     let [current, landing] = [&ask.url, &ask.landing].map(|url| without_fragment(url.trim()));
     if !refused || landing.is_empty() || landing == current || !ask.real_auth_url.is_empty() {
         return None;
@@ -295,6 +293,9 @@ fn sha1_hex(text: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What the SDK says of a wrong signature.
+const SIGNATURE: &str = "invalid signature";
+
 /// What came out, in a word.
 #[derive(Clone, Copy)]
 enum Outcome {
@@ -315,8 +316,15 @@ fn right(ask: &Ask) -> Outcome {
         return Outcome::Right;
     }
     match sdk_errors::explain(said) {
-        Some(error) if error.says == "invalid signature" => Outcome::RightAndRefused,
+        Some(error) if error.says == SIGNATURE => Outcome::RightAndRefused,
         _ => Outcome::RightAndOther,
+    }
+}
+
+impl Report {
+    /// Whether it is right and WeChat all the same says something else.
+    pub fn is_contradicted(&self) -> bool {
+        self.verdict == Verdict::Right && self.summary_en != Outcome::Right.texts().0
     }
 }
 

@@ -8,6 +8,7 @@ pub mod answer;
 mod errcode;
 mod error;
 pub mod forward;
+pub mod neighbour;
 mod wechat;
 
 use std::time::Duration;

@@ -62,7 +62,7 @@
         const report = document.getElementById('report');
         report.replaceChildren(...answer.childNodes);
         document.body.dataset.done = 'true';
-        report.scrollIntoView({ block: 'nearest' });
+        if (report.getBoundingClientRect().top < 0) report.scrollIntoView();
       }, () => form.submit())
       .then(() => { button.disabled = false; });
   }

@@ -1,7 +1,7 @@
 //! The question: a `wx.config`, and the page that it is for.
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Fault, Pasted, ReadFault};
 use crate::diagnosis::{Mistake, Pages, without_fragment};
@@ -13,7 +13,7 @@ const MAX_URL_BYTES: usize = 4096;
 const MAX_REAL_URLS: usize = 8;
 
 /// What a developer has at hand.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Ask {
     /// The page's address, `location.href`.

@@ -402,6 +402,7 @@ fn wechat_s_words_are_explained_where_the_signature_is_right() {
         "{}",
         report.summary_en
     );
+    assert!(report.is_contradicted() && report.sdk_error.is_none());
     let report = said("config:invalid url domain");
     assert_eq!(
         report.mistakes[0].evidence.as_deref(),

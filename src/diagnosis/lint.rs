@@ -162,8 +162,8 @@ impl Oddity {
             ),
             Self::Localhost => (
                 "This address is that of the machine itself: WeChat accepts only hosts that are \
-                 bound to the account. A name in the hosts file of the phone's proxy helps.",
-                "这是本机地址：微信只接受已绑定到公众号的域名。可在手机代理的 hosts 中把域名指向开发机。",
+                 bound to the account. Give the phone a proxy that sends a bound host to this machine.",
+                "这是本机地址：微信只接受已绑定到公众号的域名。可让手机使用代理，把已绑定的域名指向开发机。",
             ),
             Self::UnusualPort => (
                 "The page's port is neither 80 nor 443: WeChat accepts no other.",

@@ -170,8 +170,9 @@ impl Mistake {
             ),
             Self::QueryCut => (
                 "The URL was signed without its query or without a part of it: the front end must \
-                 send it through encodeURIComponent, or it ends at its first &.",
-                "签名用的 URL 丢了查询参数：前端传 URL 时要用 encodeURIComponent，否则会在第一个 & 处被截断。",
+                 send it through encodeURIComponent, or it ends at its first &. WeChat itself adds \
+                 from=… to shared pages, so take location.href when the page runs.",
+                "签名用的 URL 丢了查询参数：前端传 URL 时要用 encodeURIComponent，否则会在第一个 & 处被截断；微信分享时还会自动追加 from=…，所以应在页面运行时取 location.href。",
             ),
             Self::UrlEncoded => (
                 "The URL was signed in its encoded form: decode the parameter once, then sign the \

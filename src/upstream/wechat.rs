@@ -190,7 +190,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, InvalidUpstream> {
 }
 
 /// Sends a request; returns the status and the body of its answer.
-async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
+pub(super) async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
     let mut response = request.send().await.map_err(|error| {
         let why = why(&error);
         if was_not_sent(&error) {
@@ -248,6 +248,13 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the upstream {0}; WeChat's own is https://api.weixin.qq.com")]
 pub struct InvalidUpstream(String);
+
+impl InvalidUpstream {
+    /// The address, and what is wrong with it.
+    pub(super) fn what(&self) -> &str {
+        &self.0
+    }
+}
 
 #[cfg(test)]
 mod tests {
