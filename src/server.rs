@@ -48,7 +48,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use http::header::{
-    CONTENT_LENGTH, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CONTENT_LENGTH, HOST, ORIGIN, REFERER, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
@@ -316,7 +316,10 @@ impl Front {
         }
         let query = request.uri().query().unwrap_or_default();
         let caller = Caller::of(peer, request.headers());
-        jsapi::sign_now(&self.gate, query, caller, |config| config.to_json())
+        let referer = request.headers().get(REFERER).map(HeaderValue::as_bytes);
+        jsapi::sign_now(&self.gate, query, caller, referer, |config| {
+            config.to_json()
+        })
     }
 
     /// The same for a request that was read ahead of hyper, with the whole answer written; says
@@ -338,7 +341,7 @@ impl Front {
             forwarded_for,
         };
         let id = RequestId::given(head.request_id);
-        let signed = jsapi::sign_now(&self.gate, head.query, caller, |config| {
+        let signed = jsapi::sign_now(&self.gate, head.query, caller, head.referer, |config| {
             out.extend_from_slice(&self.head_of_signatures);
             write_all(out, &[b"x-request-id: ", id.as_bytes(), b"\r\n"]);
             if let Some(origin) = head.origin {

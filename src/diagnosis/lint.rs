@@ -123,6 +123,11 @@ impl From<Oddity> for Lint {
 }
 
 impl Oddity {
+    /// Whether the simulated WeChat takes such pages: they are those of the demo.
+    pub const fn is_fine_at_home(self) -> bool {
+        matches!(self, Self::Localhost | Self::UnusualPort)
+    }
+
     const fn texts(self) -> (&'static str, &'static str) {
         match self {
             Self::HtmlEscaped => (

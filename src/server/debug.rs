@@ -25,7 +25,6 @@ use super::{Gate, Peer};
 use crate::client::Scope;
 use crate::debugger::{Ask, Known, KnownAccount, Pasted, Report, SpanKind, Verdict, examine};
 use crate::diagnosis::Mistake;
-use crate::diagnosis::lint::Oddity;
 use crate::keeper::Kept;
 use crate::roster::Caller;
 use crate::signer::Signer;
@@ -172,9 +171,7 @@ async fn answer(
     let lost = |_| Problem::new(Code::InternalError, "the search broke off");
     let mut report = examining.await.map_err(lost)?;
     if gate.app.simulator.is_some() {
-        // The simulated WeChat takes such pages.
-        let at_home = [Oddity::Localhost, Oddity::UnusualPort];
-        report.lints.retain(|lint| !at_home.contains(&lint.code));
+        report.lints.retain(|lint| !lint.code.is_fine_at_home());
     }
     Ok(report)
 }

@@ -5,7 +5,7 @@ use wxsign::account::AppId;
 use wxsign::client::Scope;
 use wxsign::simulator::{Action, Mistake, MistakenSigning};
 
-use crate::harness::{APPID, Server, Setup, is_problem, signature};
+use crate::harness::{APPID, Server, Setup, is_problem, posted_signature, signature};
 use crate::wire::{Answer, Request};
 
 const URL: &str = "https://ok.example.com/page?id=1&from=singlemessage&name=%E5%BE%AE";
@@ -143,6 +143,57 @@ async fn for_a_real_account_a_key_is_needed_and_pages_have_no_debugger() {
     assert_eq!(codes(&answer), ["unknown_appid"]);
     assert_eq!(ask(&Request::get("/debug")).await.status, 200);
     server.end().await;
+}
+
+#[tokio::test]
+async fn what_is_odd_about_a_page_is_told_with_its_signature_where_wechat_is_simulated() {
+    for demo in [true, false] {
+        let mut setup = Setup::new();
+        setup.demo = demo;
+        let server = setup.start_ready().await;
+        for (page, referer, expected) in [
+            (URL, "https://ok.example.com/other", vec![]),
+            (URL, "http://ok.example.com/other", vec!["other_scheme"]),
+            (URL, "https://www.example.com/", vec!["other_host"]),
+            (
+                "https://ok.example.com/a?b=1&amp;c=2",
+                "",
+                vec!["html_escaped"],
+            ),
+            (
+                "https://ok.example.com/jsapi/signature",
+                "",
+                vec!["interface"],
+            ),
+            (
+                "https://ok.example.com#/a",
+                "",
+                vec!["missing_slash", "fragment"],
+            ),
+        ] {
+            for request in [signature(page), posted_signature(page)] {
+                let answer = server.ask(&request.with("Referer", referer)).await;
+                assert_eq!(answer.status, 200);
+                let json = answer.json();
+                assert_eq!(json["url"], page.split('#').next().unwrap());
+                let lints = json["lint"].as_array().cloned().unwrap_or_default();
+                let codes: Vec<&str> = lints
+                    .iter()
+                    .map(|lint| lint["code"].as_str().unwrap())
+                    .collect();
+                assert_eq!(
+                    codes,
+                    if demo { expected.clone() } else { vec![] },
+                    "{page}"
+                );
+                assert_eq!(
+                    json.as_object().unwrap().len(),
+                    if codes.is_empty() { 5 } else { 6 }
+                );
+            }
+        }
+        server.end().await;
+    }
 }
 
 #[tokio::test]
