@@ -1,7 +1,7 @@
 //! Where the parts meet: built once, read from top to bottom.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -9,15 +9,19 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::config::{Config, Limits, StoreUrl};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Limits, Setting, StoreUrl};
+use crate::console::Console;
 use crate::costly::Costly;
+use crate::history::History;
 use crate::keeper::{Keeper, Node, Overview, Queue};
+use crate::rates::Rates;
 use crate::roster::Roster;
 use crate::simulator::Simulator;
 use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
+use crate::timings::Timings;
 use crate::upstream::forward::Forwarder;
-use crate::upstream::{Upstream, WeChat};
+use crate::upstream::{Calls, Metered, Upstream, WeChat};
 use crate::vault::Vault;
 
 /// What the server works with.
@@ -27,14 +31,26 @@ pub struct App {
     pub keeper: Keeper,
     /// Passes calls of back ends on to WeChat.
     pub forwarder: Forwarder,
+    /// WeChat's API, for whoever tries it out.
+    pub wechat: WeChat,
     /// The accounts that the keeper is to keep, and the clients that are let in.
     pub roster: Roster,
     /// What processes share.
     pub store: Store,
+    /// What happened, for people.
+    pub history: History,
+    /// How many signatures a minute were made.
+    pub rates: Rates,
     /// The proxies whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `MP_verify_….txt` files and what they hold.
     pub verify_files: BTreeMap<String, String>,
+    /// The pages for operators, if there are to be any.
+    pub console: Option<Console>,
+    /// The configuration with the sources of its values, secrets masked, if it was read.
+    pub settings: OnceLock<Vec<Setting>>,
+    /// When this process was built.
+    pub started_at: Timestamp,
     /// How often pages may ask.
     pub limits: Limits,
     /// The simulator, if WeChat is simulated; never beside a real account.
@@ -45,6 +61,19 @@ pub struct App {
     pub(crate) overview: Costly<Arc<Overview>>,
     /// The metrics as they were a moment ago.
     pub(crate) metrics: Costly<Bytes>,
+    /// The calls to WeChat until now.
+    pub(crate) calls: Arc<Calls>,
+    /// How long requests took that passed the router.
+    pub(crate) requests: Timings<RequestLabels>,
+}
+
+/// What requests are told apart by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct RequestLabels {
+    /// As the router has it, with the names of its parts in braces.
+    pub(crate) route: Arc<str>,
+    pub(crate) method: &'static str,
+    pub(crate) status: u16,
 }
 
 impl App {
@@ -57,7 +86,7 @@ impl App {
         simulator: Option<Simulator>,
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
-        let store = open(&config)?;
+        let store = open_store(&config)?;
         let node = Node {
             solo: config.solo,
             ..Node::of_process(std::process::id())
@@ -77,14 +106,20 @@ impl App {
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
         let forwarder = Forwarder::new(&config.upstream)?;
-        let upstream: Arc<dyn Upstream> = Arc::new(WeChat::new(&config.upstream)?);
+        let wechat = WeChat::new(&config.upstream)?;
+        let (clock, calls) = (Clock::system(), Arc::<Calls>::default());
+        let upstream = Metered::new(wechat.clone(), clock.clone(), Arc::clone(&calls));
+        let upstream: Arc<dyn Upstream> = Arc::new(upstream);
         let (keeper, queue) = Keeper::new(
-            Clock::system(),
+            clock,
             store.clone(),
             Arc::clone(&upstream),
             node,
             config.accounts.clone(),
         );
+        let (clock, name) = (keeper.clock().clone(), keeper.node());
+        let history = History::new(config.history, store.clone(), clock, name);
+        keeper.record_into(history.clone());
         let vault = config.master_key.as_ref().map(Vault::new);
         let roster = Roster::new(
             config.accounts,
@@ -94,11 +129,20 @@ impl App {
             upstream,
             keeper.clone(),
         );
+        let clock = keeper.clock().clone();
+        let console = config.console;
         let app = Self {
+            started_at: clock.now(),
+            console: (console.enabled)
+                .then(|| Console::new(store.clone(), clock, console.password)),
+            settings: OnceLock::new(),
             keeper,
             roster,
             store,
+            history,
+            rates: Rates::default(),
             forwarder,
+            wechat,
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,
@@ -106,6 +150,8 @@ impl App {
             draining,
             overview: Costly::default(),
             metrics: Costly::default(),
+            calls,
+            requests: Timings::default(),
         };
         Ok((Arc::new(app), queue))
     }
@@ -160,7 +206,7 @@ async fn next(hints: &mut Option<mpsc::UnboundedReceiver<Hint>>) -> Hint {
 pub const LOOK_EVERY: Duration = Duration::from_secs(4);
 
 /// The store that `config` names.
-fn open(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
+pub(crate) fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
     let vault = config.master_key.as_ref().map(Vault::new);
     Ok(match &config.store {
         StoreUrl::Memory => Store::memory(),

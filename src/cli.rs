@@ -4,14 +4,20 @@
 //! 3 WeChat refused, 78 wrong configuration (`EX_CONFIG`, <https://man.openbsd.org/sysexits>).
 
 mod account;
+mod backup;
 mod client;
 mod completions;
 mod config;
+mod console;
 mod database;
 mod debug;
 mod demo;
+mod doctor;
+mod events;
+mod healthcheck;
 mod key;
 pub mod listen;
+mod notify;
 mod print;
 mod process;
 mod serve;
@@ -60,7 +66,13 @@ enum Verb {
     Serve(serve::ServeArgs),
     Account(account::AccountArgs),
     Client(client::ClientArgs),
+    Events(events::EventsArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Config(config::ConfigArgs),
+    Console(console::ConsoleArgs),
+    Doctor(doctor::DoctorArgs),
+    Healthcheck(healthcheck::HealthcheckArgs),
     Key(key::KeyArgs),
     Print(print::PrintArgs),
     Simulator(simulator::SimulatorArgs),
@@ -83,7 +95,13 @@ const HELP: &str = "\
   serve        Run the server, configured by file and environment
   account      Add, list or remove accounts beside the configuration
   client       Add, list or remove client keys beside the configuration
+  events       Show what happened: renewals, failures, reports, changes
+  backup       Copy the database into a file, also while the server runs
+  restore      Put a copy of the database in its place
   config       Check the configuration, or show where each value comes from
+  console      Set the console's password anew
+  doctor       Try configuration, store and WeChat, and say how to mend what fails
+  healthcheck  Ask a server on this machine whether it is well, for containers
   key          Make a key for a back end in the configuration
   print        Print a file to deploy it with
 
@@ -109,7 +127,13 @@ pub fn run() -> ExitCode {
         Verb::Serve(args) => serve::run(&args),
         Verb::Account(args) => account::run(args),
         Verb::Client(args) => client::run(args),
+        Verb::Events(args) => events::run(args),
+        Verb::Backup(args) => backup::run_backup(&args),
+        Verb::Restore(args) => backup::run_restore(&args),
         Verb::Config(args) => config::run(&args),
+        Verb::Console(args) => console::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Healthcheck(args) => healthcheck::run(&args),
         Verb::Key(args) => key::run(args),
         Verb::Print(args) => print::run(&args),
         Verb::Simulator(args) => simulator::run(args),
@@ -179,16 +203,18 @@ impl Failure {
 /// # Errors
 /// When stdout cannot be written; a reader that has gone away (`wxsign … | head`) is no failure.
 pub fn answer(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match write_out(text) {
         Err(why) if why.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::Other(format!("cannot write to stdout: {why}")))
         }
         _ => Ok(()),
     }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// The variables that the configuration is read from.

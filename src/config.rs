@@ -18,13 +18,16 @@
 //! | `WXSIGN_TOKEN_API` | `token_api` |
 //! | `WXSIGN_MASTER_KEY`, `WXSIGN_MASTER_KEY_FILE` | `master_key`, `master_key_file` |
 //! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
+//! | `WXSIGN_CONSOLE_PASSWORD_FILE` | `password_file` of `[console]` |
 //! | `WXSIGN_STORE_PASSWORD`, `WXSIGN_STORE_PASSWORD_FILE` | `store_password`, `store_password_file` |
 //! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_TLS_CERTIFICATE`, `WXSIGN_TLS_KEY`, `WXSIGN_STORE`, `WXSIGN_SOLO`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
 //! | `WXSIGN_CONFIG` | the file; without it `wxsign.toml`, if there is one |
 
 mod accounts;
 mod client;
+mod console;
 mod file;
+mod history;
 mod limits;
 mod listen;
 mod report;
@@ -38,6 +41,8 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
+pub use console::ConsoleSettings;
+pub use history::Retention;
 pub use limits::Limits;
 pub use listen::{Listen, TlsFiles, parse_address};
 pub use report::{Faults, Finding, Setting, Source};
@@ -94,6 +99,10 @@ pub struct Config {
     pub verify_files: BTreeMap<String, String>,
     /// `[limits]`: how much one caller may ask for.
     pub limits: Limits,
+    /// `[console]`: the pages for operators.
+    pub console: ConsoleSettings,
+    /// `[history]`: how much is kept of what happened.
+    pub history: Retention,
     /// `log`: a filter such as `info` or `info,wxsign=debug`
     /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/targets/struct.Targets.html>).
     /// Default [`telemetry::DEFAULT_FILTER`].
@@ -142,6 +151,8 @@ impl Config {
             clients: Vec::new(),
             verify_files: BTreeMap::new(),
             limits: Limits::default(),
+            console: ConsoleSettings::default(),
+            history: Retention::default(),
             log: telemetry::DEFAULT_FILTER.to_owned(),
             log_format: LogFormat::default(),
         }
@@ -217,7 +228,7 @@ fn read(
     }
     let tls = listen::read_tls(&mut top, report);
     let store = read_store(&mut top, report);
-    let solo = top.truth("solo", report);
+    let solo = top.truth("solo", false, report);
     if solo && !matches!(store, StoreUrl::Shared(_)) {
         let what = "has no effect: a store that no other process shares is not waited for anyway";
         report.warn_of("solo", what);
@@ -236,6 +247,8 @@ fn read(
     let (log, log_format) = read_logging(&mut top, report);
     let trusted_proxies = read_trusted_proxies(&mut top, report);
     let limits = limits::read(&mut top, report);
+    let console = console::read(&mut top, env, report);
+    let history = history::read(&mut top, report);
     let verify_files = read_verify_files(&mut top, report);
     let faults = report.fault_count();
     let master_key = read_master_key(&mut top, report);
@@ -258,6 +271,8 @@ fn read(
         clients,
         verify_files,
         limits,
+        console,
+        history,
         log,
         log_format,
     }

@@ -25,12 +25,13 @@ mod renewal;
 mod report;
 mod snapshot;
 mod step;
+mod telling;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -40,10 +41,12 @@ use tokio_util::sync::CancellationToken;
 use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment};
 use crate::credential::Kind;
+use crate::history::History;
 use crate::store::Store;
 use crate::upstream::Upstream;
 pub use accounts::{Accounts, Kept};
 pub use overview::Overview;
+pub use protocol::{is_robbed, tokens_died_young};
 pub use report::{Check, Outcome, Reported};
 pub use snapshot::{Held, Served, Snapshot, Trouble, Unavailable};
 
@@ -96,9 +99,17 @@ struct Shared {
     accounts: ArcSwap<Accounts>,
     pace: Pace,
     names: Names,
+    history: OnceLock<History>,
     nudges: mpsc::UnboundedSender<Nudge>,
     /// The queue's last sign of life: milliseconds on the boot clock.
     beat: AtomicU64,
+}
+
+impl Shared {
+    fn history(&self) -> &History {
+        static OFF: History = History::off();
+        self.history.get().unwrap_or(&OFF)
+    }
 }
 
 impl Keeper {
@@ -119,6 +130,7 @@ impl Keeper {
         let shared = Arc::new(Shared {
             pace: Pace::new(clock.clone(), kept.len()),
             names: Names::default(),
+            history: OnceLock::new(),
             beat: AtomicU64::new(millis(clock.moment().boot)),
             clock,
             store,
@@ -174,6 +186,17 @@ impl Keeper {
         // Not by `nudge`: a step may just begin with the account as it was. The queue is gone only
         // when the program ends.
         let _ = self.shared.nudges.send(Nudge::Changed(changed));
+    }
+
+    /// Has what happens recorded there; without one it is not.
+    pub fn record_into(&self, history: History) {
+        // There is one, for as long as the program runs.
+        let _ = self.shared.history.set(history);
+    }
+
+    /// Where what happens is recorded.
+    pub fn history(&self) -> &History {
+        self.shared.history()
     }
 
     /// This process in leases, for people to read.

@@ -1,8 +1,9 @@
 //! What a monitoring system reads, in the text format of OpenMetrics
 //! (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 //!
-//! Nothing is counted for it anywhere: it is read off what there is when somebody asks, in one
-//! pass over the accounts for each family.
+//! Most of it is not counted anywhere: it is read off what there is when somebody asks, in one
+//! pass over the accounts for each family. Calls to WeChat and requests are counted where they
+//! pass.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +13,13 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use crate::account::AppId;
 use crate::app::App;
 use crate::clock::Moment;
 use crate::credential::Kind;
 use crate::keeper::{Kept, Snapshot};
 use crate::store::Op;
+use crate::timings::{BOUNDS, Spread};
 
 /// The media type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -61,7 +64,10 @@ impl Collector for Reading {
         for family in FAMILIES {
             self.of_credentials(to, family)?;
         }
-        self.of_leases(to)
+        self.of_leases(to)?;
+        self.of_signatures(to)?;
+        self.of_calls(to)?;
+        self.of_requests(to)
     }
 }
 
@@ -86,7 +92,10 @@ impl Reading {
         let help = "Calls to the store, with those that failed.";
         count(to, "wxsign_store_calls", help, |op| store.calls(op))?;
         let help = "Calls to the store that failed.";
-        count(to, "wxsign_store_errors", help, |op| store.errors(op))
+        count(to, "wxsign_store_errors", help, |op| store.errors(op))?;
+        let help = "Events that the history has lost.";
+        to.encode_descriptor("wxsign_history_lost", help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, f64>(&self.app.history.lost(), None)
     }
 
     fn of_credentials(&self, to: &mut DescriptorEncoder<'_>, family: Family) -> fmt::Result {
@@ -113,6 +122,53 @@ impl Reading {
                 .encode_family(&labels)?
                 .encode_gauge(&until.as_secs())
         })
+    }
+
+    fn of_signatures(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Signatures that were made.";
+        let mut family =
+            to.encode_descriptor("wxsign_signatures", help, None, MetricType::Counter)?;
+        for (kept, _) in &self.accounts {
+            family
+                .encode_family(&[("appid", kept.account.appid.as_str())])?
+                .encode_counter::<NoLabelSet, _, f64>(&kept.signatures(), None)?;
+        }
+        Ok(())
+    }
+
+    fn of_calls(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Calls to WeChat by their errcode, 0 for those that it carried out.";
+        let name = "wxsign_upstream_requests";
+        let mut counts = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for ((appid, api, errcode), count) in self.app.calls.counts() {
+            let appid = appid.as_ref().map_or("other", AppId::as_str);
+            let labels = [("appid", appid), ("api", api), ("errcode", &*errcode)];
+            let mut family = counts.encode_family(&labels)?;
+            family.encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+        }
+        let help = "How long calls to WeChat took.";
+        let name = "wxsign_upstream_request_duration_seconds";
+        let mut times = to.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (api, spread) in self.app.calls.timings.all() {
+            histogram(&mut times, &[("api", api)], &spread)?;
+        }
+        Ok(())
+    }
+
+    fn of_requests(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "How long requests took, but for signatures that were made at once.";
+        let name = "wxsign_http_request_duration_seconds";
+        let mut times = to.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (request, spread) in self.app.requests.all() {
+            let status = request.status.to_string();
+            let labels = [
+                ("route", &*request.route),
+                ("method", request.method),
+                ("status", &status),
+            ];
+            histogram(&mut times, &labels, &spread)?;
+        }
+        Ok(())
     }
 
     /// Goes over all credentials, with their labels.
@@ -143,7 +199,7 @@ struct Family {
     value: fn(&Reading, &Snapshot, Kind) -> Option<i64>,
 }
 
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 8] = [
     Family {
         name: "wxsign_credential_expiry_timestamp_seconds",
         help: "When the credential ends, or ended.",
@@ -169,6 +225,16 @@ const FAMILIES: [Family; 6] = [
         value: |at, known, kind| Some(known.served(kind, at.now).is_some().into()),
     },
     Family {
+        name: "wxsign_renewal_failing",
+        help: "1 while the last try to renew the credential has failed.",
+        value: |_, known, kind| Some(known.trouble_with(kind).is_some().into()),
+    },
+    Family {
+        name: "wxsign_foreign_fetcher",
+        help: "1 while another program fetches tokens with the account's AppSecret.",
+        value: |_, known, kind| (kind == Kind::AccessToken).then(|| known.is_robbed().into()),
+    },
+    Family {
         name: "wxsign_renewed_by_this_node",
         help: "1 if this process fetched or confirmed the credential last.",
         value: |at, known, kind| {
@@ -185,6 +251,17 @@ const FAMILIES: [Family; 6] = [
         },
     },
 ];
+
+fn histogram<const N: usize>(
+    to: &mut MetricEncoder<'_>,
+    labels: &[(&str, &str); N],
+    spread: &Spread,
+) -> fmt::Result {
+    let buckets: Vec<(f64, u64)> = BOUNDS.into_iter().zip(spread.buckets).collect();
+    let count = spread.buckets.iter().sum();
+    let mut family = to.encode_family(labels)?;
+    family.encode_histogram::<NoLabelSet>(spread.seconds, count, &buckets, None)
+}
 
 fn gauge<'a>(
     to: &'a mut DescriptorEncoder<'_>,

@@ -25,6 +25,7 @@ use taken::Taken;
 use crate::account::{Account, AppId, TokenApi};
 use crate::client::Client;
 use crate::credential::{Kind, Secret};
+use crate::history::History;
 use crate::keeper::Keeper;
 use crate::page_hosts::PageHosts;
 use crate::store::{AccountRow, Changes, ClientRows, Directory, Key, Store, StoreError};
@@ -104,6 +105,12 @@ impl Roster {
             locked: ArcSwap::default(),
             clients: ArcSwap::from_pointee(clients),
         }
+    }
+
+    /// Where is recorded what becomes of them. Whoever changes something does that, for he knows who
+    /// he is.
+    pub fn history(&self) -> &History {
+        self.keeper.history()
     }
 
     /// Whether it is known which accounts were added at run time.
@@ -283,13 +290,31 @@ impl Roster {
         Err(RosterError::ChangedMeanwhile)
     }
 
+    /// Where an account is kept that is served.
+    pub fn kept_in(&self, appid: &AppId) -> KeptIn {
+        if self.is_configured(appid) {
+            KeptIn::Configuration
+        } else {
+            KeptIn::Database
+        }
+    }
+
+    /// Whether there is a master key, without which no account can be added at run time.
+    pub const fn has_vault(&self) -> bool {
+        self.vault.is_some()
+    }
+
     fn is_configured(&self, appid: &AppId) -> bool {
         self.configured
             .iter()
             .any(|account| account.appid == *appid)
     }
 
-    async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {
+    /// Asks WeChat whether it accepts an AppID with an AppSecret, by a call that supersedes nothing.
+    ///
+    /// # Errors
+    /// It does not, or cannot be asked.
+    pub async fn ask_about(&self, appid: &AppId, secret: &Secret) -> Result<(), UpstreamError> {
         let account = Account {
             appid: appid.clone(),
             name: None,
@@ -300,8 +325,14 @@ impl Roster {
         let call = self.upstream.fetch_token(&account);
         let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
         let answer = answer.unwrap_or_else(|_| Err(UpstreamError::timed_out(Api::StableToken)));
-        let Err(error) = answer else { return Ok(()) };
-        let (class, remedy) = (error.class(), error.remedy());
+        answer.map(drop)
+    }
+
+    async fn try_secret(&self, appid: &AppId, secret: &Secret) -> Result<(), RosterError> {
+        let Err(error) = self.ask_about(appid, secret).await else {
+            return Ok(());
+        };
+        let (class, remedy) = (error.class(), error.remedy().en);
         match error.failure {
             Failure::Refused { errcode, errmsg } if class == Class::Credentials => {
                 Err(RosterError::Refused {

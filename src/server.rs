@@ -14,10 +14,12 @@ mod batched;
 mod client_address;
 mod clients;
 mod connections;
+mod console;
 mod cors;
 mod debug;
 mod docs;
 mod dropin;
+mod events;
 mod health;
 mod jsapi;
 #[cfg(any(test, fuzzing))]
@@ -35,6 +37,7 @@ mod router;
 mod seats;
 mod segment;
 mod status;
+mod timed;
 mod tls;
 mod watched;
 mod wire;
@@ -78,6 +81,9 @@ use seats::Seats;
 /// How long a fetch that runs may take to end and be stored, once the connections are gone.
 const LAST_FETCH: Duration = Duration::from_secs(10);
 
+/// How long it may take to write down what happened last.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
+
 /// Where the server listens.
 #[derive(Debug)]
 pub struct Listeners {
@@ -110,6 +116,11 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     let Listeners { pages, admin } = listeners.into();
     let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
     tokio::spawn(async move { watched.follow_store(stop).await });
+    let (watched, stop) = (Arc::clone(&app), shutdown.draining.clone());
+    tokio::spawn(async move { watched.rates.keep_sampling(&watched.keeper, stop).await });
+    let (history, stop) = (app.history.clone(), shutdown.draining.clone());
+    let writing = tokio::spawn(async move { history.keep_writing(stop).await });
+    let history = app.history.clone();
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     let gate = Arc::new(Gate::new(app));
     let closing = shutdown.closing;
@@ -132,6 +143,14 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
         Ok(Err(_)) => tracing::error!("the keeper ended in a panic"),
         Err(_) => tracing::warn!("a fetch did not end in time: the next start will repeat it"),
     }
+    // It was told to stop long ago; what happened since then is written here.
+    let last = async {
+        let _ = writing.await;
+        history.flush().await
+    };
+    if !matches!(tokio::time::timeout(LAST_EVENTS, last).await, Ok(Ok(()))) {
+        tracing::warn!("the store does not answer: what happened last is lost to the history");
+    }
 }
 
 /// How long a request waits for the first credential of an account, for WeChat's word about a
@@ -144,6 +163,8 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 /// What handlers share.
 struct Gate {
     app: Arc<App>,
+    /// What the pages for operators share.
+    desk: console::Desk,
     /// Keys that are refused, by address.
     failures: Option<Limit>,
     /// The generation of the token that each client has from WeChat's own paths.
@@ -159,6 +180,7 @@ struct Gate {
 impl Gate {
     fn new(app: Arc<App>) -> Self {
         Self {
+            desk: console::Desk::default(),
             failures: Limit::per_second(FAILURES_PER_SECOND),
             handed: Mutex::default(),
             per_address: Limit::per_second(app.limits.signatures_per_address),
@@ -176,6 +198,10 @@ const A_YEAR: &str = "max-age=31536000";
 /// The address at the other end of a connection.
 #[derive(Clone, Copy)]
 struct Peer(IpAddr);
+
+/// Whether a connection is encrypted here.
+#[derive(Clone, Copy)]
+struct OverTls(bool);
 
 /// What an answer needs to know of its request.
 struct Asked {
@@ -264,6 +290,7 @@ impl Front {
         peer: IpAddr,
     ) -> Response<AnswerBody> {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(OverTls(self.is_encrypted));
         request.extensions_mut().insert(asked.id);
         let router = self.router.clone();
         let Ok(response) = router.oneshot(request.map(Body::new)).await;

@@ -7,12 +7,16 @@
 //! changes seldom, so it is read when its version is another one, and changed as a whole.
 //!
 //! With a master key, records are stored sealed.
+//!
+//! Beside them a store keeps what happened, for people: see [`crate::history`].
 
 mod account_row;
 mod backend;
 mod client_row;
+mod console_row;
 mod dial;
 mod directory;
+mod event;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod laws;
@@ -38,13 +42,15 @@ pub use backend::{
     Backend, EncodedChanges, Entries, Hint, Key, News, Seen, Stored, Version, Write,
 };
 pub use client_row::ClientRow;
+pub use console_row::{ConsoleChanges, ConsoleRows, PasswordRow, SessionRow};
 pub use directory::{AccountRows, Changes, ClientRows, Directory};
+pub use event::{EventId, EventRange, StoredEvent};
 pub use memory::Memory;
 pub use postgres::Postgres;
 pub use record::{Attempt, Backoff, Calls, Lease, Record};
 pub use redis::Redis;
 pub use server_url::{Endpoint, Engine, FORMS, ServerUrl};
-pub use sqlite::Sqlite;
+pub use sqlite::{Restored, Sqlite, back_up, restore};
 pub use tally::{Op, Tally};
 
 use crate::vault::Vault;
@@ -321,6 +327,33 @@ impl Store {
             .await
     }
 
+    /// Adds to what happened. An event that is there already is left as it is.
+    ///
+    /// # Errors
+    /// The store cannot be reached; the events may or may not be there.
+    pub async fn append_events(&self, events: Vec<StoredEvent>) -> Result<(), StoreError> {
+        let appended = self.shared.backend.append_events(events);
+        self.call_beside(Op::AppendEvents, appended).await
+    }
+
+    /// What happened, the newest first.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn events(&self, range: EventRange) -> Result<Vec<StoredEvent>, StoreError> {
+        let found = self.shared.backend.events(range);
+        self.call_beside(Op::Events, found).await
+    }
+
+    /// Forgets what happened before `before`, and all but the newest `most` events.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn prune_events(&self, before: EventId, most: u32) -> Result<(), StoreError> {
+        let pruned = self.shared.backend.prune_events(before, most);
+        self.call_beside(Op::PruneEvents, pruned).await
+    }
+
     /// Waits until the store has answered, but no longer than `patience`.
     pub async fn reached(&self, patience: Duration) {
         let reaching = async {
@@ -347,17 +380,25 @@ impl Store {
         &self.shared.tally
     }
 
+    /// Makes a call that no credential depends on: it is counted, and says nothing of whether the
+    /// store is of use.
+    async fn call_beside<T>(
+        &self,
+        op: Op,
+        call: BoxFuture<'_, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let called = in_time(call).await;
+        self.shared.tally.count(op, called.is_err());
+        called
+    }
+
     /// Makes a call, for a limited time, and takes note of it.
     async fn call<T>(
         &self,
         op: Op,
         call: BoxFuture<'_, Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let called = tokio::time::timeout(CALL_TIMEOUT, call).await;
-        let called = called.unwrap_or_else(|_| {
-            let limit = CALL_TIMEOUT.as_secs();
-            Err(StoreError(format!("no answer within {limit} s")))
-        });
+        let called = in_time(call).await;
         if self.shared.tally.note(op, called.as_ref().err()) {
             match &called {
                 Ok(_) => tracing::info!("the store answers again"),
@@ -370,6 +411,14 @@ impl Store {
         }
         called
     }
+}
+
+async fn in_time<T>(call: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
+    let called = tokio::time::timeout(CALL_TIMEOUT, call).await;
+    called.unwrap_or_else(|_| {
+        let limit = CALL_TIMEOUT.as_secs();
+        Err(StoreError(format!("no answer within {limit} s")))
+    })
 }
 
 impl fmt::Debug for Store {

@@ -8,15 +8,21 @@ pub mod answer;
 mod errcode;
 mod error;
 pub mod forward;
+mod metered;
 pub mod neighbour;
 mod wechat;
 
 use std::time::Duration;
 
-pub use errcode::remedy;
+pub use errcode::{
+    Explanation, FOREIGN_FETCHER, Text, UNKNOWN, WITHOUT_ERRCODE, Words, address_in, explain,
+    quota_reset,
+};
+pub(crate) use error::explain_line;
 pub use error::{Class, Failure, UpstreamError};
+pub use metered::{Calls, Metered};
 pub(crate) use wechat::is_loopback;
-pub use wechat::{InvalidUpstream, WeChat};
+pub use wechat::{InvalidUpstream, Reached, WeChat};
 
 use futures_core::future::BoxFuture;
 

@@ -1,6 +1,10 @@
 //! The product's main job: a real page, in a real browser, with Tencent's real JS-SDK, gets a
 //! `wx.config` that an independent check accepts, and says why when it does not.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+#[path = "browser/console.rs"]
+mod console;
 #[path = "browser/harness.rs"]
 mod harness;
 

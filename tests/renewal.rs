@@ -10,6 +10,8 @@ mod accounts;
 mod edges;
 #[path = "renewal/failures.rs"]
 mod failures;
+#[path = "renewal/history.rs"]
+mod history;
 #[path = "renewal/reports.rs"]
 mod reports;
 #[path = "renewal/scale.rs"]

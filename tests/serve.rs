@@ -12,12 +12,18 @@ mod bare;
 mod canaries;
 #[path = "serve/clients.rs"]
 mod clients;
+#[path = "serve/console.rs"]
+mod console;
+#[path = "serve/doctor.rs"]
+mod doctor;
 #[path = "serve/end.rs"]
 mod end;
 #[path = "serve/forwarding.rs"]
 mod forwarding;
 #[path = "serve/harness.rs"]
 mod harness;
+#[path = "serve/history.rs"]
+mod history;
 #[path = "serve/listening.rs"]
 mod listening;
 #[path = "serve/secrets.rs"]

@@ -8,6 +8,7 @@ use super::{Failure, answer};
 use crate::account::{AppId, TokenApi, parse_name};
 use crate::config::{parse_secret, read_secret_file};
 use crate::credential::Secret;
+use crate::history::{CLI, What};
 use crate::page_hosts::PageHosts;
 use crate::roster::{Draft, Listed, State};
 use crate::vault::{MasterKey, Vault};
@@ -122,6 +123,8 @@ async fn add(args: AddArgs) -> Result<(), Failure> {
                 unchecked: args.unchecked,
             };
             let put = roster.put(draft).await?;
+            let what = What::account_put(put.is_new);
+            roster.history().record(what, Some(&args.appid), Some(CLI));
             let done = if put.is_new { "added" } else { "changed" };
             answer(&format!("{done} {}\n", args.appid))?;
             tell_when();
@@ -145,6 +148,8 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     args.database
         .with_roster(async |roster| {
             roster.remove(&args.appid).await?;
+            let (history, what) = (roster.history(), What::AccountRemoved);
+            history.record(what, Some(&args.appid), Some(CLI));
             answer(&format!("removed {}\n", args.appid))?;
             tell_when();
             Ok(())
@@ -161,6 +166,8 @@ async fn rekey(args: &RekeyArgs) -> Result<(), Failure> {
     args.database
         .with_roster(async |roster| {
             let count = roster.rekey(&Vault::new(&new)).await?;
+            let what = What::AccountsRekeyed { accounts: count };
+            roster.history().record(what, None, Some(CLI));
             let plural = if count == 1 { "" } else { "s" };
             answer(&format!(
                 "sealed {count} account{plural} with the new key\n"

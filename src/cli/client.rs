@@ -5,6 +5,7 @@ use super::{Failure, answer};
 use crate::account::AppId;
 use crate::client::{Accounts, Scope, join, parse_name, parse_not_after};
 use crate::clock::Timestamp;
+use crate::history::{CLI, What};
 use crate::roster::{ClientDraft, ClientPut, ListedClient, State};
 
 /// Add, list or remove client keys beside the configuration
@@ -159,6 +160,8 @@ async fn put(database: &Database, draft: &ClientDraft) -> Result<ClientPut, Fail
     database
         .with_roster(async |roster| {
             let put = roster.put_client(draft, None).await?;
+            let what = What::client_put(&draft.name, put.is_new, put.key.is_some());
+            roster.history().record(what, None, Some(CLI));
             if let Some(key) = &put.key {
                 answer(&format!("{}\n", key.expose()))?;
             }
@@ -182,6 +185,9 @@ async fn remove(args: &NamedArgs) -> Result<(), Failure> {
     args.database
         .with_roster(async |roster| {
             roster.remove_client(&args.name, None).await?;
+            let client = args.name.clone();
+            let what = What::ClientRemoved { client };
+            roster.history().record(what, None, Some(CLI));
             anstream::eprintln!("removed {}", args.name);
             tell_when();
             Ok(())

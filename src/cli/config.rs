@@ -43,7 +43,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     })
 }
 
-fn summary(loaded: &Loaded) -> String {
+pub(super) fn summary(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let count = |number: usize, thing: &str| {
         format!("{number} {thing}{}", if number == 1 { "" } else { "s" })

@@ -1,6 +1,7 @@
 //! The database that verbs change beside the server.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFlags, Failure, StoreParser, answer, print_warnings};
 use crate::app::{App, LOOK_EVERY};
-use crate::config::StoreUrl;
+use crate::config::{Loaded, StoreUrl};
 use crate::roster::{Roster, RosterError};
 
 /// Where what is added at run time is kept.
@@ -24,11 +25,29 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Does `work` on what is kept there.
+    /// Does `work` on the accounts and clients that are kept there.
     pub(super) async fn with_roster<T>(
         &self,
         work: impl AsyncFnOnce(&Roster) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.with_app(async |app| work(&app.roster).await).await
+    }
+
+    /// Does `work` on what is kept there, and writes down what is recorded of it.
+    pub(super) async fn with_app<T>(
+        &self,
+        work: impl AsyncFnOnce(&App) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let app = self.open().await?;
+        let done = work(&app).await;
+        if let Err(error) = app.history.flush().await {
+            anstream::eprintln!("it is not in the history: {error}");
+        }
+        done
+    }
+
+    /// Reads the configuration that names it.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
         let flags = ConfigFlags {
             config: self.config.clone(),
             listen: None,
@@ -36,6 +55,12 @@ impl Database {
         };
         let loaded = flags.load_without_accounts()?;
         print_warnings(&loaded.warnings);
+        Ok(loaded)
+    }
+
+    /// Opens what is kept there.
+    pub(super) async fn open(&self) -> Result<Arc<App>, Failure> {
+        let loaded = self.load()?;
         if loaded.config.store == StoreUrl::Memory {
             return Err(Failure::Other(
                 "the store is memory:, which no other program sees and which ends with the \
@@ -48,7 +73,7 @@ impl Database {
         let (app, _queue) = App::build(loaded.config, None, CancellationToken::new())
             .map_err(|error| Failure::Other(error.to_string()))?;
         app.store.reached(PATIENCE).await;
-        work(&app.roster).await
+        Ok(app)
     }
 }
 
@@ -62,7 +87,7 @@ impl From<RosterError> for Failure {
 }
 
 /// So long is a store waited for that is far away, or on its way up.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Says when a change takes effect.
 pub(super) fn tell_when() {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, answer, listen};
+use super::{Failure, answer, console, listen};
 use crate::account::{Account, AppId, TokenApi};
 use crate::app::App;
 use crate::client::{Accounts, Client, KeyHash, Scope, new_key};
@@ -14,6 +14,7 @@ use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
 use crate::server;
 use crate::simulator::{self, Simulator};
+use crate::vault::MasterKey;
 
 /// Run the server together with a simulated WeChat
 ///
@@ -72,15 +73,20 @@ async fn demo(
     let key = new_key();
     config.clients = vec![client(&key)];
     config.store = StoreUrl::Memory;
+    // So that accounts can be added in the console.
+    config.master_key = Some(master_key());
     config.upstream = format!("http://{wechat_address}");
     let draining = shutdown.draining.clone();
     let (app, queue) = App::build(config, Some(simulator.clone()), draining)
         .map_err(|error| Failure::Other(error.to_string()))?;
 
+    let local = format!("http://localhost:{}", address.port());
+    let console = console::invitation(&app, &local).await;
     answer(&welcome(
         SocketAddr::new(hosts[0], address.port()),
         wechat_address,
         key.expose(),
+        console.as_deref().unwrap_or("/console"),
     ))?;
     // The simulated WeChat stays until the server, which may be in the middle of a call, is gone.
     let served = CancellationToken::new();
@@ -125,7 +131,7 @@ fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {
     }
     Ok(Account {
         appid: appid(),
-        name: None,
+        name: Some("示例商城 Demo shop".to_owned()),
         // Nobody else has it, because nobody needs it: the simulator is told below.
         secret: Secret::new(format!("{:032x}", rand::random::<u128>())),
         token_api: TokenApi::Classic,
@@ -160,17 +166,27 @@ fn simulator(account: &Account, hosts: &[IpAddr]) -> Simulator {
     simulator
 }
 
+fn master_key() -> MasterKey {
+    let digits = format!(
+        "{:032x}{:032x}",
+        rand::random::<u128>(),
+        rand::random::<u128>()
+    );
+    digits.parse().expect("64 hexadecimal digits are a key")
+}
+
 fn appid() -> AppId {
     APPID.parse().expect("the constant is an AppID")
 }
 
-fn welcome(address: SocketAddr, wechat: SocketAddr, key: &str) -> String {
+fn welcome(address: SocketAddr, wechat: SocketAddr, key: &str, console: &str) -> String {
     let (bold, plain) = ("\x1b[1m", "\x1b[0m");
     format!(
         "\
 {bold}wxsign demo{plain}: the server and a simulated WeChat. No account is needed, nothing is kept.
 
   {bold}Demo page{plain}   http://{address}/demo
+  {bold}The console{plain} {console}
   {bold}A signature{plain} curl -sG http://{address}/jsapi/signature --data-urlencode url=http://{address}/demo
   {bold}The token{plain}   curl -s http://{address}/v1/accounts/{APPID}/access-token -H 'Authorization: Bearer {key}'
   {bold}Its ticket{plain}  curl -s 'http://{address}/simulator/control/tickets?appid={APPID}'

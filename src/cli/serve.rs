@@ -4,9 +4,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::listen::{Bound, Inherited};
-use super::{ConfigFlags, Failure, answer, process};
+use super::notify::Supervisor;
+use super::{ConfigFlags, Failure, answer, console, process};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::server::{self, Listeners, Tls};
 use crate::shutdown;
 use crate::telemetry;
@@ -29,14 +30,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     let tls = super::load_tls(&loaded)?;
-    let mut config = loaded.config;
+    let (mut config, settings) = (loaded.config, loaded.settings);
     process::allow_files(&mut config);
     process::keep_memory_private();
     let mut inherited = Inherited::from_env();
     let pages = Bound::take(&config.listen, &mut inherited)?;
     let admin = config.admin_listen.as_ref();
     let admin = admin.map(|admin| Bound::take(admin, &mut inherited));
-    super::block_on(serve(pages, admin.transpose()?, tls, config))
+    super::block_on(serve(pages, admin.transpose()?, tls, config, settings))
 }
 
 /// A store that is away is waited for no longer at the start.
@@ -47,6 +48,7 @@ async fn serve(
     admin: Option<Bound>,
     tls: Option<Arc<Tls>>,
     config: Config,
+    settings: Vec<Setting>,
 ) -> Result<(), Failure> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = pages.url(scheme);
@@ -60,15 +62,24 @@ async fn serve(
         .map_err(|why| Failure::Other(format!("cannot follow SIGHUP: {why}")))?;
     let (app, queue) = App::build(config, None, shutdown.draining.clone())
         .map_err(|error| Failure::Other(error.to_string()))?;
+    // It is set here alone.
+    let _ = app.settings.set(settings);
     // Before it listens, so that no page is told that an account is not there; but not for long.
     app.store.reached(CONNECTING).await;
     app.roster.reload().await;
     let accounts = app.keeper.accounts().len();
     let mut said = format!("listening on {address}\n");
-    if let Some(address) = admin_address {
+    if let Some(address) = &admin_address {
         said += &format!("for back ends and operators on {address}\n");
     }
     answer(&said)?;
+    let console_at = admin_address.as_ref().unwrap_or(&address);
+    if let Some(link) = console::invitation(&app, console_at).await {
+        // Not in the log: whoever has it first sets the password.
+        answer(&format!(
+            "the console has no password yet: set it within an hour at {link}\n"
+        ))?;
+    }
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");
     match tls.clone() {
         Some(tls) => {
@@ -82,6 +93,10 @@ async fn serve(
                 }
             });
         }
+    }
+    if let Some(supervisor) = Supervisor::from_env() {
+        let (app, draining) = (Arc::clone(&app), shutdown.draining.clone());
+        tokio::spawn(async move { supervisor.follow(&app, draining).await });
     }
     let listeners = Listeners {
         pages: pages.with_tls(tls.clone()),

@@ -74,7 +74,7 @@ pub fn read_secret_file(path: &Path) -> Result<Secret, String> {
 }
 
 /// The text of a secret's file without the line break at its end.
-fn read_file(path: &str) -> Result<String, String> {
+pub(super) fn read_file(path: &str) -> Result<String, String> {
     let path = Path::new(path);
     let mut text = String::new();
     File::open(path)

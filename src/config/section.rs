@@ -18,12 +18,13 @@ use crate::nearest::nearest;
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 21] = [
+pub(super) const VARIABLES: [&str; 22] = [
     "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
     "CLIENT_KEY_FILE",
     "CONFIG",
+    "CONSOLE_PASSWORD_FILE",
     "LISTEN",
     "LOG",
     "LOG_FORMAT",
@@ -215,8 +216,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Whether something is so: `true` or `false`, in quotes only where there is but text.
-    pub(super) fn truth(&mut self, key: &'static str, report: &mut Report) -> bool {
+    /// Whether something is so: `true` or `false`, in quotes only where there is but text;
+    /// `default` where it is not said.
+    pub(super) fn truth(&mut self, key: &'static str, default: bool, report: &mut Report) -> bool {
         let in_file = self.entry(key).map(|(value, source)| Found {
             value: value.get_ref().as_bool(),
             source,
@@ -227,7 +229,7 @@ impl<'a> Section<'a> {
             source: found.source,
         });
         let found = in_env.or(in_file).unwrap_or(Found {
-            value: Some(false),
+            value: Some(default),
             source: Source::Default,
         });
         match found.value {
@@ -237,7 +239,7 @@ impl<'a> Section<'a> {
                 format!("{} must be true or false", self.name(key)),
             ),
         }
-        found.value.unwrap_or_default()
+        found.value.unwrap_or(default)
     }
 
     /// A whole number from 0 up; only the file holds such.

@@ -127,6 +127,8 @@ pub(super) struct Known {
     pub(super) doubted_token: AtomicU64,
     /// Someone wants to know how the token fares now: set by readers, taken by a step.
     pub(super) wants_check: AtomicBool,
+    /// A human wants what failed to be tried again: set for him, taken by a step.
+    pub(super) tries_again: AtomicBool,
     /// Pages doubt the ticket: set by them, taken by a step.
     pub(super) doubted_ticket: AtomicBool,
     /// Pages that complain cause no step before this: milliseconds on the boot clock.
@@ -136,6 +138,10 @@ pub(super) struct Known {
     due: AtomicU64,
     /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
     pub(super) nudged: AtomicBool,
+    /// Signatures that were made: counted by readers.
+    signatures: AtomicU64,
+    /// How many of them were taken: only the sampler's.
+    taken: AtomicU64,
 }
 
 impl Known {
@@ -147,10 +153,13 @@ impl Known {
             memory: Mutex::default(),
             doubted_token: AtomicU64::default(),
             wants_check: AtomicBool::default(),
+            tries_again: AtomicBool::default(),
             doubted_ticket: AtomicBool::default(),
             next_ticket_nudge: AtomicU64::default(),
             due: AtomicU64::default(),
             nudged: AtomicBool::default(),
+            signatures: AtomicU64::default(),
+            taken: AtomicU64::default(),
         }
     }
 }
@@ -173,6 +182,22 @@ impl Kept {
     /// What readers may use now.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.known.snapshot.load()
+    }
+
+    /// Counts a signature.
+    pub fn count_signature(&self) {
+        self.known.signatures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many signatures were made here since the account came.
+    pub fn signatures(&self) -> u64 {
+        self.known.signatures.load(Ordering::Relaxed)
+    }
+
+    /// How many were made since they were taken last.
+    pub(crate) fn take_signatures(&self) -> u64 {
+        let made = self.signatures();
+        made - self.known.taken.swap(made, Ordering::Relaxed)
     }
 
     /// Whether the account is not among the keeper's any more.

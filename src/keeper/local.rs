@@ -218,6 +218,16 @@ impl Local {
         }
     }
 
+    /// Notes that a human may have mended what failed: the wait for it is over. That for a quota
+    /// is not, which nobody here can mend.
+    pub(super) fn pardon(&mut self) {
+        if let Some(backoff) = self.backoff()
+            && backoff.class != Class::Quota
+        {
+            self.pardoned = Some(backoff.next_at);
+        }
+    }
+
     /// Notes that nothing was sent under the lease of `attempt`.
     pub(super) const fn gave_up(&mut self, attempt: Attempt) {
         self.unsent = Some(attempt);

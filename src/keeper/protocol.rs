@@ -201,19 +201,28 @@ pub(super) fn take_lease(
     next
 }
 
-/// Whether the credential of `record`, which WeChat has rejected, was taken by another program.
+/// Whether the credential of `record`, which WeChat has rejected, was taken by another program. It
+/// is told once, however often its renewal fails.
 fn died_young(record: &Record, now: Timestamp) -> bool {
-    let age = record
-        .credential
-        .as_ref()
-        .map(|credential| now.since(credential.confirmed_at));
-    record.strays == record.settled && age.is_some_and(|age| (NEWBORN..YOUNG).contains(&age))
+    let Some(credential) = &record.credential else {
+        return false;
+    };
+    let born = credential.confirmed_at;
+    let is_told = record.died_young.iter().any(|at| *at > born);
+    let is_young = (NEWBORN..YOUNG).contains(&now.since(born));
+    record.strays == record.settled && is_young && !is_told
 }
 
 /// Whether another program fetches tokens with the same AppSecret.
-pub(super) fn is_robbed(record: &Record, now: Timestamp) -> bool {
-    let lately = record.died_young.iter().filter(|at| now.since(**at) < DAY);
-    lately.count() >= DIED_YOUNG
+pub fn is_robbed(record: &Record, now: Timestamp) -> bool {
+    tokens_died_young(record, now).count() >= DIED_YOUNG
+}
+
+/// When, within the last day, WeChat rejected tokens that were young and that nobody here had
+/// superseded.
+pub fn tokens_died_young(record: &Record, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let died = record.died_young.iter().copied();
+    died.filter(move |at| now.since(*at) < DAY)
 }
 
 /// The record with what was fetched under `attempt`; `None` if the lease was lost meanwhile.
@@ -311,7 +320,7 @@ fn in_wall_time(at: Timestamp, latest: Timestamp, now: Moment) -> Timestamp {
 
 impl Calls {
     /// The counts of the day that `now` belongs to. WeChat's days begin at midnight in UTC+8.
-    fn on_day_of(self, now: Timestamp) -> Self {
+    pub(super) fn on_day_of(self, now: Timestamp) -> Self {
         let day = backoff::day_in_china(now);
         if self.day == day {
             self

@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Caller;
 use super::local::Local;
 use super::policy::{self, Policy};
-use super::protocol::{self, CONFIRMING_A_DAY, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
+use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::reconcile::{Mended, reconcile};
-use super::snapshot::Standing;
+use super::snapshot::{Deaths, Standing};
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
 use crate::store::{Attempt, Key, Record, StoreError, Tell, Version};
-use crate::upstream::{CALL_TIMEOUT, Class, Issued, UpstreamError};
+use crate::upstream::{CALL_TIMEOUT, Class, FOREIGN_FETCHER, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
@@ -108,25 +108,6 @@ impl Renewal<'_> {
             }
         }
         (self.shared.clock.now() + AFTER_CONFLICTS, false)
-    }
-
-    /// Says once a day that WeChat is called far too often.
-    fn watch_calls(&self, local: &Local, purpose: Purpose) {
-        let (calls, quota) = (local.record.calls, self.policy.daily_quota());
-        if calls.total == quota / 10 {
-            tracing::error!(
-                key = %self.key, calls = calls.total, quota,
-                "a tenth of WeChat's quota for the day is used up, where a hundredth should do"
-            );
-        }
-        if purpose == Purpose::Confirmation && calls.confirming == CONFIRMING_A_DAY {
-            tracing::error!(
-                key = %self.key,
-                "answers of WeChat or writes to the store got lost {CONFIRMING_A_DAY} times today: \
-                 from now on a token that may have been superseded is renewed only when it is no \
-                 longer served"
-            );
-        }
     }
 
     /// Loads the record and sets right what must be; `None` if another node was faster.
@@ -242,6 +223,7 @@ impl Renewal<'_> {
     /// and stored when the store is back.
     async fn commit(&self, local: &mut Local, lease: &Lease, sent: Moment, issued: &Issued) {
         let (attempt, known) = (lease.attempt, local.generation());
+        let was_failing = local.backoff().is_some();
         let committed =
             |stored: &Record| protocol::commit(self.policy, stored, attempt, sent.wall, issued);
         let mut lost = false;
@@ -273,23 +255,15 @@ impl Renewal<'_> {
         }
         self.publish(local);
         self.tell(issued, lost, known != local.generation());
-    }
-
-    fn tell(&self, issued: &Issued, lost: bool, changed: bool) {
-        let (key, fingerprint) = (&self.key, issued.value.fingerprint());
-        let expires_in = issued.lifetime.as_secs();
-        if lost {
-            tracing::warn!(%key, %fingerprint, "fetched too late to be used: the lease was lost");
-        } else if changed {
-            tracing::info!(%key, %fingerprint, expires_in, "renewed");
-        } else {
-            tracing::debug!(%key, %fingerprint, expires_in, "confirmed");
+        if !lost {
+            self.record(local, known != local.generation(), was_failing);
         }
     }
 
     /// Writes the failure down and says so.
     async fn fail(&self, local: &mut Local, lease: &Lease, sent: Moment, error: &UpstreamError) {
         let (now, sent_at) = (self.shared.clock.now(), sent.wall);
+        let former = local.backoff().cloned();
         let caller = self.caller();
         let chance = self.chance(now);
         let strayed = error.class() == Class::Ambiguous && self.policy.counts_strays();
@@ -323,10 +297,14 @@ impl Renewal<'_> {
             }
         }
         self.publish(local);
+        if let Some(backoff) = local.backoff() {
+            let history = self.shared.history();
+            history.record_failure(&self.key, former.as_ref(), backoff);
+        }
         tracing::warn!(
             key = %self.key, class = ?error.class(), errcode = error.errcode(),
             retry_in = local.backoff().map(|backoff| backoff.next_at.since(now).as_secs()),
-            remedy = error.remedy(),
+            remedy = error.remedy().en,
             "renewal failed: {error}"
         );
     }
@@ -377,13 +355,19 @@ impl Renewal<'_> {
         }
         let standing = Standing::of(local, self.policy, &self.key.appid, &self.shared.names);
         let now = self.shared.clock.moment();
-        let robbed = protocol::is_robbed(&local.record, now.wall);
+        let robbed = protocol::is_robbed(&local.record, now.wall).then(|| {
+            let died = protocol::tokens_died_young(&local.record, now.wall);
+            Box::new(Deaths(died.collect()))
+        });
         let (kind, kept) = (self.key.kind, self.kept);
-        if robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
+        if kind == Kind::AccessToken && kept.snapshot().is_robbed() != robbed.is_some() {
+            self.record_robbery(&local.record, robbed.is_some());
+        }
+        if robbed.is_some() && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
             tracing::error!(
                 appid = %self.key.appid,
-                "another program fetches tokens with this AppSecret: set token_api to stable, or \
-                 reset the AppSecret and give it to nobody else"
+                remedy = FOREIGN_FETCHER.remedy.en, why = FOREIGN_FETCHER.why.en,
+                "{}", FOREIGN_FETCHER.what.en
             );
         }
         kept.publish(|snapshot| {

@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::local::Local;
+use super::policy::Policy;
 use super::protocol::DOUBTED_INTERVAL;
 use super::renewal::Renewal;
 use super::{Keeper, Kept, Snapshot, millis};
 use crate::clock::Moment;
-use crate::credential::Fingerprint;
+use crate::credential::{Fingerprint, Kind};
+use crate::store::{Key, StoreError};
 use crate::upstream::{CALL_TIMEOUT, Class};
 
 /// How long WeChat's word that a token works is good for all reports of that token.
@@ -145,20 +147,59 @@ impl Keeper {
         asked.await
     }
 
+    /// How many calls of today's quota are used for each credential, whoever made them, and how
+    /// many there are.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn calls_today(&self, kept: &Kept) -> Result<Vec<(Kind, u32, u32)>, StoreError> {
+        let mut used = Vec::new();
+        for kind in Kind::ALL {
+            let (appid, api) = (kept.account.appid.clone(), kept.account.token_api);
+            let (record, _) = self.shared.store.load(&Key { appid, kind }).await?;
+            let calls = record.calls.on_day_of(self.clock().now());
+            used.push((kind, calls.total, Policy::of(kind, api).daily_quota()));
+        }
+        Ok(used)
+    }
+
+    /// Has what failed tried again now, since a human may have mended it; the wait for a quota goes
+    /// on, and so do all other limits.
+    pub fn try_again(&self, kept: &Kept) {
+        kept.known.tries_again.store(true, Ordering::Release);
+        self.nudge(kept);
+    }
+
     /// Takes the report that a page's signature was refused: has the ticket asked for again, but
-    /// not more than once a minute, however many pages complain.
-    pub fn report_ticket(&self, kept: &Kept) {
+    /// not more than once a minute, however many pages complain. Says whether it has.
+    pub fn report_ticket(&self, kept: &Kept) -> bool {
         kept.known.doubted_ticket.store(true, Ordering::Release);
         let now = millis(self.clock().moment().boot);
         let due = |nudged: u64| (now >= nudged).then(|| now + millis(DOUBTED_INTERVAL));
         let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
-        if kept
+        let is_due = kept
             .known
             .next_ticket_nudge
             .fetch_update(set, seen, due)
-            .is_ok()
-        {
+            .is_ok();
+        if is_due {
             self.nudge(kept);
+        }
+        is_due
+    }
+}
+
+impl Reported {
+    /// What the interface calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outdated => "outdated",
+            Self::StillValid => "still_valid",
+            Self::Renewed => "renewed",
+            Self::Unverified => "unverified",
+            Self::UnknownToken => "unknown_token",
+            Self::OtherErrcode => "not_about_the_token",
+            Self::NoToken => "no_token",
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::signer::Signer;
 use crate::store::{Backoff, Lease};
-use crate::upstream::{self, Api, Class};
+use crate::upstream::{self, Api, Class, Explanation, Words};
 
 /// What readers may use of an account at one point in time. Value and end of a credential always
 /// belong together here.
@@ -31,11 +31,16 @@ pub struct Snapshot {
     former_signer: Option<Box<Signer>>,
     /// What WeChat said last when it was asked about a token. Seldom there.
     check: Option<Box<Check>>,
-    /// Another program fetches tokens with the account's AppSecret.
-    pub(super) robbed: bool,
+    /// Another program fetches tokens with the account's AppSecret, as these deaths show. Seldom
+    /// there.
+    pub(super) robbed: Option<Box<Deaths>>,
     /// Whether a step has come to its end, with or without a credential.
     pub(super) tried: bool,
 }
+
+/// When, within a day, tokens died young.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Deaths(pub(super) Vec<Timestamp>);
 
 /// How one credential stands.
 #[derive(Clone, Debug, Default)]
@@ -173,13 +178,23 @@ impl Snapshot {
     /// of one day were dead long before their end. The cure is the stable token API, or a new
     /// AppSecret.
     pub const fn is_robbed(&self) -> bool {
-        self.robbed
+        self.robbed.is_some()
+    }
+
+    /// The evidence: when WeChat rejected tokens that should have lived on.
+    pub fn died_young(&self) -> &[Timestamp] {
+        self.robbed.as_ref().map_or(&[], |deaths| &deaths.0)
     }
 
     /// What stands in the way of a new token or, that being fine, of a new ticket.
     pub fn trouble(&self) -> Option<&Trouble> {
         let (token, ticket) = (&self.token, &self.ticket);
         token.trouble.as_deref().or(ticket.trouble.as_deref())
+    }
+
+    /// What stands in the way of a new credential of `kind`.
+    pub fn trouble_with(&self, kind: Kind) -> Option<&Trouble> {
+        self.standing(kind).trouble.as_deref()
     }
 
     /// Takes how one credential stands now, and prepares what readers will do with it.
@@ -240,24 +255,37 @@ pub struct Trouble {
     pub errcode: Option<i64>,
     /// WeChat's errmsg, if it gave one.
     pub errmsg: Option<String>,
-    /// What a human can do about it, if anything.
-    pub remedy: Option<&'static str>,
+    /// What happened, why, and WeChat's page about it.
+    pub explanation: &'static Explanation,
+    /// When it failed.
+    pub failed_at: Timestamp,
     /// No call to WeChat before this.
     pub next_at: Timestamp,
 }
 
 impl Trouble {
     pub(super) fn new(backoff: &Backoff, api: Api) -> Self {
+        let explanation = upstream::explain_line(api, backoff.errcode, &backoff.error);
         Self {
             class: backoff.class,
             what: backoff.error.clone(),
             errcode: backoff.errcode,
             errmsg: backoff.errmsg.clone(),
-            remedy: backoff
-                .errcode
-                .and_then(|errcode| upstream::remedy(api, errcode)),
+            explanation,
+            failed_at: backoff.failed_at,
             next_at: backoff.next_at,
         }
+    }
+
+    /// Whether it makes sense that a human has it tried again: nobody here can mend a quota.
+    pub fn can_be_tried_again(&self) -> bool {
+        self.class != Class::Quota
+    }
+
+    /// What to do, with the address or the day that it is about.
+    pub fn remedy(&self) -> Words {
+        let at = Some(self.failed_at);
+        self.explanation.remedy_for(self.errmsg.as_deref(), at)
     }
 }
 

@@ -17,6 +17,10 @@ pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken)
     kept.known.nudged.store(false, Ordering::Release);
     let mut memory = kept.recall();
     let (token, ticket) = renewals(shared, kept, stop);
+    if kept.known.tries_again.swap(false, Ordering::AcqRel) {
+        memory.token.pardon();
+        memory.ticket.pardon();
+    }
     let wake = renew(&token, &ticket, &mut memory).await;
     kept.remember(memory);
     if !kept.snapshot().tried {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::account::AppId;
 use crate::store::StoreError;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Class, UpstreamError};
 
 /// Why the accounts and clients are as they were.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -40,22 +40,22 @@ pub enum RosterError {
     /// WeChat does not accept the AppID with the AppSecret.
     #[error(
         "WeChat refused the AppID with this AppSecret (errcode {errcode}, {errmsg}); nothing was \
-         stored{}", remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default()
+         stored: {remedy}"
     )]
     Refused {
         /// WeChat's errcode.
         errcode: i64,
         /// WeChat's errmsg.
         errmsg: String,
-        /// What a human can do about it, if anything.
-        remedy: Option<&'static str>,
+        /// What to do.
+        remedy: String,
     },
     /// WeChat did not say whether it accepts the AppID with the AppSecret.
     #[error(
         "whether the AppSecret is right could not be checked ({why}); nothing was stored: \
          {remedy}try again, or have it stored unchecked",
         why = .0,
-        remedy = .0.remedy().map(|remedy| format!("{remedy}; then ")).unwrap_or_default(),
+        remedy = first(.0),
     )]
     NotChecked(UpstreamError),
     /// The configuration has the client.
@@ -100,6 +100,16 @@ pub enum RosterError {
     /// The store cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What is to be done before it makes sense to try again.
+fn first(error: &UpstreamError) -> String {
+    match error.class() {
+        Class::Address | Class::Credentials | Class::Quota => {
+            format!("{}; then ", error.remedy().en)
+        }
+        _ => String::new(),
+    }
 }
 
 /// How many accounts a message names.

@@ -16,9 +16,10 @@ use super::segment::Segment;
 use crate::account::{AppId, TokenApi, parse_name};
 use crate::client::Scope;
 use crate::config::parse_secret;
+use crate::history::What;
 use crate::page_hosts::PageHosts;
 use crate::roster::{Caller, Draft, Put, RosterError};
-use crate::upstream::{Failure, UpstreamError};
+use crate::upstream::{Api, Failure, UpstreamError, explain};
 
 /// An account as it is stored, without its AppSecret.
 #[derive(Serialize, ToSchema)]
@@ -65,6 +66,8 @@ pub(super) async fn put(
         let result = if put.is_ok() { "ok" } else { "refused" };
         caller.audit(&appid, "put the account", None, result);
         let Put { is_new, row } = put?;
+        let (history, by) = (&gate.app.history, caller.client.name.as_str());
+        history.record(What::account_put(is_new), Some(&appid), Some(by));
         let status = if is_new {
             StatusCode::CREATED
         } else {
@@ -96,6 +99,8 @@ pub(super) async fn delete(asking: Asking, Segment(appid): Segment) -> Result<St
         let result = if removed.is_ok() { "ok" } else { "refused" };
         caller.audit(&appid, "remove the account", None, result);
         removed?;
+        let (history, by) = (&gate.app.history, caller.client.name.as_str());
+        history.record(What::AccountRemoved, Some(&appid), Some(by));
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -208,6 +213,7 @@ impl From<RosterError> for Problem {
             RosterError::Store(_) | RosterError::MayBeRekeyed(_) => Code::StoreUnavailable,
         };
         let problem = Self::new(code, error.to_string());
+        let about = |errcode| explain(Api::StableToken, errcode);
         match error {
             RosterError::Refused {
                 errcode, errmsg, ..
@@ -215,7 +221,10 @@ impl From<RosterError> for Problem {
             | RosterError::NotChecked(UpstreamError {
                 failure: Failure::Refused { errcode, errmsg },
                 ..
-            }) => problem.said(errcode, errmsg),
+            }) => {
+                let link = about(errcode).map(|about| about.link);
+                problem.said(errcode, errmsg).see(link)
+            }
             _ => problem,
         }
     }

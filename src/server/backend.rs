@@ -294,7 +294,9 @@ pub(super) async fn report(
     let reported = keeper
         .report_token(&kept, fingerprint, errcode, PATIENCE)
         .await;
-    let result = result_of(reported);
+    let result = reported.as_str();
+    let history = &gate.app.history;
+    history.record_report(&kept.account.appid, &caller.client.name, errcode, result);
     let (snapshot, now) = (kept.snapshot(), keeper.clock().moment());
     let token = snapshot.token(now);
     let credential = token.map(|token| &token.credential);
@@ -339,18 +341,6 @@ pub(super) async fn report(
     };
     let answer = Json(Answered { result, token });
     Ok((status, [(CACHE_CONTROL, "no-store")], answer).into_response())
-}
-
-const fn result_of(reported: Reported) -> &'static str {
-    match reported {
-        Reported::Outdated => "outdated",
-        Reported::StillValid => "still_valid",
-        Reported::Renewed => "renewed",
-        Reported::Unverified => "unverified",
-        Reported::UnknownToken => "unknown_token",
-        Reported::OtherErrcode => "not_about_the_token",
-        Reported::NoToken => "no_token",
-    }
 }
 
 /// How WeChat takes the token.

@@ -18,6 +18,7 @@ use super::segment::Segment;
 use super::status::answer;
 use crate::client::{Accounts, Client, Scope, join, parse_name};
 use crate::clock::Timestamp;
+use crate::history::What;
 use crate::roster::{Caller, ClientDraft, ClientPut, KeptIn, RosterError};
 
 /// The end of the year 9999: whoever sends more has counted milliseconds.
@@ -134,6 +135,9 @@ pub(super) async fn put(
         let put = put.await;
         audit(&caller, &name, "put the client", put.as_ref().map(Some));
         let ClientPut { is_new, row, key } = put?;
+        let (history, by) = (&gate.app.history, caller.client.name.as_str());
+        let what = What::client_put(&name, is_new, key.is_some());
+        history.record(what, None, Some(by));
         let status = if is_new {
             StatusCode::CREATED
         } else {
@@ -169,6 +173,9 @@ pub(super) async fn delete(asking: Asking, Segment(name): Segment) -> Result<Sta
             removed.as_ref().map(|()| None),
         );
         removed?;
+        let (history, by) = (&gate.app.history, caller.client.name.as_str());
+        let what = What::ClientRemoved { client: name };
+        history.record(what, None, Some(by));
         Ok(StatusCode::NO_CONTENT)
     })
     .await

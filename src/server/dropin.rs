@@ -216,9 +216,11 @@ async fn fetch(
         if gate.hand_out(&caller, &kept, generation) || ask.force_refresh {
             did = "fetch the access_token again";
             let fingerprint = token.credential.value.fingerprint();
-            keeper
+            let reported = keeper
                 .report_token(&kept, fingerprint, 40001, REPORT_PATIENCE)
                 .await;
+            let (history, client) = (&gate.app.history, &caller.client.name);
+            history.record_report(appid, client, 40001, reported.as_str());
             (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment());
         }
     }

@@ -26,6 +26,7 @@ use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Kind;
 use crate::diagnosis::lint::{Lint, lint};
+use crate::history::What;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
 use crate::signer::{Decimal, Nonce, Signature, Signer};
@@ -115,8 +116,13 @@ pub(super) async fn report(
         .take(200)
         .collect();
     tracing::info!(appid = %kept.account.appid, host = url.host(), errMsg = ?said, "a page reports");
-    if said.contains("invalid signature") {
-        gate.app.keeper.report_ticket(kept);
+    if said.contains("invalid signature") && gate.app.keeper.report_ticket(kept) {
+        let what = What::PageReported {
+            host: url.host().to_owned(),
+            err_msg: said,
+        };
+        let appid = Some(&kept.account.appid);
+        gate.app.history.record(what, appid, None);
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -365,6 +371,7 @@ pub(super) struct Config<'a> {
 impl<'a> Config<'a> {
     fn new(kept: &'a Kept, signer: &Signer, url: PageUrl<'a>, now: Timestamp) -> Self {
         let nonce = Nonce::random();
+        kept.count_signature();
         Self {
             appid: &kept.account.appid,
             now,

@@ -20,7 +20,7 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::{Code, Document};
-use super::{accounts, backend, clients, debug, dropin, health, jsapi, proxy, status};
+use super::{accounts, backend, clients, debug, dropin, events, health, jsapi, proxy, status};
 
 /// The groups of routes, by who calls them.
 pub(super) const PAGES: &str = "Pages";
@@ -61,6 +61,7 @@ pub(super) const OPERATORS: &str = "Operators";
         clients::list,
         clients::put,
         clients::delete,
+        events::list,
         dropin::token,
         dropin::stable_token,
         dropin::getticket,
@@ -160,6 +161,8 @@ problems! {
     OfClientRemovals: InvalidClientName KeyInQuery KeyRequired KeyRefused ScopeMissing
         RightsExceeded UnknownClient ClientIsConfigured ChangedMeanwhile RateLimited
         StoreUnavailable;
+    OfEvents: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
+        UnknownAccount RateLimited StoreUnavailable;
     OfForwarding: InvalidPath KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         PathNotAllowed UnknownAccount RateLimited UpstreamUnreachable CredentialUnavailable
         StoreUnavailable UpstreamTimedOut;

@@ -95,6 +95,8 @@ const ASSETS: &[Asset] = &[
     asset!("demo.css", "text/css; charset=utf-8"),
     asset!("debug.js", "text/javascript; charset=utf-8"),
     asset!("debug.css", "text/css; charset=utf-8"),
+    asset!("console.css", "text/css; charset=utf-8"),
+    asset!("console.js", "text/javascript; charset=utf-8"),
     asset!("docs.css", "text/css; charset=utf-8"),
     asset!("simulated-client.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),

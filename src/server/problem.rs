@@ -27,6 +27,7 @@ pub(super) struct Problem {
     detail: String,
     errcode: Option<i64>,
     errmsg: Option<String>,
+    link: Option<&'static str>,
     retry_after: Option<Duration>,
 }
 
@@ -173,6 +174,7 @@ impl Problem {
             detail: detail.into(),
             errcode: None,
             errmsg: None,
+            link: None,
             retry_after: None,
         }
     }
@@ -181,6 +183,12 @@ impl Problem {
     pub(super) fn said(mut self, errcode: i64, errmsg: String) -> Self {
         self.errcode = Some(errcode);
         self.errmsg = Some(errmsg);
+        self
+    }
+
+    /// The same, with WeChat's page about it.
+    pub(super) fn see(mut self, link: Option<&'static str>) -> Self {
+        self.link = link;
         self
     }
 
@@ -249,14 +257,15 @@ impl Problem {
             None => "it is being fetched; ask again in a moment".to_owned(),
         };
         if let Some(trouble) = &unavailable.trouble {
-            let remedy = trouble.remedy.unwrap_or("it is tried again by itself");
-            detail = format!("{detail}; {remedy}");
+            let what = trouble.explanation.what.en;
+            detail = format!("{detail}; {what}: {}", trouble.remedy().en);
         }
         let mut problem = Self::new(Code::CredentialUnavailable, detail);
         problem.retry_after = Some(unavailable.retry_after);
         if let Some(trouble) = unavailable.trouble {
             problem.errcode = trouble.errcode;
             problem.errmsg = trouble.errmsg;
+            problem.link = Some(trouble.explanation.link);
         }
         problem
     }
@@ -300,6 +309,7 @@ impl Problem {
             code: self.code,
             errcode: self.errcode,
             errmsg: self.errmsg.as_deref(),
+            link: self.link,
             request_id: id.as_str(),
         })
         .expect("it has only text keys");
@@ -360,6 +370,9 @@ pub(super) struct Document<'a> {
     errcode: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errmsg: Option<&'a str>,
+    /// WeChat's page about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
     /// The log knows the request by it.
     request_id: &'a str,
 }

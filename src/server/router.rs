@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{self, DefaultBodyLimit, Extension};
-use axum::middleware::{Next, from_fn, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 use http::header::CONTENT_LENGTH;
@@ -18,8 +18,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, cors, debug, docs, dropin, health,
-    jsapi, openapi, pages, proxy, status,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, debug, docs, dropin,
+    events, health, jsapi, openapi, pages, proxy, status, timed,
 };
 use crate::simulator;
 
@@ -39,6 +39,9 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     }
     if audience != Audience::Pages {
         router = router.merge(for_back_ends());
+        if gate.app.console.is_some() {
+            router = router.merge(console::routes(&gate));
+        }
     }
     if audience != Audience::Pages || gate.app.simulator.is_some() {
         router = router.merge(for_debugging());
@@ -63,6 +66,7 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     router
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(gate, timed::timed))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
@@ -121,6 +125,7 @@ fn for_back_ends() -> Router<Arc<Gate>> {
             "/v1/clients/{name}",
             put(clients::put).delete(clients::delete),
         )
+        .route("/v1/events", get(events::list))
         .route("/cgi-bin/token", get(dropin::token).post(dropin::token))
         .route("/cgi-bin/stable_token", any(dropin::stable_token))
         .route(

@@ -50,6 +50,9 @@ struct Status {
     /// Another program fetches tokens with this AppSecret.
     #[schema(example = false)]
     foreign_fetcher: bool,
+    /// The evidence of that: when WeChat rejected tokens that should have lived on.
+    #[schema(example = json!([]))]
+    tokens_died_young: Vec<i64>,
     #[schema(required)]
     trouble: Option<TroubleView>,
 }
@@ -110,9 +113,17 @@ struct TroubleView {
     errcode: Option<i64>,
     #[schema(required, example = "invalid appsecret")]
     errmsg: Option<String>,
+    /// Why that happens.
+    #[schema(example = "the AppSecret is wrong")]
+    why: &'static str,
     /// What to do about it.
-    #[schema(required, example = "compare the AppSecret with WeChat's console")]
-    remedy: Option<&'static str>,
+    #[schema(example = "compare the AppSecret with WeChat's console")]
+    remedy: String,
+    /// WeChat's page about it.
+    #[schema(
+        example = "https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html"
+    )]
+    link: &'static str,
     /// The next try.
     #[schema(example = 1_700_000_060)]
     next_at: i64,
@@ -180,6 +191,9 @@ impl Status {
                 jsapi_ticket: lease(Kind::JsapiTicket),
             },
             foreign_fetcher: snapshot.is_robbed(),
+            tokens_died_young: (snapshot.died_young().iter())
+                .map(|at| at.as_secs())
+                .collect(),
             trouble: snapshot.trouble().map(TroubleView::of),
         }
     }
@@ -215,7 +229,9 @@ impl TroubleView {
             what: trouble.what.clone(),
             errcode: trouble.errcode,
             errmsg: trouble.errmsg.clone(),
-            remedy: trouble.remedy,
+            why: trouble.explanation.why.en,
+            remedy: trouble.remedy().en,
+            link: trouble.explanation.link,
             next_at: trouble.next_at.as_secs(),
         }
     }

@@ -8,7 +8,7 @@ use futures_core::future::BoxFuture;
 use rand::Rng;
 use tokio::sync::mpsc;
 
-use super::StoreError;
+use super::{EventId, EventRange, StoreError, StoredEvent};
 use crate::account::AppId;
 use crate::credential::Kind;
 
@@ -125,6 +125,22 @@ pub trait Backend: Send + Sync + 'static {
     fn changes(&self, position: Option<u64>) -> BoxFuture<'_, Result<News, StoreError>> {
         let none = News::none(position);
         Box::pin(async { Ok(none) })
+    }
+
+    /// Adds to what happened, all at once or not at all; what is there already under an id stays.
+    /// One that keeps none of it does nothing.
+    fn append_events(&self, _events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What happened, the newest first.
+    fn events(&self, _range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Forgets the events before `before`, and all but the newest `most`.
+    fn prune_events(&self, _before: EventId, _most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// The hints of this backend, for whoever asks first.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::packed::Packed;
-use super::{AccountRow, ClientRow, EncodedChanges, Entries, Version};
+use super::{AccountRow, ClientRow, ConsoleChanges, ConsoleRows, EncodedChanges, Entries, Version};
 use crate::account::AppId;
 use crate::client::parse_name;
 use crate::sharded::Sharded;
@@ -17,6 +17,8 @@ pub struct Directory {
     pub version: Version,
     /// The clients.
     pub clients: ClientRows,
+    /// What is stored for the console.
+    pub console: ConsoleRows,
     /// The accounts, in little room: there may be very many, and few of them are asked for.
     accounts: Sharded<AppId, Packed>,
     /// All else as it is stored, by name.
@@ -36,6 +38,8 @@ pub struct Changes {
     pub accounts: BTreeMap<AppId, Option<AccountRow>>,
     /// The clients that change.
     pub clients: BTreeMap<String, Option<ClientRow>>,
+    /// What changes for the console.
+    pub console: ConsoleChanges,
 }
 
 /// What the names of accounts begin with.
@@ -87,6 +91,7 @@ impl Directory {
             (Some(Ok(client)), None) => {
                 self.clients.remove(&client);
             }
+            _ if self.console.put(name, change.as_deref()) => {}
             (_, Some(_)) if name != HISTORY => {
                 tracing::warn!(%name, "an entry of the store is none of this version's");
             }
@@ -143,6 +148,7 @@ impl Default for Directory {
         Self {
             version: Version::ABSENT,
             clients: ClientRows::new(),
+            console: ConsoleRows::default(),
             accounts: Sharded::default(),
             others: BTreeMap::new(),
         }
@@ -171,7 +177,8 @@ impl Changes {
             let row = row.as_ref().map(ClientRow::encode);
             (format!("{CLIENT}{name}"), row)
         });
-        accounts.chain(clients).collect()
+        let all = accounts.chain(clients).chain(self.console.encode());
+        all.collect()
     }
 }
 

@@ -1,18 +1,23 @@
 //! Records and the directory in this process's memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_core::future::BoxFuture;
 
 use super::directory::apply;
-use super::{Backend, EncodedChanges, Entries, Key, StoreError, Stored, Version, Write};
+use super::{
+    Backend, EncodedChanges, Entries, EventId, EventRange, Key, StoreError, Stored, StoredEvent,
+    Version, Write,
+};
 
 /// Records and the directory in this process's memory, gone when it ends.
 #[derive(Default)]
 pub struct Memory {
     records: Mutex<HashMap<Key, Stored>>,
     directory: Mutex<Entries>,
+    events: Mutex<BTreeMap<EventId, StoredEvent>>,
 }
 
 impl Memory {
@@ -25,6 +30,10 @@ impl Memory {
         self.directory
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn happened(&self) -> MutexGuard<'_, BTreeMap<EventId, StoredEvent>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,5 +88,41 @@ impl Backend for Memory {
 
     fn is_embedded(&self) -> bool {
         true
+    }
+
+    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut happened = self.happened();
+            for event in events {
+                happened.entry(event.id).or_insert(event);
+            }
+            Ok(())
+        })
+    }
+
+    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(async move {
+            let (after, before) = range.bounds();
+            if after >= before {
+                return Ok(Vec::new());
+            }
+            let happened = self.happened();
+            let between = (Bound::Excluded(after), Bound::Excluded(before));
+            let wanted = happened.range(between).map(|(_, event)| event);
+            let wanted = wanted.filter(|event| range.appid.is_none() || event.appid == range.appid);
+            let newest = wanted.rev().take(range.limit as usize);
+            Ok(newest.cloned().collect())
+        })
+    }
+
+    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut happened = self.happened();
+            let oldest = happened.keys().rev().nth((most as usize).saturating_sub(1));
+            let oldest = oldest.map_or(before, |oldest| before.max(*oldest));
+            let kept = happened.split_off(&oldest);
+            *happened = kept;
+            Ok(())
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Records and the directory in Redis or Valkey.
+//! Records, the directory and what happened in Redis or Valkey.
 //!
 //! All keys have one hash tag, so that a Redis Cluster keeps them on one member and each script
 //! sees them together:
@@ -10,10 +10,13 @@
 //! | `{wxsign}:directory:version` | its version |
 //! | `{wxsign}:changes` | a sorted set of the accounts with news, each by the position of its last |
 //! | `{wxsign}:position` | the last position |
+//! | `{wxsign}:events` | a sorted set of events, each headed by its id and its account |
+//! | `{wxsign}:events:APPID` | a sorted set of the ids of those about an account |
 //!
 //! Hints are published on the channel `{wxsign}:hints`.
 
 mod connect;
+mod events;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,8 +28,8 @@ use tokio::sync::mpsc;
 
 use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Fault, Link};
 use super::{
-    Backend, EncodedChanges, Entries, Hint, Key, News, ServerUrl, StoreError, Stored, Version,
-    Write,
+    Backend, EncodedChanges, Entries, EventId, EventRange, Hint, Key, News, ServerUrl, StoreError,
+    Stored, StoredEvent, Version, Write,
 };
 use connect::Server;
 
@@ -307,6 +310,31 @@ impl Backend for Redis {
                 position,
                 accounts: accounts.map(parsed),
             })
+        })
+    }
+
+    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let append = events::append(self.keys.named("events"), events);
+            self.ask_within(BULK_TIMEOUT, append).await
+        })
+    }
+
+    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(async move {
+            let find = events::find(self.keys.named("events"), &range);
+            let found: Vec<Vec<u8>> = self.ask_within(BULK_TIMEOUT, find).await?;
+            Ok(found
+                .iter()
+                .filter_map(|found| events::read(found))
+                .collect())
+        })
+    }
+
+    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let prune = events::prune(self.keys.named("events"), before, most);
+            self.ask_within(BULK_TIMEOUT, prune).await
         })
     }
 

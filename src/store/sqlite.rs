@@ -1,4 +1,7 @@
-//! Records and the directory in an SQLite file.
+//! Records, the directory and what happened in an SQLite file.
+
+mod backup;
+mod events;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +9,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Backend, EncodedChanges, Entries, Key, StoreError, Stored, Version, Write};
+use super::{
+    Backend, EncodedChanges, Entries, EventId, EventRange, Key, StoreError, Stored, StoredEvent,
+    Version, Write,
+};
+pub use backup::{Restored, back_up, restore};
 use futures_core::future::BoxFuture;
 
 /// How long a write waits for another process that writes to the same file.
@@ -19,7 +26,7 @@ const APPLICATION_ID: i32 = 0x7778_7367;
 const SCHEMA_VERSION: i32 = LAYOUTS.len() as i32;
 
 /// What each layout adds to the one before.
-const LAYOUTS: [&str; 3] = [
+const LAYOUTS: [&str; 4] = [
     "CREATE TABLE record (
          appid   TEXT NOT NULL,
          kind    TEXT NOT NULL,
@@ -41,9 +48,15 @@ const LAYOUTS: [&str; 3] = [
      INSERT INTO entry SELECT 'account/' || appid, account FROM account;
      INSERT INTO directory SELECT randomblob(16) WHERE EXISTS (SELECT 1 FROM entry);
      DROP TABLE account;",
+    "CREATE TABLE event (
+         id    BLOB NOT NULL PRIMARY KEY,
+         appid TEXT,
+         event BLOB NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX event_of_account ON event (appid, id) WHERE appid IS NOT NULL;",
 ];
 
-/// Records and the directory in an SQLite file: a table for each, every write on the disk before
+/// Records, the directory and what happened in an SQLite file: a table for each, every write on the disk before
 /// its call returns.
 pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
@@ -183,6 +196,18 @@ impl Backend for Sqlite {
             Ok(true)
         }))
     }
+
+    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.run(move |connection| events::append(connection, &events)))
+    }
+
+    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(self.run(move |connection| events::find(connection, &range)))
+    }
+
+    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.run(move |connection| events::prune(connection, before, most)))
+    }
 }
 
 fn load(
@@ -230,19 +255,10 @@ fn create_for_owner(path: &Path) -> std::io::Result<()> {
 fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 && number("application_id")? != APPLICATION_ID {
-        return Ok(Err("it is a database of another program".to_owned()));
-    }
-    let version = number("user_version")?;
-    if tables > 0 && !(1..=SCHEMA_VERSION).contains(&version) {
-        return Ok(Err(format!(
-            "it has layout {version} and this version of wxsign knows {SCHEMA_VERSION}: use the \
-             version that wrote it, or a newer one"
-        )));
-    }
+    let version = match layout(&connection)? {
+        Ok(version) => version,
+        Err(why) => return Ok(Err(why)),
+    };
     if connection.is_readonly("main")? {
         return Ok(Err("it can be read but not written".to_owned()));
     }
@@ -251,9 +267,41 @@ fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     if version != SCHEMA_VERSION {
+        if version > 0
+            && let Err(why) = backup::keep_layout(&connection, path, version)
+        {
+            return Ok(Err(format!(
+                "it is to get a new layout, and a copy of it must be made before: {why}"
+            )));
+        }
         lay_out(&mut connection)?;
     }
     Ok(Ok(connection))
+}
+
+/// The layout of a database, 0 if nothing is in it yet; the inner error says why it is not for
+/// this program to use.
+fn layout(connection: &Connection) -> rusqlite::Result<Result<i32, String>> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    if is_empty(connection)? {
+        return Ok(Ok(0));
+    }
+    if number("application_id")? != APPLICATION_ID {
+        return Ok(Err("it is a database of another program".to_owned()));
+    }
+    let version = number("user_version")?;
+    if !(1..=SCHEMA_VERSION).contains(&version) {
+        return Ok(Err(format!(
+            "it has layout {version} and this version of wxsign knows {SCHEMA_VERSION}: use the \
+             version that wrote it, or a newer one"
+        )));
+    }
+    Ok(Ok(version))
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let count = "SELECT count(*) = 0 FROM sqlite_schema";
+    connection.query_row(count, [], |row| row.get(0))
 }
 
 /// Brings the file to the newest layout, all at once or not at all.
@@ -335,8 +383,14 @@ mod tests {
                 LAYOUTS[0], LAYOUTS[1]
             ))
             .unwrap();
+        drop(former);
+        let kept = directory.path().join("wxsign.db.layout-2");
         for _ in 0..2 {
             let sqlite = Sqlite::open(&path).unwrap();
+            let copy = Connection::open(&kept).unwrap();
+            let accounts = "SELECT count(*) FROM account";
+            let accounts = copy.query_row(accounts, [], |row| row.get::<_, i64>(0));
+            assert_eq!(accounts, Ok(1), "a copy of the former layout is kept");
             let connection = sqlite.connection.lock().unwrap();
             let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
             assert_eq!(count("SELECT count(*) FROM record"), Ok(1));

@@ -18,16 +18,25 @@ pub enum Op {
     SwapDirectory,
     /// Tell which accounts have news.
     Changes,
+    /// Add to what happened.
+    AppendEvents,
+    /// Read what happened.
+    Events,
+    /// Forget what happened long ago.
+    PruneEvents,
 }
 
 impl Op {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Load,
         Self::Swap,
         Self::Directory,
         Self::SwapDirectory,
         Self::Changes,
+        Self::AppendEvents,
+        Self::Events,
+        Self::PruneEvents,
     ];
 
     /// Its name in metrics.
@@ -38,6 +47,9 @@ impl Op {
             Self::Directory => "directory",
             Self::SwapDirectory => "swap_directory",
             Self::Changes => "changes",
+            Self::AppendEvents => "append_events",
+            Self::Events => "events",
+            Self::PruneEvents => "prune_events",
         }
     }
 }
@@ -75,13 +87,16 @@ impl Tally {
         lock(&self.failing).iter().flatten().next().cloned()
     }
 
+    /// Counts a call.
+    pub(super) fn count(&self, op: Op, has_failed: bool) {
+        self.calls[op as usize].fetch_add(1, Ordering::Relaxed);
+        self.errors[op as usize].fetch_add(has_failed.into(), Ordering::Relaxed);
+    }
+
     /// Notes a call. Returns whether all kinds of call are answered now, for the first time after a
     /// failure, or one is not, for the first time after an answer.
     pub(super) fn note(&self, op: Op, error: Option<&StoreError>) -> bool {
-        self.calls[op as usize].fetch_add(1, Ordering::Relaxed);
-        if error.is_some() {
-            self.errors[op as usize].fetch_add(1, Ordering::Relaxed);
-        }
+        self.count(op, error.is_some());
         let mut failing = lock(&self.failing);
         let before = failing.iter().any(Option::is_some);
         failing[op as usize] = error.cloned();

@@ -6,22 +6,138 @@
 //! <https://developers.weixin.qq.com/doc/service/en/api/webdev/jssdk/api_getticket.html>) and of
 //! the general list (<https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html>).
 
+mod account;
+mod calls;
+mod limits;
+mod silent;
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use serde::Serialize;
+
 use super::{Api, Class};
+use crate::clock::Timestamp;
+
+pub use silent::{FOREIGN_FETCHER, UNKNOWN, WITHOUT_ERRCODE};
+pub(super) use silent::{lost, not_sent, status};
+
+/// A failure for a human.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Explanation {
+    /// What happened.
+    pub what: Text,
+    /// Why it happens.
+    pub why: Text,
+    /// What to do. [`Explanation::remedy_for`] says it with the facts of one failure.
+    pub remedy: Text,
+    /// WeChat's page about it.
+    pub link: &'static str,
+}
+
+/// Words in two languages, without a full stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Text {
+    /// 简体中文
+    pub zh: &'static str,
+    /// English
+    pub en: &'static str,
+}
+
+/// The same, made for one occasion.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Words {
+    /// 简体中文
+    pub zh: String,
+    /// English
+    pub en: String,
+}
+
+impl From<Text> for Words {
+    fn from(Text { zh, en }: Text) -> Self {
+        Self {
+            zh: zh.to_owned(),
+            en: en.to_owned(),
+        }
+    }
+}
+
+/// What a remedy calls the address that WeChat saw, until it is known.
+const ADDRESS: Text = Text {
+    zh: "errmsg 中的 IP",
+    en: "the address named in errmsg",
+};
+
+/// What a remedy calls the time at which quotas are renewed, until the day is known.
+const RESET: Text = Text {
+    zh: "北京时间 00:00",
+    en: "00:00 (UTC+8)",
+};
+
+impl Explanation {
+    /// What to do about a failure that came at `at`: names the address that `errmsg` names, and
+    /// the day on which a quota is renewed.
+    pub fn remedy_for(&self, errmsg: Option<&str>, at: Option<Timestamp>) -> Words {
+        let mut words = Words::from(self.remedy);
+        if let Some(address) = errmsg.and_then(address_in) {
+            let address = address.to_string();
+            words.zh = words.zh.replace(ADDRESS.zh, &address);
+            words.en = words.en.replace(ADDRESS.en, &address);
+        }
+        if let Some(day) = at.and_then(day_after) {
+            words.zh = words.zh.replace(RESET.zh, &format!("北京时间 {day} 00:00"));
+            let reset = format!("{day} {}", RESET.en);
+            words.en = words.en.replace(RESET.en, &reset);
+        }
+        words
+    }
+}
+
+/// What an errcode in an answer of `api` is about, if it is known here.
+pub fn explain(api: Api, errcode: i64) -> Option<&'static Explanation> {
+    row(api, errcode).map(|row| &row.explanation)
+}
 
 /// What an errcode means in an answer of `api`.
 pub(super) fn class(api: Api, errcode: i64) -> Class {
     row(api, errcode).map_or(Class::Unknown, |row| row.class)
 }
 
-/// What a human can do about an errcode in an answer of `api`.
-pub fn remedy(api: Api, errcode: i64) -> Option<&'static str> {
-    row(api, errcode)
-        .map(|row| row.remedy)
-        .filter(|remedy| !remedy.is_empty())
+/// The address that WeChat saw, out of the errmsg of 40164 or 61004, such as `invalid ip 1.2.3.4
+/// ipv6 ::ffff:1.2.3.4, not in whitelist`. The white list takes IPv4, so that comes first.
+pub fn address_in(errmsg: &str) -> Option<IpAddr> {
+    let words = || errmsg.split([' ', ',', ';', '[', ']', '(', ')']);
+    let v4 = words().find_map(|word| word.parse().ok()).map(IpAddr::V4);
+    let v6 = || words().find_map(|word| word.parse::<Ipv6Addr>().ok());
+    v4.or_else(|| Some(IpAddr::V6(v6()?).to_canonical()))
+}
+
+/// When quotas that were used up at `at` are renewed: at the next midnight in China.
+pub fn quota_reset(at: Timestamp) -> Timestamp {
+    const DAY: i64 = 24 * 3600;
+    Timestamp::from_secs((china(at).div_euclid(DAY) + 1) * DAY - CHINA_AHEAD_OF_UTC)
+}
+
+const CHINA_AHEAD_OF_UTC: i64 = 8 * 3600;
+
+const fn china(at: Timestamp) -> i64 {
+    at.as_secs() + CHINA_AHEAD_OF_UTC
+}
+
+/// The day in China that follows the one of `at`.
+fn day_after(at: Timestamp) -> Option<String> {
+    let midnight = jiff::Timestamp::from_second(china(quota_reset(at))).ok()?;
+    Some(
+        midnight
+            .to_string()
+            .chars()
+            .take("2026-01-01".len())
+            .collect(),
+    )
 }
 
 fn row(api: Api, errcode: i64) -> Option<&'static Row> {
-    ROWS.iter()
+    let rows = account::ROWS.iter().chain(limits::ROWS).chain(calls::ROWS);
+    rows.into_iter()
         .find(|row| row.errcode == errcode && row.seen.includes(api))
 }
 
@@ -29,7 +145,7 @@ struct Row {
     errcode: i64,
     seen: Seen,
     class: Class,
-    remedy: &'static str,
+    explanation: Explanation,
 }
 
 /// In the answers of which APIs a row holds.
@@ -50,142 +166,61 @@ impl Seen {
     }
 }
 
-const fn row_of(errcode: i64, seen: Seen, class: Class, remedy: &'static str) -> Row {
+/// A row of the table; each text is given as zh, en.
+const fn row_of(
+    (errcode, seen, class): (i64, Seen, Class),
+    what: [&'static str; 2],
+    why: [&'static str; 2],
+    remedy: [&'static str; 2],
+    link: &'static str,
+) -> Row {
+    let explanation = explanation(what, why, remedy, link);
     Row {
         errcode,
         seen,
         class,
-        remedy,
+        explanation,
     }
 }
 
-const ROWS: &[Row] = {
-    use Class::{Address, Credentials, Quota, TokenRejected, Transient};
-    use Seen::{Everywhere, WhereTokensAreIssued, WhereTokensAreUsed};
-    &[
-        row_of(-1, Everywhere, Transient, ""),
-        row_of(
-            40001,
-            WhereTokensAreIssued,
-            Credentials,
-            "the AppSecret is wrong or belongs to another AppID: copy it again from WeChat's console",
-        ),
-        row_of(40001, WhereTokensAreUsed, TokenRejected, ""),
-        row_of(40014, WhereTokensAreUsed, TokenRejected, ""),
-        row_of(42001, WhereTokensAreUsed, TokenRejected, ""),
-        row_of(
-            40002,
-            Everywhere,
-            Credentials,
-            "the server behind `upstream` does not accept grant_type=client_credential: is it WeChat?",
-        ),
-        row_of(
-            40013,
-            Everywhere,
-            Credentials,
-            "no account has this AppID: copy it again from WeChat's console (case matters)",
-        ),
-        row_of(
-            40125,
-            Everywhere,
-            Credentials,
-            "the AppSecret is wrong: copy it again, or reset it in WeChat's console",
-        ),
-        row_of(
-            40164,
-            Everywhere,
-            Address,
-            "add the address named in errmsg to the IP white list in WeChat's console \
-             (设置与开发 > 开发接口管理 > IP白名单); it takes effect within 10 minutes",
-        ),
-        row_of(
-            40243,
-            Everywhere,
-            Credentials,
-            "the AppSecret is frozen: unfreeze it in WeChat's console",
-        ),
-        row_of(
-            41002,
-            Everywhere,
-            Credentials,
-            "the server behind `upstream` did not see the appid parameter: is there a proxy in between?",
-        ),
-        row_of(
-            41004,
-            Everywhere,
-            Credentials,
-            "the server behind `upstream` did not see the secret parameter: is there a proxy in between?",
-        ),
-        row_of(
-            43002,
-            Everywhere,
-            Credentials,
-            "the server behind `upstream` refused the method: is there a proxy in between?",
-        ),
-        row_of(
-            45009,
-            Everywhere,
-            Quota,
-            "the daily quota is used up until 00:00 (UTC+8): find the program that fetches too \
-             often, or clear the quota in WeChat's console",
-        ),
-        row_of(45011, Everywhere, Quota, ""),
-        row_of(
-            48001,
-            Everywhere,
-            Credentials,
-            "the account does not have this API: verify the account, or check its type",
-        ),
-        row_of(
-            48004,
-            Everywhere,
-            Credentials,
-            "WeChat has blocked this API for the account: read the notice in WeChat's console",
-        ),
-        row_of(
-            50004,
-            Everywhere,
-            Credentials,
-            "WeChat has forbidden the account to fetch tokens: read the notice in WeChat's console",
-        ),
-        row_of(
-            50007,
-            Everywhere,
-            Credentials,
-            "the account is frozen: read the notice in WeChat's console",
-        ),
-        row_of(
-            61004,
-            Everywhere,
-            Address,
-            "WeChat does not know this machine's address: add it to the IP white list in WeChat's console",
-        ),
-        row_of(
-            89501,
-            Everywhere,
-            Address,
-            "an administrator must confirm this machine's address: see the message in WeChat",
-        ),
-        row_of(
-            89503,
-            Everywhere,
-            Address,
-            "an administrator must confirm this machine's address: see the message in WeChat",
-        ),
-        row_of(
-            89506,
-            Everywhere,
-            Address,
-            "this machine's address was refused twice and is blocked for 24 hours",
-        ),
-        row_of(
-            89507,
-            Everywhere,
-            Address,
-            "this machine's address was refused and is blocked for 1 hour",
-        ),
-    ]
-};
+const fn explanation(
+    what: [&'static str; 2],
+    why: [&'static str; 2],
+    remedy: [&'static str; 2],
+    link: &'static str,
+) -> Explanation {
+    Explanation {
+        what: text(what),
+        why: text(why),
+        remedy: text(remedy),
+        link,
+    }
+}
+
+const fn text([zh, en]: [&'static str; 2]) -> Text {
+    Text { zh, en }
+}
+
+/// WeChat's pages.
+mod page {
+    pub(super) const TOKEN: &str =
+        "https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html";
+    pub(super) const STABLE_TOKEN: &str =
+        "https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken.html";
+    pub(super) const TICKET: &str =
+        "https://developers.weixin.qq.com/doc/service/en/api/webdev/jssdk/api_getticket.html";
+    pub(super) const USE_OF_TOKENS: &str =
+        "https://developers.weixin.qq.com/doc/oplatform/developers/dev/AccessToken.html";
+    pub(super) const QUOTAS: &str =
+        "https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html";
+    pub(super) const TROUBLE: &str =
+        "https://developers.weixin.qq.com/doc/oplatform/developers/troubleshooting";
+    pub(super) const ERRCODES: &str =
+        "https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html";
+    pub(super) const HOSTS: &str = "https://developers.weixin.qq.com/doc/service/Basic_Information/Interface_field_description.html";
+    pub(super) const RIDS: &str =
+        "https://developers.weixin.qq.com/doc/service/openApi/get_rid_info.html";
+}
 
 #[cfg(test)]
 mod tests {
@@ -235,11 +270,171 @@ mod tests {
         }
     }
 
+    /// The errcodes that are known to come from the APIs of credentials, and from those that are
+    /// asked about them.
+    const ERRCODES: [i64; 35] = [
+        -1, 40001, 40002, 40013, 40014, 40097, 40125, 40164, 40243, 41001, 41002, 41004, 42001,
+        42007, 43002, 43003, 44002, 45009, 45011, 46003, 47001, 48001, 48004, 48006, 50004, 50007,
+        61004, 61024, 76001, 76002, 76003, 89501, 89503, 89506, 89507,
+    ];
+
+    fn is_chinese(text: &str) -> bool {
+        text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
+    }
+
+    fn is_whole(explanation: &Explanation) {
+        let Explanation {
+            what,
+            why,
+            remedy,
+            link,
+        } = explanation;
+        for text in [what, why, remedy] {
+            assert!(is_chinese(text.zh), "{text:?}");
+            assert!(!text.en.is_empty(), "{text:?}");
+            for said in [text.zh, text.en] {
+                let ends = said.ends_with(['.', '。', ' ', '；', ';']);
+                assert!(!ends && !said.contains("  "), "{said:?}");
+            }
+        }
+        assert!(
+            link.starts_with("https://developers.weixin.qq.com/"),
+            "{link}"
+        );
+    }
+
     #[test]
-    fn what_a_human_must_mend_has_a_remedy() {
-        for row in ROWS {
-            let human = matches!(row.class, Class::Credentials | Class::Address);
-            assert!(!human || !row.remedy.is_empty(), "{}", row.errcode);
+    fn every_errcode_says_what_why_and_what_to_do_in_both_languages() {
+        for errcode in ERRCODES {
+            let explained = [Api::Token, Api::GetTicket].map(|api| explain(api, errcode));
+            assert!(explained.iter().any(Option::is_some), "{errcode}");
+            explained.into_iter().flatten().for_each(is_whole);
+        }
+        for explanation in [
+            &FOREIGN_FETCHER,
+            &UNKNOWN,
+            &WITHOUT_ERRCODE,
+            lost(),
+            status(),
+        ] {
+            is_whole(explanation);
+        }
+        for reason in [
+            "failed to lookup address",
+            "invalid peer certificate",
+            "refused",
+        ] {
+            is_whole(not_sent(reason));
+        }
+    }
+
+    #[test]
+    fn what_wechat_calls_things_in_its_console_is_said_so() {
+        for (errcode, word) in [
+            (40164, "IP白名单"),
+            (40164, "开发接口管理"),
+            (40125, "重置AppSecret"),
+            (48001, "接口权限"),
+        ] {
+            let remedy = explain(Api::Token, errcode).unwrap().remedy;
+            assert!(
+                remedy.zh.contains(word) && remedy.en.contains(word),
+                "{remedy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_address_to_list_is_read_out_of_errmsg() {
+        for (errmsg, address) in [
+            (
+                "invalid ip 118.190.42.90 ipv6 ::ffff:118.190.42.90, not in whitelist rid: 60196b9b-4c5ba79c-066b49c8",
+                "118.190.42.90",
+            ),
+            (
+                "invalid ip 113.70.100.150, not in whitelist hint: [i50PvA0089sha6]",
+                "113.70.100.150",
+            ),
+            ("invalid ip ::ffff:1.2.3.4, not in whitelist", "1.2.3.4"),
+            (
+                "invalid ip 2001:db8::7 ipv6 2001:db8::7, not in whitelist",
+                "2001:db8::7",
+            ),
+        ] {
+            assert_eq!(
+                address_in(errmsg),
+                Some(address.parse().unwrap()),
+                "{errmsg}"
+            );
+            let remedy = explain(Api::Token, 40164)
+                .unwrap()
+                .remedy_for(Some(errmsg), None);
+            assert!(
+                remedy
+                    .en
+                    .starts_with(&format!("add {address} to the IP white list"))
+            );
+            assert!(
+                remedy.zh.starts_with(&format!("把 {address} 加入")),
+                "{remedy:?}"
+            );
+        }
+        let hidden =
+            "access clientip is not registered requestIP: 120.46.*.* rid: 64aba0e3-1da63188";
+        for errmsg in [
+            hidden,
+            "",
+            "not in whitelist rid: ad-be-ef",
+            "invalid ip 1.2.3, :",
+        ] {
+            assert_eq!(address_in(errmsg), None, "{errmsg}");
+            let remedy = explain(Api::GetTicket, 61004)
+                .unwrap()
+                .remedy_for(Some(errmsg), None);
+            assert!(remedy.en.contains(ADDRESS.en) && remedy.zh.contains(ADDRESS.zh));
+        }
+    }
+
+    #[test]
+    fn a_quota_is_renewed_at_the_next_midnight_in_china() {
+        let at = |text: &str| {
+            let at: jiff::Timestamp = text.parse().unwrap();
+            Timestamp::from_secs(at.as_second())
+        };
+        for (now, reset, day) in [
+            ("2026-11-27T03:00:00Z", "2026-11-27T16:00:00Z", "2026-11-28"),
+            ("2026-12-31T15:59:59Z", "2026-12-31T16:00:00Z", "2027-01-01"),
+            ("2026-12-31T16:00:00Z", "2027-01-01T16:00:00Z", "2027-01-02"),
+        ] {
+            assert_eq!(quota_reset(at(now)), at(reset));
+            let remedy = explain(Api::Token, 45009)
+                .unwrap()
+                .remedy_for(None, Some(at(now)));
+            let (zh, en) = (
+                format!("北京时间 {day} 00:00"),
+                format!("{day} 00:00 (UTC+8)"),
+            );
+            assert!(
+                remedy.zh.contains(&zh) && remedy.en.contains(&en),
+                "{remedy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_must_wait_is_told_how_long() {
+        for (errcode, zh, en) in [
+            (40243, "10 分钟", "10 minutes"),
+            (89501, "1 到 5 分钟", "1 to 5 minutes"),
+            (89503, "1 到 5 分钟", "1 to 5 minutes"),
+            (89506, "24 小时", "24 hours"),
+            (89507, "1 小时", "1 hour"),
+        ] {
+            let remedy = explain(Api::Token, errcode).unwrap().remedy;
+            assert!(
+                remedy.zh.contains(zh) && remedy.en.contains(en),
+                "{remedy:?}"
+            );
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Api, errcode};
+use super::Api;
+use super::errcode::{self, Explanation, UNKNOWN, WITHOUT_ERRCODE, Words, explain};
 use crate::credential::Secret;
 
 /// A call to WeChat that failed.
@@ -104,21 +105,51 @@ impl UpstreamError {
         }
     }
 
-    /// What a human can do about it, if anything.
-    pub fn remedy(&self) -> Option<&'static str> {
-        self.errcode()
-            .and_then(|errcode| errcode::remedy(self.api, errcode))
+    /// What happened, why, and what to do.
+    pub fn explanation(&self) -> &'static Explanation {
+        match &self.failure {
+            Failure::Refused { errcode, .. } => explain(self.api, *errcode).unwrap_or(&UNKNOWN),
+            Failure::NotSent(reason) => errcode::not_sent(reason),
+            Failure::Lost(_) => errcode::lost(),
+            Failure::Status(_) => errcode::status(),
+        }
+    }
+
+    /// What to do, with the address that WeChat named.
+    pub fn remedy(&self) -> Words {
+        self.explanation().remedy_for(self.errmsg(), None)
     }
 }
+
+/// What a failure of `api` is about of which only the errcode and the line that told of it are
+/// kept.
+pub(crate) fn explain_line(api: Api, errcode: Option<i64>, line: &str) -> &'static Explanation {
+    if let Some(errcode) = errcode {
+        return explain(api, errcode).unwrap_or(&UNKNOWN);
+    }
+    let said = line.split_once(": ").map_or(line, |(_, said)| said);
+    let Some(reason) = said.strip_prefix(NOT_SENT) else {
+        return match said {
+            _ if said.starts_with(LOST) => errcode::lost(),
+            _ if said.starts_with(STATUS) => errcode::status(),
+            _ => &WITHOUT_ERRCODE,
+        };
+    };
+    errcode::not_sent(reason)
+}
+
+const NOT_SENT: &str = "not sent: ";
+const LOST: &str = "no usable answer: ";
+const STATUS: &str = "HTTP status ";
 
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.api.path())?;
         match &self.failure {
             Failure::Refused { errcode, errmsg } => write!(f, "errcode {errcode}, {errmsg}"),
-            Failure::NotSent(reason) => write!(f, "not sent: {reason}"),
-            Failure::Lost(reason) => write!(f, "no usable answer: {reason}"),
-            Failure::Status(status) => write!(f, "HTTP status {status}"),
+            Failure::NotSent(reason) => write!(f, "{NOT_SENT}{reason}"),
+            Failure::Lost(reason) => write!(f, "{LOST}{reason}"),
+            Failure::Status(status) => write!(f, "{STATUS}{status}"),
         }
     }
 }
@@ -128,6 +159,32 @@ impl std::error::Error for UpstreamError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_explained_the_same_from_its_line() {
+        let not_sent = |why: &str| Failure::NotSent(why.to_owned());
+        for (failure, what) in [
+            (not_sent("failed to lookup address information"), "name"),
+            (
+                not_sent("invalid peer certificate: UnknownIssuer"),
+                "certificate",
+            ),
+            (not_sent("Connection refused (os error 111)"), "connected"),
+            (
+                Failure::Lost("no answer in time".to_owned()),
+                "no whole answer",
+            ),
+            (Failure::Status(502), "HTTP error"),
+        ] {
+            let api = Api::Token;
+            let error = UpstreamError { api, failure };
+            let explained = error.explanation();
+            assert!(explained.what.en.contains(what), "{error}");
+            assert_eq!(explain_line(api, None, &error.to_string()), explained);
+        }
+        let line = explain_line(Api::Token, None, "something else");
+        assert_eq!(line, &WITHOUT_ERRCODE);
+    }
 
     #[test]
     fn what_an_http_status_means_depends_on_whether_wechat_may_have_done_it() {

@@ -4,11 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use http::header::DATE;
+use jiff::fmt::rfc2822;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Url, redirect};
 use serde::Serialize;
 
 use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
 use crate::account::{Account, TokenApi};
+use crate::clock::{Clock, Timestamp};
 use crate::credential::{Secret, serialize_exposed};
 
 /// How long a connection, TLS included, may take.
@@ -34,6 +37,35 @@ impl WeChat {
         let base = base_url(base)?;
         let client = build(client_builder(&base).timeout(CALL_TIMEOUT))?;
         Ok(Self { client, base })
+    }
+
+    /// The host of the API and its port.
+    pub fn host(&self) -> (&str, u16) {
+        let host = self.base.host_str().unwrap_or_default();
+        (host, self.base.port_or_known_default().unwrap_or(443))
+    }
+
+    /// Finds out whether there is a way to the API, by a call without a token, which it refuses.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub async fn reach(&self, clock: &Clock) -> Result<Reached, UpstreamError> {
+        let api = Api::GetApiDomainIp;
+        let started = clock.moment();
+        let sent = self.client.get(self.url(api)).send().await;
+        let answer = sent.map_err(|error| UpstreamError {
+            api,
+            failure: failure(&error),
+        })?;
+        let date = answer.headers().get(DATE);
+        let date = date.and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+        let ended = clock.moment();
+        Ok(Reached {
+            at: ended.wall,
+            date: date.map(|date| Timestamp::from_secs(date.as_second())),
+            took: ended.boot.saturating_sub(started.boot),
+        })
     }
 
     fn url(&self, api: Api) -> Url {
@@ -133,6 +165,17 @@ impl std::fmt::Debug for WeChat {
     }
 }
 
+/// There is a way to the API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reached {
+    /// When it answered, by the clock here.
+    pub at: Timestamp,
+    /// The same by its own clock, in whole seconds.
+    pub date: Option<Timestamp>,
+    /// How long name, connection, TLS and answer took.
+    pub took: Duration,
+}
+
 /// The body of `POST /cgi-bin/stable_token`.
 #[derive(Serialize)]
 struct StableToken<'a> {
@@ -191,14 +234,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, InvalidUpstream> {
 
 /// Sends a request; returns the status and the body of its answer.
 pub(super) async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
-    let mut response = request.send().await.map_err(|error| {
-        let why = why(&error);
-        if was_not_sent(&error) {
-            Failure::NotSent(why)
-        } else {
-            Failure::Lost(why)
-        }
-    })?;
+    let mut response = request.send().await.map_err(|error| failure(&error))?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
     loop {
@@ -215,6 +251,15 @@ pub(super) async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Fail
             Ok(None) => return Ok((status, body)),
             Err(error) => return Err(Failure::Lost(why(&error))),
         }
+    }
+}
+
+fn failure(error: &reqwest::Error) -> Failure {
+    let why = why(error);
+    if was_not_sent(error) {
+        Failure::NotSent(why)
+    } else {
+        Failure::Lost(why)
     }
 }
 

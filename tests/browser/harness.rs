@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The official file as npm carries it (`weixin-js-sdk@1.6.0`, `index.original.js`), without its
 /// first line, a comment on where it came from.
@@ -225,13 +225,13 @@ async fn serve_sdk(wxsign: &str) -> String {
 }
 
 /// chromedriver, and through it the browser.
-struct Driver {
+pub(crate) struct Driver {
     port: u16,
     _process: Process,
 }
 
 impl Driver {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (process, port) = Process::start(
             Command::new("chromedriver").args(["--port=0", "--allowed-ips=127.0.0.1"]),
             |line| {
@@ -248,7 +248,7 @@ impl Driver {
         }
     }
 
-    async fn open(&self, cdn: Cdn, elsewhere: &str, profile: &Path) -> Client {
+    pub(crate) async fn open(&self, cdn: Cdn, elsewhere: &str, profile: &Path) -> Client {
         let sdk_server = elsewhere.trim_start_matches("http://");
         let hosts: &[&str] = match cdn {
             Cdn::Up => &["res.wx.qq.com", "res2.wx.qq.com"],
@@ -301,7 +301,7 @@ impl Drop for Driver {
 }
 
 /// A child process that is killed on drop.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     // Closed, it would fail the child's next line.
     _stdout: BufReader<ChildStdout>,
@@ -309,7 +309,7 @@ struct Process {
 
 impl Process {
     /// Starts `command` and reads its output up to the line in which `find` finds something.
-    fn start<T>(command: &mut Command, find: impl Fn(&str) -> Option<T>) -> (Self, T) {
+    pub(crate) fn start<T>(command: &mut Command, find: impl Fn(&str) -> Option<T>) -> (Self, T) {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -347,7 +347,7 @@ impl Drop for Process {
 
 /// chromedriver's own way to the DevTools protocol.
 #[derive(Debug)]
-struct DevTools(&'static str, Value);
+pub(crate) struct DevTools(pub(crate) &'static str, pub(crate) Value);
 
 impl WebDriverCompatibleCommand for DevTools {
     fn endpoint(

@@ -228,5 +228,9 @@ fn without_what_changes(text: &str) -> String {
             rest = end;
         }
     }
-    kept + rest
+    kept += rest;
+    match kept.split_once("wait until ") {
+        Some((before, day)) => format!("{before}wait until […]{}", &day["2026-11-28".len()..]),
+        None => kept,
+    }
 }

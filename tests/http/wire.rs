@@ -40,6 +40,27 @@ impl Request {
         Self::new("POST", target).with_json(body)
     }
 
+    /// The same to a host of another name.
+    pub(crate) fn at_host(self, host: &str) -> Self {
+        let headers = String::from_utf8(self.headers).expect("headers of a test are ASCII");
+        let headers = headers.replace("Host: wxsign.example", &format!("Host: {host}"));
+        Self {
+            headers: headers.into(),
+            ..self
+        }
+    }
+
+    /// The request with a form.
+    pub(crate) fn with_form(self, fields: &[(&str, &str)]) -> Self {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        let body = body.extend_pairs(fields).finish().into_bytes();
+        let length = body.len().to_string();
+        let request = self
+            .with("Content-Type", "application/x-www-form-urlencoded")
+            .with("Content-Length", &length);
+        Self { body, ..request }
+    }
+
     pub(crate) fn with_json(self, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let length = body.len().to_string();

@@ -152,6 +152,8 @@ async fn a_stolen_token_is_healed_in_one_fetch_and_the_second_time_the_thief_is_
         assert!(world.serves_the_newest_token());
         assert_eq!(world.token_calls() - before, 1, "theft {theft}");
         assert_eq!(world.snapshot().is_robbed(), named, "theft {theft}");
+        let evidence = world.snapshot().died_young().len();
+        assert_eq!(evidence, if named { theft } else { 0 }, "theft {theft}");
         world.pass(600).await;
     }
     // A day without a theft, and the alarm is over.

@@ -212,6 +212,11 @@ impl Place {
         Self::begin(self.command(&[verb, "--listen", address]))
     }
 
+    /// Starts a verb that does not end by itself.
+    pub(crate) fn start_verb(&self, args: &[&str]) -> Wxsign {
+        Self::begin(self.command(args))
+    }
+
     /// The same by another program, which gets `args` and then the command line.
     pub(crate) fn start_by(&self, by: &str, args: &[&str], verb: &str, address: &str) -> Wxsign {
         let line = [env!("CARGO_BIN_EXE_wxsign"), verb, "--listen", address];
@@ -284,6 +289,13 @@ impl Wxsign {
         self.answer(self.ask(target).await).await
     }
 
+    /// Sends a request as it is and reads the answer.
+    pub(crate) async fn exchange(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        self.answer(stream).await
+    }
+
     /// Sends `body` to `target` and reads the answer.
     pub(crate) async fn put(&self, target: &str, key: &str, body: &str) -> Answer {
         self.answer(self.send(&format!("PUT {target}"), key, body).await)
@@ -340,6 +352,14 @@ impl Wxsign {
 
     pub(crate) fn log(&self) -> String {
         self.stderr.text()
+    }
+
+    /// Waits until it has printed `text`.
+    pub(crate) async fn prints(&self, text: &str) {
+        eventually(text, async || {
+            self.stdout.text().contains(text).then_some(())
+        })
+        .await;
     }
 
     /// Waits until the log holds `text`.

@@ -47,7 +47,7 @@ async fn curl_signs(args: &[&str]) -> String {
 }
 
 /// A certificate for 127.0.0.1 that vouches for itself, and its key.
-async fn issue(directory: &Path) {
+pub(crate) async fn issue(directory: &Path) {
     let mut command = Command::new("openssl");
     command
         .current_dir(directory)
@@ -85,7 +85,7 @@ async fn encrypted(place: &Place) -> (Wxsign, String) {
     (wxsign, url)
 }
 
-fn with_certificate(wechat: &WeChat) -> Place {
+pub(crate) fn with_certificate(wechat: &WeChat) -> Place {
     Place::new(&wechat.url)
         .with("WXSIGN_TLS_CERTIFICATE", "certificate.pem")
         .with("WXSIGN_TLS_KEY", "key.pem")

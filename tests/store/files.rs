@@ -6,8 +6,8 @@ use futures_core::future::BoxFuture;
 use wxsign::account::AppId;
 use wxsign::credential::Kind;
 use wxsign::store::{
-    Backend, Changes, EncodedChanges, Entries, Key, Memory, Record, Sqlite, Store, StoreError,
-    Stored, Tell, Version, Write,
+    Backend, Changes, EncodedChanges, Entries, EventId, EventRange, Key, Memory, Record, Sqlite,
+    Store, StoreError, Stored, StoredEvent, Tell, Version, Write,
 };
 use wxsign::vault::Vault;
 
@@ -43,6 +43,18 @@ impl Backend for Shared {
 
     fn is_embedded(&self) -> bool {
         true
+    }
+
+    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.0.append_events(events)
+    }
+
+    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        self.0.events(range)
+    }
+
+    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.0.prune_events(before, most)
     }
 }
 

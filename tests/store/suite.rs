@@ -8,8 +8,8 @@ use wxsign::client::{Accounts, KeyHash, Scope};
 use wxsign::clock::Timestamp;
 use wxsign::credential::{Credential, Kind, Secret};
 use wxsign::store::{
-    AccountRow, Attempt, Backend, Changes, ClientRow, Directory, Hint, Key, Lease, Record, Store,
-    StoreError, Tell, Version,
+    AccountRow, Attempt, Backend, Changes, ClientRow, Directory, EventId, EventRange, Hint, Key,
+    Lease, Record, Store, StoreError, StoredEvent, Tell, Version,
 };
 
 pub(crate) fn key(kind: Kind) -> Key {
@@ -135,6 +135,79 @@ pub(crate) async fn suite<B: Backend>(open: impl Fn() -> B) {
         assert_eq!(one.load(&token).await.unwrap().1, version);
     }
     directory_suite(&one, &two, &open()).await;
+    event_suite(&one, &two).await;
+}
+
+async fn event_suite(one: &Store, two: &Store) {
+    let appid = |number: u8| format!("wx{number:016x}").parse::<AppId>().unwrap();
+    let event = |number: u8, of: Option<u8>| StoredEvent {
+        id: EventId::first_of(Timestamp::from_millis(
+            1_700_000_000_000 + i64::from(number),
+        )),
+        appid: of.map(appid),
+        bytes: format!("{{\"what\":\"a b \u{5fae} {number}\"}}").into_bytes(),
+    };
+    let all: Vec<_> = (0..10)
+        .map(|number| event(number, (number % 3 > 0).then_some(number % 3)))
+        .collect();
+    let found = async |store: &Store, range: EventRange| store.events(range).await.unwrap();
+    let everything = EventRange {
+        limit: 100,
+        ..EventRange::default()
+    };
+
+    // Nothing has happened at first.
+    assert_eq!(found(one, everything.clone()).await, []);
+    two.prune_events(all[0].id, 5).await.unwrap();
+
+    // What is put there by anyone is found by everyone, the newest first, and but once.
+    one.append_events(all[5..].to_vec()).await.unwrap();
+    two.append_events(all[..7].to_vec()).await.unwrap();
+    let mut newest_first = all.clone();
+    newest_first.reverse();
+    assert_eq!(found(one, everything.clone()).await, newest_first);
+    assert_eq!(found(two, everything.clone()).await, newest_first);
+    one.append_events(Vec::new()).await.unwrap();
+
+    // Only what is asked for is found.
+    let between = EventRange {
+        before: Some(all[8].id),
+        after: Some(all[2].id),
+        ..everything.clone()
+    };
+    assert_eq!(found(two, between.clone()).await, newest_first[2..7]);
+    let few = EventRange {
+        limit: 2,
+        ..between.clone()
+    };
+    assert_eq!(found(two, few).await, newest_first[2..4]);
+    let of_one = EventRange {
+        appid: Some(appid(1)),
+        limit: 2,
+        ..between
+    };
+    let expected = [all[7].clone(), all[4].clone()];
+    assert_eq!(found(one, of_one.clone()).await, expected);
+    let of_nobody = EventRange {
+        appid: Some(appid(9)),
+        ..of_one.clone()
+    };
+    assert_eq!(found(one, of_nobody).await, []);
+    let nothing = EventRange {
+        before: Some(all[2].id),
+        after: Some(all[8].id),
+        ..everything.clone()
+    };
+    assert_eq!(found(one, nothing).await, []);
+
+    // What is too old is forgotten, and what is too much.
+    one.prune_events(all[3].id, 100).await.unwrap();
+    assert_eq!(found(two, everything.clone()).await, newest_first[..7]);
+    one.prune_events(all[0].id, 3).await.unwrap();
+    assert_eq!(found(two, everything.clone()).await, newest_first[..3]);
+    assert_eq!(found(two, of_one).await, [all[7].clone()]);
+    one.prune_events(all[0].id, 3).await.unwrap();
+    assert_eq!(found(two, everything).await, newest_first[..3]);
 }
 
 async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {
@@ -166,6 +239,7 @@ async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {
         let changes = Changes {
             accounts: accounts.collect(),
             clients: [("shop".to_owned(), Some(client()))].into(),
+            ..Changes::default()
         };
         Ok::<_, StoreError>((changes, directory.accounts().len()))
     });

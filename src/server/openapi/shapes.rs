@@ -124,6 +124,53 @@ pub(in super::super) struct Waiting {
     generation: Option<u64>,
 }
 
+/// Names an event; ids are in the order of the events' times.
+#[derive(ToSchema)]
+#[schema(
+    pattern = "^[0-9a-f]{32}$",
+    example = "018bcfe5680000000000000000000000"
+)]
+pub(in super::super) struct EventId(String);
+
+/// Its particulars; which there are depends on `what`.
+#[derive(ToSchema)]
+#[schema(example = json!({"kind": "jsapi_ticket"}))]
+pub(in super::super) struct EventDetails {
+    /// The kind of credential, of a renewal.
+    kind: Option<String>,
+    /// WeChat's word, where it said one.
+    errcode: Option<i64>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in super::super) struct EventQuery {
+    /// Only what is about this account.
+    #[param(inline, required = false)]
+    appid: Option<AppId>,
+    /// Only what is called so or begins so, as `renewal` or `renewal.failed`.
+    #[param(required = false, example = "renewal")]
+    what: Option<String>,
+    /// Only lines that contain this, in capitals or not.
+    #[param(required = false, example = "40164")]
+    text: Option<String>,
+    /// Only what happened before this event: the `next` of the page before.
+    #[param(inline, required = false)]
+    before: Option<EventId>,
+    /// Only what happened after this event.
+    #[param(inline, required = false)]
+    after: Option<EventId>,
+    /// At most so many.
+    #[param(
+        required = false,
+        minimum = 1,
+        maximum = 200,
+        default = 50,
+        example = 50
+    )]
+    limit: Option<u32>,
+}
+
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(in super::super) struct Known {

@@ -24,12 +24,24 @@ pub(super) struct Sql {
     pub(super) swap_directory: String,
     /// $1 the first transaction that may not have been seen
     pub(super) changes: String,
+    /// $1 ids, $2 accounts, $3 events
+    pub(super) append_events: String,
+    /// $1 after, $2 before, $3 how many
+    pub(super) events: String,
+    /// The same, and $4 the account
+    pub(super) events_of_account: String,
+    /// $1 before, $2 how many stay at most
+    pub(super) prune_events: String,
 }
+
+/// No more events are taken away at one time, for the next call waits meanwhile.
+const PRUNED_AT_ONCE: u32 = 10_000;
 
 impl Sql {
     pub(super) fn new(prefix: &str) -> Self {
-        let [record, entry, directory, hints] =
-            ["record", "entry", "directory", "hints"].map(|name| format!("{prefix}_{name}"));
+        let [record, entry, directory, event, hints] =
+            ["record", "entry", "directory", "event", "hints"]
+                .map(|name| format!("{prefix}_{name}"));
         let absent = format!("'\\x{}'::bytea", Version::ABSENT);
         let all = Hint::Directory;
         let all = all.as_str();
@@ -59,6 +71,16 @@ impl Sql {
                      CREATE TABLE IF NOT EXISTS {directory} (
                        one boolean PRIMARY KEY DEFAULT true CHECK (one), version bytea NOT NULL);
                    END IF;
+                 END $$;
+                 DO $$ BEGIN
+                   IF to_regclass('{event}') IS NULL THEN
+                     PERFORM pg_advisory_xact_lock({LAYING_OUT});
+                     CREATE TABLE IF NOT EXISTS {event} (
+                       id bytea PRIMARY KEY, appid text, event bytea NOT NULL);
+                     CREATE INDEX IF NOT EXISTS {event}_of_account ON {event} (appid, id);
+                   END IF;
+                 EXCEPTION WHEN insufficient_privilege THEN
+                   RAISE WARNING 'there is no table {event}, and no right to make it';
                  END $$;
                  LISTEN {hints}"
             ),
@@ -104,6 +126,25 @@ impl Sql {
                 "SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
                    array_agg(key), array_agg(told::text)
                  FROM {record} WHERE told >= $1::text::xid8"
+            ),
+            append_events: format!(
+                "INSERT INTO {event} (id, appid, event)
+                 SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING"
+            ),
+            events: format!(
+                "SELECT id, appid, event FROM {event} WHERE id > $1 AND id < $2
+                 ORDER BY id DESC LIMIT $3"
+            ),
+            events_of_account: format!(
+                "SELECT id, appid, event FROM {event} WHERE id > $1 AND id < $2 AND appid = $4
+                 ORDER BY id DESC LIMIT $3"
+            ),
+            prune_events: format!(
+                "DELETE FROM {event} WHERE id IN (
+                   SELECT id FROM {event}
+                   WHERE id < greatest($1,
+                     (SELECT id FROM {event} ORDER BY id DESC OFFSET $2 - 1 LIMIT 1))
+                   ORDER BY id LIMIT {PRUNED_AT_ONCE})"
             ),
         }
     }

@@ -107,3 +107,24 @@ fn a_failure_that_the_store_was_not_told_of_ends_with_the_success_of_another_nod
     assert_eq!(node.value(), "one");
     assert_eq!(node.local.backoff(), None);
 }
+
+#[test]
+fn what_a_human_may_have_mended_is_tried_again_and_a_quota_is_waited_for() {
+    for (errcode, is_waited_for) in [(40125, false), (40164, false), (45009, true)] {
+        let mut store = Record::default();
+        let mut node = Node::new(CLASSIC);
+        let attempt = node.lease(&mut store, at(0));
+        store = fail(
+            &store,
+            attempt,
+            &refused(errcode),
+            caller(),
+            at(0).wall,
+            0.5,
+        );
+        assert!(matches!(node.look(&mut store, at(1)), Plan::Wait(_)));
+        node.local.pardon();
+        let plan = node.look(&mut store, at(1));
+        assert_eq!(matches!(plan, Plan::Wait(_)), is_waited_for, "{errcode}");
+    }
+}

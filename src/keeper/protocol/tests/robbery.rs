@@ -64,3 +64,20 @@ fn a_stable_token_is_not_taken_by_another_fetch() {
     loses_its_token(&mut node, &mut store, at(1000), "two");
     assert_eq!(store.died_young, []);
 }
+
+#[test]
+fn a_token_whose_renewal_fails_again_and_again_died_once() {
+    let mut store = Record::default();
+    let mut node = Node::new(CLASSIC);
+    node.renew(&mut store, at(0), "one");
+    node.local.reject(1);
+    for second in [1000, 1100, 1200] {
+        let attempt = node.lease(&mut store, at(second));
+        let now = at(second).wall;
+        store = fail(&store, attempt, &refused(-1), caller(), now, 0.5);
+    }
+    assert_eq!(store.died_young, [at(1000).wall]);
+    node.renew(&mut store, at(1300), "two");
+    loses_its_token(&mut node, &mut store, at(2300), "three");
+    assert_eq!(store.died_young, [at(1000).wall, at(2300).wall]);
+}

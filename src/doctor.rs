@@ -1,0 +1,205 @@
+//! Tries what the server needs, step by step, and says of each failure what, why and how to mend
+//! it.
+//!
+//! Nothing that is in use is taken away: an AppSecret is tried by the stable API, which gives the
+//! same token to everyone who asks and supersedes no classic one; a stored token by a call that
+//! changes nothing; and a ticket is the same for all who ask.
+
+mod account;
+mod store;
+mod wechat;
+
+use serde::Serialize;
+
+use crate::account::AppId;
+use crate::app::App;
+use crate::upstream::{Class, UpstreamError, Words};
+
+pub use store::open;
+
+/// What one step found.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Finding {
+    /// The step.
+    pub step: Step,
+    /// The account, where it is about one.
+    pub appid: Option<AppId>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// What was found.
+    pub what: Words,
+    /// Why it is so, where that is not plain.
+    pub why: Option<Words>,
+    /// What to do about it, if anything.
+    pub remedy: Option<Words>,
+    /// WeChat's page about it.
+    pub link: Option<&'static str>,
+    /// The words of the one who failed, WeChat's for example.
+    pub said: Option<String>,
+}
+
+/// What is tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The configuration.
+    Configuration,
+    /// DNS, connection and TLS to WeChat.
+    Network,
+    /// The clock, against WeChat's.
+    Clock,
+    /// The place where records are kept.
+    Store,
+    /// AppID, AppSecret and this machine's address.
+    AppSecret,
+    /// The access_token that is stored.
+    AccessToken,
+    /// The jsapi_ticket.
+    JsapiTicket,
+    /// Whether others fetch tokens with the AppSecret.
+    OtherPrograms,
+    /// The hosts of the account's pages.
+    PageHosts,
+}
+
+/// How a step went.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// As it should be.
+    Good,
+    /// Something to know or to compare by hand.
+    Note,
+    /// It works, but not for long or not well.
+    Warning,
+    /// It does not work.
+    Bad,
+}
+
+impl Step {
+    /// What it is called.
+    pub const fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Configuration => ("配置", "configuration"),
+            Self::Network => ("网络", "network"),
+            Self::Clock => ("时钟", "clock"),
+            Self::Store => ("存储", "store"),
+            Self::AppSecret => ("AppSecret", "AppSecret"),
+            Self::AccessToken => ("access_token", "access_token"),
+            Self::JsapiTicket => ("jsapi_ticket", "jsapi_ticket"),
+            Self::OtherPrograms => ("其他程序", "other programs"),
+            Self::PageHosts => ("网页域名", "page hosts"),
+        }
+    }
+
+    /// Whether WeChat has the last word about it.
+    pub const fn is_wechats(self) -> bool {
+        !matches!(self, Self::Configuration | Self::Store)
+    }
+}
+
+impl Finding {
+    /// A finding without any advice.
+    pub fn new(step: Step, outcome: Outcome, zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            step,
+            appid: None,
+            outcome,
+            what: words(zh, en),
+            why: None,
+            remedy: None,
+            link: None,
+            said: None,
+        }
+    }
+
+    fn of(mut self, appid: &AppId) -> Self {
+        self.appid = Some(appid.clone());
+        self
+    }
+
+    fn remedy(mut self, zh: impl Into<String>, en: impl Into<String>) -> Self {
+        self.remedy = Some(words(zh, en));
+        self
+    }
+
+    fn said(mut self, said: impl Into<String>) -> Self {
+        self.said = Some(said.into());
+        self
+    }
+
+    /// What a call to WeChat that failed is about.
+    fn failed(step: Step, error: &UpstreamError) -> Self {
+        let passes = match error.class() {
+            Class::Transient => error.errcode().is_some(),
+            Class::Quota => error.errcode() != Some(45009),
+            Class::TokenRejected => true,
+            _ => false,
+        };
+        let explained = error.explanation();
+        Self {
+            step,
+            appid: None,
+            outcome: if passes {
+                Outcome::Warning
+            } else {
+                Outcome::Bad
+            },
+            what: explained.what.into(),
+            why: Some(explained.why.into()),
+            remedy: Some(error.remedy()),
+            link: Some(explained.link),
+            said: Some(error.to_string()),
+        }
+    }
+}
+
+fn words(zh: impl Into<String>, en: impl Into<String>) -> Words {
+    Words {
+        zh: zh.into(),
+        en: en.into(),
+    }
+}
+
+/// Tries the store, WeChat, and the accounts that `app` keeps, or the one of `appid`.
+pub async fn examine(app: &App, appid: Option<&AppId>) -> Vec<Finding> {
+    let mut findings = vec![store::examine(app).await];
+    findings.extend(examine_wechat(app, appid).await);
+    findings
+}
+
+/// The same without the store.
+pub async fn examine_wechat(app: &App, appid: Option<&AppId>) -> Vec<Finding> {
+    let mut findings = wechat::examine(app).await;
+    if let Some(locked) = app.roster.locked() {
+        let finding = Finding::new(
+            Step::AppSecret,
+            Outcome::Bad,
+            "有账号的 AppSecret 无法解开",
+            "there are accounts whose AppSecret cannot be opened",
+        );
+        let finding = finding.remedy(
+            "设置添加它们时所用的 WXSIGN_MASTER_KEY，或删除后重新添加",
+            "set the WXSIGN_MASTER_KEY that they were added with, or remove them and add them anew",
+        );
+        findings.push(finding.said(locked.to_string()));
+    }
+    if findings.iter().any(is_out_of_reach) {
+        return findings;
+    }
+    let accounts = app.keeper.accounts();
+    let kept = accounts
+        .iter()
+        .filter(|kept| appid.is_none_or(|appid| kept.account.appid == *appid));
+    let kept: Vec<_> = kept.map(std::sync::Arc::clone).collect();
+    drop(accounts);
+    for kept in kept {
+        findings.extend(account::examine(app, &kept.account).await);
+    }
+    findings
+}
+
+/// Nothing more can be said of any account.
+fn is_out_of_reach(finding: &Finding) -> bool {
+    finding.step == Step::Network && finding.outcome == Outcome::Bad
+}

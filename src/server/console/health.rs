@@ -1,0 +1,233 @@
+//! How an account fares, for a human who looks at it for a moment.
+
+use std::time::Duration;
+
+use super::spark::Spark;
+use super::words::{Lang, in_china};
+use crate::app::App;
+use crate::clock::{Moment, Timestamp};
+use crate::credential::Kind;
+use crate::keeper::{Kept, Served, Snapshot, Trouble};
+use crate::upstream::{Class, FOREIGN_FETCHER, address_in};
+
+/// How an account fares; the worst is the smallest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) enum Health {
+    /// Its pages cannot be signed.
+    Down,
+    /// They can, but will not be for long unless a human does something.
+    NeedsHelp,
+    /// Something failed, and is tried again by itself; or another program is in the way.
+    Shaky,
+    /// It has just been put here.
+    Starting,
+    /// A credential is about to be renewed.
+    Renewing,
+    /// All is well.
+    Healthy,
+}
+
+/// What is due within so long is about to be renewed.
+const SOON: Duration = Duration::from_secs(120);
+
+impl Health {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Down,
+        Self::NeedsHelp,
+        Self::Shaky,
+        Self::Starting,
+        Self::Renewing,
+        Self::Healthy,
+    ];
+
+    pub(super) fn of(snapshot: &Snapshot, now: Moment) -> Self {
+        let signs = snapshot.signer(now).is_some();
+        match snapshot.trouble() {
+            Some(_) if !signs => Self::Down,
+            None if !signs => Self::Starting,
+            Some(trouble) if needs_a_human(trouble.class) => Self::NeedsHelp,
+            Some(_) => Self::Shaky,
+            None if snapshot.is_robbed() => Self::Shaky,
+            None if is_renewing(snapshot, now) => Self::Renewing,
+            None => Self::Healthy,
+        }
+    }
+
+    /// Its colour, by the name of a class.
+    pub(super) const fn tone(self) -> &'static str {
+        match self {
+            Self::Down | Self::NeedsHelp => "bad",
+            Self::Shaky => "note",
+            Self::Starting | Self::Renewing => "busy",
+            Self::Healthy => "ok",
+        }
+    }
+
+    pub(super) const fn words(self, lang: Lang) -> &'static str {
+        match self {
+            Self::Down => lang.t("无法签名", "Cannot sign"),
+            Self::NeedsHelp => lang.t("需要处理，暂可签名", "Needs you, still signing"),
+            Self::Shaky => lang.t("有故障，仍可签名", "In trouble, still signing"),
+            Self::Starting => lang.t("正在获取凭证", "Fetching credentials"),
+            Self::Renewing => lang.t("即将续期", "Renewing soon"),
+            Self::Healthy => lang.t("正常", "Healthy"),
+        }
+    }
+}
+
+/// Nothing but a human mends what WeChat says of an AppSecret, an address or a quota.
+const fn needs_a_human(class: Class) -> bool {
+    matches!(class, Class::Credentials | Class::Address | Class::Quota)
+}
+
+fn is_renewing(snapshot: &Snapshot, now: Moment) -> bool {
+    let token = snapshot.token(now);
+    let is_due = token.is_some_and(|token| token.renew_at <= now.wall + SOON);
+    is_due || snapshot.lease(Kind::AccessToken, now).is_some()
+}
+
+/// An account as a card shows it.
+pub(super) struct Card {
+    pub(super) appid: String,
+    pub(super) name: Option<String>,
+    pub(super) tone: &'static str,
+    pub(super) state: &'static str,
+    pub(super) bars: Vec<Bar>,
+    /// When the next renewal is.
+    pub(super) next: Option<String>,
+    /// Which node fetches now, or fetched last.
+    pub(super) holder: Option<String>,
+    pub(super) fetches_now: bool,
+    pub(super) spark: Spark,
+    pub(super) help: Option<Help>,
+    /// There is something to be tried again.
+    pub(super) can_try_again: bool,
+}
+
+impl Card {
+    pub(super) fn of(app: &App, kept: &Kept, lang: Lang) -> Self {
+        let (snapshot, now) = (kept.snapshot(), app.keeper.clock().moment());
+        let health = Health::of(&snapshot, now);
+        let kinds = [Kind::AccessToken, Kind::JsapiTicket];
+        let bars = kinds.map(|kind| Bar::of(kind, snapshot.last(kind), now, lang));
+        let lease = kinds.iter().find_map(|kind| snapshot.lease(*kind, now));
+        let last = snapshot.last(Kind::AccessToken);
+        let last = last.and_then(|token| token.renewed_by.as_deref().map(str::to_owned));
+        let trouble = snapshot.trouble();
+        let renew_at = snapshot.token(now).map(|token| token.renew_at);
+        Self {
+            appid: kept.account.appid.to_string(),
+            name: kept.account.name.clone(),
+            tone: health.tone(),
+            state: health.words(lang),
+            bars: bars.into_iter().flatten().collect(),
+            next: match trouble {
+                Some(_) => None,
+                None => renew_at.map(|at| lang.in_time(at, now.wall)),
+            },
+            spark: Spark::of(&app.rates.of(&kept.account.appid)),
+            fetches_now: lease.is_some(),
+            holder: lease.map(|lease| lease.holder.clone()).or(last),
+            help: match trouble {
+                Some(trouble) => Some(Help::of(trouble, now.wall, lang)),
+                None => snapshot.is_robbed().then(|| Help::of_robbery(lang)),
+            },
+            can_try_again: trouble.is_some_and(Trouble::can_be_tried_again),
+        }
+    }
+}
+
+/// How old a credential is.
+pub(super) struct Bar {
+    pub(super) kind: &'static str,
+    /// How much of its life is over, of 100.
+    pub(super) gone: u64,
+    /// Where in its life it is renewed, of 100; a ticket is asked for often, and mostly the same.
+    pub(super) renewed_at: Option<u64>,
+    /// How long it is good.
+    pub(super) left: String,
+    pub(super) is_good: bool,
+    pub(super) age: String,
+    pub(super) fingerprint: String,
+    pub(super) generation: u64,
+    pub(super) first_seen: String,
+    pub(super) expires_at: String,
+    pub(super) renews: String,
+}
+
+impl Bar {
+    fn of(kind: Kind, served: Option<&Served>, now: Moment, lang: Lang) -> Option<Self> {
+        let served = served?;
+        let (credential, left) = (&served.credential, served.until.left(now));
+        let age = now.wall.since(credential.first_seen);
+        let life = (age + left).as_secs().max(1);
+        let part = |time: Duration| (time.as_secs() * 100 / life).min(100);
+        let renewed_after = served.renew_at.since(credential.first_seen);
+        Some(Self {
+            kind: kind.as_str(),
+            gone: if left.is_zero() { 100 } else { part(age) },
+            renewed_at: (kind == Kind::AccessToken && !left.is_zero()).then(|| part(renewed_after)),
+            left: match (left.is_zero(), lang) {
+                (true, _) => lang.t("已过期", "expired").to_owned(),
+                (false, Lang::Zh) => format!("剩余 {}", lang.lasting(left)),
+                (false, Lang::En) => format!("{} left", lang.lasting(left)),
+            },
+            is_good: !left.is_zero(),
+            age: lang.lasting(age),
+            fingerprint: credential.value.fingerprint().to_string(),
+            generation: credential.generation,
+            first_seen: in_china(credential.first_seen),
+            expires_at: in_china(now.wall + left),
+            renews: lang.in_time(served.renew_at, now.wall),
+        })
+    }
+}
+
+/// What went wrong, and what to do about it.
+pub(super) struct Help {
+    pub(super) what: String,
+    pub(super) why: String,
+    pub(super) remedy: String,
+    pub(super) link: &'static str,
+    pub(super) errcode: Option<i64>,
+    pub(super) errmsg: Option<String>,
+    /// The address that WeChat wants on its white list.
+    pub(super) address: Option<String>,
+    pub(super) failed: Option<String>,
+    pub(super) next_try: Option<String>,
+}
+
+impl Help {
+    fn of(trouble: &Trouble, now: Timestamp, lang: Lang) -> Self {
+        let explanation = trouble.explanation;
+        let address = match trouble.class {
+            Class::Address => trouble.errmsg.as_deref().and_then(address_in),
+            _ => None,
+        };
+        Self {
+            what: lang.sentence(&explanation.what),
+            why: lang.sentence(&explanation.why),
+            remedy: lang.words(trouble.remedy()),
+            link: explanation.link,
+            errcode: trouble.errcode,
+            errmsg: trouble.errmsg.clone(),
+            address: address.map(|address| address.to_string()),
+            failed: Some(lang.ago(trouble.failed_at, now)),
+            next_try: Some(lang.in_time(trouble.next_at, now)),
+        }
+    }
+
+    fn of_robbery(lang: Lang) -> Self {
+        Self {
+            what: lang.sentence(&FOREIGN_FETCHER.what),
+            why: lang.sentence(&FOREIGN_FETCHER.why),
+            remedy: lang.text(&FOREIGN_FETCHER.remedy).to_owned(),
+            link: FOREIGN_FETCHER.link,
+            errcode: None,
+            errmsg: None,
+            address: None,
+            failed: None,
+            next_try: None,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The process itself: version, configuration, store, sessions.
+
+use askama::Template;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::visit::Operator;
+use super::words::in_china;
+use super::{Shell, show};
+
+#[derive(Template)]
+#[template(path = "console/system.html")]
+struct System {
+    shell: Shell,
+    started: String,
+    uptime: String,
+    accounts: usize,
+    clients: usize,
+    store: String,
+    store_trouble: Option<String>,
+    queue_is_alive: bool,
+    leases: Vec<Lease>,
+    sessions: Vec<Session>,
+    settings: Vec<Row>,
+}
+
+struct Lease {
+    node: String,
+    appid: String,
+    kind: &'static str,
+    until: String,
+}
+
+struct Session {
+    began: String,
+    seen: String,
+    user_agent: String,
+}
+
+struct Row {
+    key: String,
+    value: String,
+    source: String,
+}
+
+/// So many leases are listed.
+const LEASES: usize = 20;
+
+/// `GET /console/system`
+pub(super) async fn page(Operator(visit): Operator) -> Response {
+    let (app, lang) = (&visit.gate.app, visit.lang);
+    let now = app.keeper.clock().moment();
+    let settings = app.settings.get().map_or(&[][..], Vec::as_slice);
+    let mut sessions = visit.console().sessions().await;
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.seen_at));
+    let failing = app.store.tally().failing();
+    let page = System {
+        shell: Shell::new(&visit, "system"),
+        started: in_china(app.started_at),
+        uptime: lang.lasting(now.wall.since(app.started_at)),
+        accounts: app.keeper.accounts().len(),
+        clients: app.roster.clients().iter().count(),
+        store: lang
+            .t(
+                if app.store.is_embedded() {
+                    "本进程独用"
+                } else {
+                    "多个节点共用"
+                },
+                if app.store.is_embedded() {
+                    "for this process alone"
+                } else {
+                    "shared by several nodes"
+                },
+            )
+            .to_owned(),
+        store_trouble: failing.map(|error| error.to_string()),
+        queue_is_alive: app.keeper.is_alive(),
+        leases: leases(&visit, now),
+        sessions: sessions
+            .into_iter()
+            .map(|session| Session {
+                began: lang.ago(session.created_at, now.wall),
+                seen: lang.ago(session.seen_at, now.wall),
+                user_agent: session.user_agent,
+            })
+            .collect(),
+        settings: settings
+            .iter()
+            .map(|setting| Row {
+                key: setting.key.clone(),
+                value: plain(&setting.value),
+                source: setting.source.to_string(),
+            })
+            .collect(),
+    };
+    show(StatusCode::OK, &page)
+}
+
+/// Who fetches at the moment, as far as this node knows.
+fn leases(visit: &super::Visit, now: crate::clock::Moment) -> Vec<Lease> {
+    let accounts = visit.gate.app.keeper.accounts();
+    let all = accounts.iter().flat_map(|kept| {
+        let snapshot = kept.snapshot();
+        let leases = crate::credential::Kind::ALL.map(|kind| {
+            let lease = snapshot.lease(kind, now)?;
+            Some(Lease {
+                node: lease.holder.clone(),
+                appid: kept.account.appid.to_string(),
+                kind: kind.as_str(),
+                until: visit
+                    .lang
+                    .in_time(now.wall + lease.until.left(now), now.wall),
+            })
+        });
+        leases.into_iter().flatten()
+    });
+    all.take(LEASES).collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "–".to_owned(),
+        Value::Array(items) if items.is_empty() => "–".to_owned(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,149 @@
+//! What happened, as it is stored: bytes that only [`crate::history`] reads, each under an id that
+//! says when.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::Rng;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::account::AppId;
+use crate::clock::Timestamp;
+
+/// How many bits of an id are not its time.
+const CHANCE: u32 = 80;
+
+/// Names an event. Ids are in the order of their times, whichever node they come from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(u128);
+
+impl EventId {
+    /// A new one of that time; behind `last` if that is of the same.
+    pub fn new(at: Timestamp, last: Option<Self>) -> Self {
+        let first = Self::first_of(at).0;
+        match last {
+            Some(Self(last)) if last >> CHANCE == first >> CHANCE => Self(last.wrapping_add(1)),
+            _ => {
+                let mut chance = [0; 16];
+                rand::rng().fill_bytes(&mut chance);
+                // Half of the room is left for those that come after it.
+                Self(first | u128::from_be_bytes(chance) >> (129 - CHANCE))
+            }
+        }
+    }
+
+    /// What comes before all ids of that time.
+    pub fn first_of(at: Timestamp) -> Self {
+        let millis = at.as_millis().max(0).unsigned_abs();
+        Self(u128::from(millis) << CHANCE)
+    }
+
+    /// When it happened.
+    pub fn at(self) -> Timestamp {
+        let millis = i64::try_from(self.0 >> CHANCE);
+        Timestamp::from_millis(millis.unwrap_or(i64::MAX))
+    }
+
+    pub(super) const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for EventId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let plain = text.len() == 32 && text.bytes().all(is_hex);
+        let id = plain.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        id.map(Self)
+            .ok_or("is no id of an event: those have 32 hexadecimal digits")
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An event as a [`Backend`](super::Backend) holds it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredEvent {
+    /// Its name, which is its time too.
+    pub id: EventId,
+    /// The account that it is about, if it is about one.
+    pub appid: Option<AppId>,
+    /// What happened, encoded.
+    pub bytes: Vec<u8>,
+}
+
+/// Which events, and how many of them: the newest that match, the newest first.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EventRange {
+    /// Those about this account alone.
+    pub appid: Option<AppId>,
+    /// Those before this one.
+    pub before: Option<EventId>,
+    /// Those after this one.
+    pub after: Option<EventId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl EventRange {
+    /// The ids that bound it, neither of them in it.
+    pub(super) fn bounds(&self) -> (EventId, EventId) {
+        let (all, none) = (EventId(0), EventId(u128::MAX));
+        (self.after.unwrap_or(all), self.before.unwrap_or(none))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_in_the_order_of_their_times_and_read_as_they_are_written() {
+        let at = |millis| Timestamp::from_millis(millis);
+        let one = EventId::new(at(1_700_000_000_123), None);
+        let two = EventId::new(at(1_700_000_000_123), Some(one));
+        let three = EventId::new(at(1_700_000_000_124), Some(two));
+        assert!(EventId::first_of(one.at()) <= one && one < two && two < three);
+        assert_eq!(two.at(), at(1_700_000_000_123));
+        assert_eq!(EventId::from_bytes(two.to_bytes()), two);
+        assert_eq!(two.to_string().parse(), Ok(two));
+        for wrong in [
+            "",
+            "1",
+            &"A".repeat(32),
+            &"0".repeat(33),
+            "+0000000000000000000000000000001",
+        ] {
+            assert!(wrong.parse::<EventId>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Every page of the console in both languages, light and dark, on a desk and on a phone: looked at
+//! by axe-core, and kept as a picture in `target/screenshots`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use wxsign::simulator::{Fault, FaultRule};
+
+use super::desk::{APPID, Desk, PASSWORD, account};
+
+const AXE: &str = "tests/.cache/axe-core-4.14.1/node_modules/axe-core/axe.min.js";
+
+/// An account that WeChat refuses.
+const REFUSED: &str = "wx00000000000000aa";
+
+const PAGES: [(&str, &str); 11] = [
+    ("login", "/console/login"),
+    ("overview", "/console"),
+    ("account", "/console/accounts/wx0123456789abcdef"),
+    ("account-refused", "/console/accounts/wx00000000000000aa"),
+    ("new-account", "/console/accounts/new"),
+    ("try", "/console/try"),
+    ("events", "/console/events"),
+    ("keys", "/console/keys"),
+    ("system", "/console/system"),
+    ("not-found", "/console/nothing"),
+    ("link-ended", "/console/setup?token=none"),
+];
+
+/// What a page finds wrong with itself, if that is serious.
+const LOOK: &str = "
+    const done = arguments[arguments.length - 1];
+    axe.run(document, { resultTypes: ['violations'] }).then((found) => done(
+      found.violations.filter((one) => ['serious', 'critical'].includes(one.impact))
+        .map((one) => one.id + ': ' + one.nodes.map((node) => node.html + ' ' + node.failureSummary).join(' | '))));";
+
+#[tokio::test]
+async fn every_page_can_be_read_by_everyone() {
+    let desk = Desk::set(|config, simulator| {
+        let mut refused = account(REFUSED);
+        refused.name = None;
+        config.accounts.push(refused);
+        let rule = FaultRule::new(Fault::Errcode(40164));
+        let appid = Some(REFUSED.parse().unwrap());
+        simulator.inject(FaultRule { appid, ..rule });
+    })
+    .await;
+    let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
+    let axe = std::fs::read_to_string(&axe).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; `tests/run` fetches it: npm install axe-core@4.14.1",
+            axe.display()
+        )
+    });
+    let parameters = json!({ "source": axe });
+    desk.devtools("Page.addScriptToEvaluateOnNewDocument", parameters)
+        .await;
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let mut findings = Vec::new();
+    for (name, path) in PAGES {
+        if name == "overview" {
+            desk.fill("password", PASSWORD).await;
+            desk.click("form.stack button").await;
+            let tone = format!(
+                "const card = document.querySelector('#card-{APPID}'); return card && card.dataset.tone === 'ok'"
+            );
+            desk.sees("a green card", &tone).await;
+        }
+        for lang in ["zh", "en"] {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            desk.go(&format!("{path}{joint}lang={lang}")).await;
+            for scheme in ["light", "dark"] {
+                for width in [1280, 390] {
+                    dress(&desk, scheme, width).await;
+                    let found = desk.client.execute_async(LOOK, vec![]).await.unwrap();
+                    let what = format!("{name}-{lang}-{scheme}-{width}");
+                    let overflows = "return document.documentElement.scrollWidth > innerWidth";
+                    if desk.run(overflows).await == true {
+                        findings.push(format!("{what}: it is wider than the screen"));
+                    }
+                    for one in found.as_array().unwrap() {
+                        findings.push(format!("{what}: {one}"));
+                    }
+                    std::fs::write(pictures.join(what + ".png"), picture(&desk).await).unwrap();
+                }
+            }
+        }
+    }
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+async fn dress(desk: &Desk, scheme: &str, width: u32) {
+    let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    desk.devtools("Emulation.setEmulatedMedia", scheme).await;
+    let screen = json!({
+        "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600,
+    });
+    desk.devtools("Emulation.setDeviceMetricsOverride", screen)
+        .await;
+}
+
+/// The whole page, also what one has to scroll to.
+async fn picture(desk: &Desk) -> Vec<u8> {
+    let parameters = json!({ "format": "png", "captureBeyondViewport": true });
+    let taken: Value = desk.devtools("Page.captureScreenshot", parameters).await;
+    let taken = taken["data"].as_str().unwrap();
+    base64_of(taken)
+}
+
+fn base64_of(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for byte in text.bytes() {
+        let Some(digit) = DIGITS.iter().position(|digit| *digit == byte) else {
+            continue;
+        };
+        bits = bits << 6 | digit as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    bytes
+}

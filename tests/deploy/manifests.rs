@@ -1,0 +1,116 @@
+//! What containers are built and run from.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use wxsign::config::{Config, Flags};
+
+use crate::printed;
+
+/// The documents of a YAML text.
+fn read_yaml(text: &str) -> Vec<Value> {
+    let read = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)";
+    let mut python = Command::new("python3")
+        .args(["-c", read])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|why| panic!("{why}: apt-get install python3 python3-yaml"));
+    let mut stdin = python.stdin.take().unwrap();
+    stdin.write_all(text.as_bytes()).unwrap();
+    drop(stdin);
+    let read = python.wait_with_output().unwrap();
+    assert!(read.status.success(), "apt-get install python3-yaml");
+    serde_json::from_slice(&read.stdout).unwrap()
+}
+
+fn of_kind<'a>(manifests: &'a [Value], kind: &str) -> &'a Value {
+    let found = manifests.iter().find(|manifest| manifest["kind"] == kind);
+    found.unwrap_or_else(|| panic!("there is no {kind}"))
+}
+
+#[test]
+fn the_manifests_fit_together_and_what_they_configure_is_valid() {
+    let manifests = read_yaml(&printed("kubernetes"));
+    let deployment = &of_kind(&manifests, "Deployment")["spec"];
+    let pod = &deployment["template"];
+    let labels = &pod["metadata"]["labels"];
+    assert_eq!(&deployment["selector"]["matchLabels"], labels);
+    let budget = &of_kind(&manifests, "PodDisruptionBudget")["spec"];
+    assert_eq!(&budget["selector"]["matchLabels"], labels);
+    let service = &of_kind(&manifests, "Service")["spec"];
+    assert_eq!(&service["selector"], labels);
+
+    let container = &pod["spec"]["containers"][0];
+    let port = &container["ports"][0];
+    assert_eq!(service["ports"][0]["targetPort"], port["name"]);
+    for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        assert_eq!(container[probe]["httpGet"]["path"], path);
+        assert_eq!(container[probe]["httpGet"]["port"], port["name"]);
+    }
+    assert_eq!(pod["spec"]["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+
+    // Each file that the configuration names is one of the Secret's, where it is mounted.
+    let toml = of_kind(&manifests, "ConfigMap")["data"]["wxsign.toml"].as_str();
+    let directory = tempfile::tempdir().unwrap();
+    let secrets = directory.path().join("secrets");
+    std::fs::create_dir(&secrets).unwrap();
+    for (name, content) in [
+        ("appsecret", "abcdef0123456789abcdef0123456789"),
+        ("redis-password", "password"),
+        ("master.key", &"0123456789abcdef".repeat(4)),
+    ] {
+        std::fs::write(secrets.join(name), content).unwrap();
+    }
+    let toml = toml.unwrap();
+    let here = toml.replace("/run/secrets/wxsign", secrets.to_str().unwrap());
+    let file = directory.path().join("wxsign.toml");
+    std::fs::write(&file, here).unwrap();
+    let loaded = Config::load(Some(&file), &[].into(), &Flags::default());
+    let loaded = loaded.unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(loaded.warnings, []);
+    let listen = loaded.config.listen.to_string();
+    assert!(
+        listen.ends_with(&port["containerPort"].to_string()),
+        "{listen}"
+    );
+}
+
+#[test]
+fn the_compose_file_is_yaml_and_asks_the_nodes_how_they_are() {
+    let compose = read_yaml(&printed("compose"));
+    let asked = &compose[0]["services"]["wxsign"]["healthcheck"]["test"];
+    assert_eq!(
+        (&asked[1], &asked[2]),
+        (&"wxsign".into(), &"healthcheck".into())
+    );
+}
+
+#[test]
+fn the_image_has_a_user_who_is_not_root_and_is_built_from_what_is_there() {
+    let dockerfile = printed("dockerfile").replace("\\\n", " ");
+    let lines = || dockerfile.lines().filter(|line| !line.starts_with('#'));
+    let of = |instruction: &str| -> Vec<Vec<String>> {
+        let lines = lines().filter_map(|line| line.strip_prefix(instruction));
+        lines
+            .map(|line| line.split_whitespace().map(str::to_owned).collect())
+            .collect()
+    };
+    for copied in of("COPY ") {
+        if copied[0].starts_with("--from") {
+            continue;
+        }
+        let (_, sources) = copied.split_last().unwrap();
+        for source in sources {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+            assert!(source.exists(), "{source:?}");
+        }
+    }
+    assert_eq!(of("FROM ").len(), 2);
+    assert_ne!(of("USER ")[0][0].split(':').next(), Some("0"));
+    let health = of("HEALTHCHECK ");
+    assert!(health[0].iter().any(|word| word == "\"healthcheck\"]"));
+}

@@ -1,0 +1,249 @@
+//! The console as browsers and those who mean it ill meet it: who is let in, and over what.
+
+use wxsign::credential::Secret;
+
+use crate::harness::{Server, Setup};
+use crate::wire::{Answer, Request};
+
+const PASSWORD: &str = "four words and more";
+const HOST: &str = "localhost:8080";
+
+fn setup() -> Setup {
+    let mut setup = Setup::new();
+    setup.config.console.password = Some(Secret::new(PASSWORD));
+    setup
+}
+
+/// A request of a browser on this machine.
+fn get(path: &str) -> Request {
+    Request::get(path).at_host(HOST)
+}
+
+/// A form that a page of the console sends.
+fn post(path: &str, fields: &[(&str, &str)]) -> Request {
+    let request = Request::new("POST", path).at_host(HOST);
+    let request = request.with("Sec-Fetch-Site", "same-origin");
+    request.with_form(fields)
+}
+
+fn sign_in(password: &str) -> Request {
+    post("/console/login", &[("password", password)])
+}
+
+/// What the browser is to show from now on: `name=value`.
+fn cookie(answer: &Answer) -> String {
+    let cookie = answer.header("set-cookie");
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+async fn signed_in(server: &Server) -> String {
+    let answer = server.ask(&sign_in(PASSWORD)).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    cookie(&answer)
+}
+
+fn leads_to_login(answer: &Answer) {
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let location = answer.header("location");
+    assert!(location.starts_with("/console/login"), "{location}");
+}
+
+#[tokio::test]
+async fn whoever_shows_the_password_is_let_in_until_he_leaves() {
+    let server = setup().start_ready().await;
+    leads_to_login(&server.ask(&get("/console")).await);
+    let form = server.ask(&get("/console/login")).await;
+    assert_eq!(form.status, 200);
+    assert!(form.text().contains("type=\"password\""));
+    let answer = server.ask(&sign_in(PASSWORD)).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, "/console")
+    );
+    let set = answer.header("set-cookie");
+    for attribute in ["wxsign=", "; Path=/;", " HttpOnly;", " SameSite=Strict;"] {
+        assert!(set.contains(attribute), "{set}");
+    }
+    let shown = cookie(&answer);
+    assert!(shown.len() > 45, "{shown}");
+    let overview = server.ask(&get("/console").with("Cookie", &shown)).await;
+    assert_eq!(overview.status, 200);
+    assert!(overview.text().contains("wx0123456789abcdef"));
+    let policy = overview.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
+    assert_eq!(overview.header("cache-control"), "no-store");
+    let left = post("/console/logout", &[]).with("Cookie", &shown);
+    leads_to_login(&server.ask(&left).await);
+    leads_to_login(&server.ask(&get("/console").with("Cookie", &shown)).await);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn each_page_wants_a_session_and_after_it_one_is_where_one_wanted_to_be() {
+    let server = setup().start_ready().await;
+    for path in [
+        "/console/accounts/wx0123456789abcdef",
+        "/console/accounts/new",
+        "/console/try",
+        "/console/events",
+        "/console/keys",
+        "/console/system",
+        "/console/nothing/here",
+    ] {
+        let answer = server.ask(&get(path)).await;
+        leads_to_login(&answer);
+        let next = answer.header("location").split_once("next=").unwrap().1;
+        assert_eq!(next, path.replace('/', "%2F"));
+        let invented = get(path).with(
+            "Cookie",
+            "wxsign=0123456789012345678901234567890123456789abcd",
+        );
+        leads_to_login(&server.ask(&invented).await);
+    }
+    let fields = [("password", PASSWORD), ("next", "/console/keys")];
+    let answer = server.ask(&post("/console/login", &fields)).await;
+    assert_eq!(answer.header("location"), "/console/keys");
+    let fields = [
+        ("password", PASSWORD),
+        ("next", "https://evil.example/console"),
+    ];
+    let answer = server.ask(&post("/console/login", &fields)).await;
+    assert_eq!(answer.header("location"), "/console");
+    let live = server.ask(&get("/console/live")).await;
+    assert_eq!(live.status, 204);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn five_wrong_passwords_lock_an_address_out_and_no_other() {
+    let mut setup = setup();
+    setup.config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = setup.start_ready().await;
+    let from = |address: &str, password: &str| {
+        sign_in(password)
+            .with("X-Forwarded-For", address)
+            .with("X-Forwarded-Proto", "https")
+    };
+    for _ in 0..5 {
+        let answer = server.ask(&from("192.0.2.1", "not the password")).await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+        assert!(answer.text().contains("not the password"));
+    }
+    let answer = server.ask(&from("192.0.2.1", PASSWORD)).await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.header("retry-after").parse::<u64>().unwrap() > 800);
+    let answer = server.ask(&from("192.0.2.2", PASSWORD)).await;
+    assert_eq!(answer.status, 303);
+    let set = answer.header("set-cookie");
+    assert!(
+        set.starts_with("__Host-wxsign=") && set.contains(" Secure;"),
+        "{set}"
+    );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_another_site_sends_changes_nothing() {
+    let server = setup().start_ready().await;
+    let shown = signed_in(&server).await;
+    let paths = [
+        "/console/logout",
+        "/console/keys",
+        "/console/login",
+        "/console/setup",
+    ];
+    for path in paths {
+        for (name, value) in [
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Site", "same-site"),
+            ("Sec-Fetch-Site", "none"),
+            ("Origin", "http://evil.example"),
+            ("Origin", "null"),
+            ("X-Nothing", "at all"),
+        ] {
+            let request = Request::new("POST", path).at_host(HOST);
+            let request = request.with("Cookie", &shown).with(name, value);
+            let answer = server.ask(&request.with_form(&[("name", "a")])).await;
+            assert_eq!(answer.status, 403, "{path} {name}: {value}");
+            assert!(answer.text().contains("was refused"), "{}", answer.text());
+        }
+    }
+    let mine = Request::new("POST", "/console/try").at_host(HOST);
+    let mine = mine.with("Cookie", &shown);
+    let mine = mine.with("Origin", &format!("http://{HOST}"));
+    let answer = server.ask(&mine.with_form(&[("appid", "none")])).await;
+    assert_eq!(answer.status, 422);
+    let overview = server.ask(&get("/console").with("Cookie", &shown)).await;
+    assert_eq!(overview.status, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn over_plain_http_from_elsewhere_no_password_is_taken() {
+    let server = setup().start_ready().await;
+    let shown = signed_in(&server).await;
+    let form = server.get("/console/login").await;
+    assert_eq!(form.status, 200);
+    assert!(form.text().contains("TLS is needed here"));
+    assert!(!form.text().contains("type=\"password\""));
+    let request = Request::new("POST", "/console/login").with("Sec-Fetch-Site", "same-origin");
+    let answer = server
+        .ask(&request.with_form(&[("password", PASSWORD)]))
+        .await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.headers.get("set-cookie").is_none());
+    // Nor is a session, whatever a proxy that nobody knows says.
+    let elsewhere = Request::get("/console").with("Cookie", &shown);
+    leads_to_login(&server.ask(&elsewhere).await);
+    let claimed = get("/console").with("Cookie", &shown);
+    leads_to_login(
+        &server
+            .ask(&claimed.with("X-Forwarded-Proto", "https"))
+            .await,
+    );
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_console_is_where_back_ends_are_or_nowhere() {
+    let mut apart = setup();
+    apart.admin = true;
+    let server = apart.start_ready().await;
+    let at_pages = server.ask(&get("/console/login")).await;
+    assert_eq!(at_pages.status, 404);
+    let mut back_ends = crate::wire::Connection::open(server.back_ends).await;
+    assert_eq!(back_ends.ask(&get("/console/login")).await.status, 200);
+    server.end().await;
+    let mut without = setup();
+    without.config.console.enabled = false;
+    let server = without.start_ready().await;
+    assert_eq!(server.ask(&get("/console/login")).await.status, 404);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_credential_is_shown_to_whoever_shows_the_password_once_more() {
+    let mut setup = setup();
+    setup.add_client("shop", &[wxsign::client::Scope::Token]);
+    let server = setup.start_ready().await;
+    let shown = signed_in(&server).await;
+    let token = server
+        .ask(&Request::get("/v1/accounts/wx0123456789abcdef/access-token").of("shop"))
+        .await;
+    let token = token.json()["access_token"].as_str().unwrap().to_owned();
+    let page = "/console/accounts/wx0123456789abcdef";
+    let account = server.ask(&get(page).with("Cookie", &shown)).await;
+    assert_eq!(account.status, 200);
+    assert!(!account.text().contains(&token));
+    let reveal = |password| {
+        let fields = [("kind", "access_token"), ("password", password)];
+        post(&format!("{page}/reveal"), &fields).with("Cookie", &shown)
+    };
+    let refused = server.ask(&reveal("not the password")).await;
+    assert_eq!(refused.status, 403);
+    assert!(!refused.text().contains(&token));
+    let revealed = server.ask(&reveal(PASSWORD)).await;
+    assert_eq!(revealed.status, 200);
+    assert!(revealed.text().contains(&token));
+    server.end().await;
+}
