@@ -33,7 +33,6 @@
     FIELDS.forEach((name) => { form.elements[name].value = text(name, filled[name]); });
     const more = ['realAuthUrl', 'landing', 'ua'].some((name) => form.elements[name].value);
     form.querySelector('details').open = more;
-    // With a key to be typed in, the form is not complete yet.
     if (form.checkValidity()) ask();
   }
 

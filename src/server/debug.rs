@@ -4,20 +4,23 @@
 //! fragment of the address (`#d=` and the question as base64url JSON) and the answer comes into
 //! the page. Programs ask `/debug/check`.
 
-use std::net::IpAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Bytes;
+use axum::extract::FromRequestParts;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::client_address::client_address;
+use super::console::Visit;
 use super::limits::client_key;
 use super::openapi::{BACK_ENDS, OfQuestions, findings};
 use super::problem::{Code, Problem};
@@ -40,13 +43,22 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     img-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
     form-action 'self'";
 
+/// In English and in Chinese.
+const WHO_MAY_ASK: [&str; 2] = [
+    "Sign in at the console, or give a client key with the scope status.",
+    "请先登录控制台，或填写具有 status 权限的客户端密钥。",
+];
+
 #[derive(Template)]
 #[template(path = "debug.html")]
 struct Page {
     lang: &'static str,
     version: &'static str,
-    /// WeChat is simulated: there is a demo, and no key is needed.
+    /// WeChat is simulated: there is a demo, and everyone may ask.
     simulated: bool,
+    signed_in: bool,
+    /// There is a console to sign in at.
+    has_console: bool,
     ask: Ask,
     real_auth_url: String,
     report: Option<Report>,
@@ -54,27 +66,44 @@ struct Page {
     fault: Option<(String, String)>,
 }
 
-/// `GET /debug`
-pub(super) async fn page(
-    State(gate): State<Arc<Gate>>,
-    RawQuery(query): RawQuery,
+/// A question, as far as it says who asks.
+pub(super) struct Asker {
+    gate: Arc<Gate>,
+    peer: IpAddr,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let page = Page::new(&gate, &query.unwrap_or_default(), &headers);
-    page.answer(StatusCode::OK)
+    /// As sent; empty where there is none.
+    query: String,
+    /// At the console.
+    signed_in: bool,
+}
+
+impl FromRequestParts<Arc<Gate>> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>();
+        Ok(Self {
+            gate: Arc::clone(gate),
+            peer: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0),
+            headers: parts.headers.clone(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            signed_in: Visit::of(parts, gate).is_signed_in().await,
+        })
+    }
+}
+
+/// `GET /debug`
+pub(super) async fn page(asker: Asker) -> Result<Response, Problem> {
+    Page::new(&asker).answer(StatusCode::OK)
 }
 
 /// `POST /debug`: the form, without a script.
 pub(super) async fn posted(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    RawQuery(query): RawQuery,
-    mut headers: HeaderMap,
+    mut asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(Problem::unreadable)?;
-    let query = query.unwrap_or_default();
-    let mut page = Page::new(&gate, &query, &headers);
+    let mut page = Page::new(&asker);
     let mut key = String::new();
     for (name, value) in form_urlencoded::parse(&body) {
         let field = match &*name {
@@ -93,13 +122,18 @@ pub(super) async fn posted(
     if let Ok(value) = HeaderValue::try_from(format!("Bearer {}", key.trim()))
         && !key.is_empty()
     {
-        headers.insert(AUTHORIZATION, value);
+        asker.headers.insert(AUTHORIZATION, value);
     }
     let mut status = StatusCode::OK;
-    match answer(&gate, page.ask.clone(), &headers, &query, peer.0).await {
+    match answer(&asker, page.ask.clone()).await {
         Ok(report) => page.report = Some(report),
         Err(Refused::Unreadable(en, zh)) => {
             status = StatusCode::BAD_REQUEST;
+            page.fault = Some((en, zh));
+        }
+        Err(Refused::Problem(problem)) if problem.code() == Code::KeyRequired => {
+            status = problem.code().status();
+            let [en, zh] = WHO_MAY_ASK.map(str::to_owned);
             page.fault = Some((en, zh));
         }
         Err(Refused::Problem(problem)) => {
@@ -121,10 +155,7 @@ pub(super) async fn posted(
     request_body = findings::Question,
     responses((status = 200, description = "What was found.", body = findings::Findings), OfQuestions))]
 pub(super) async fn check(
-    State(gate): State<Arc<Gate>>,
-    Extension(peer): Extension<Peer>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(Problem::unreadable)?;
@@ -132,8 +163,7 @@ pub(super) async fn check(
         let example = r#"{"url": "https://…", "config": {…}, "realAuthUrl": […], "errMsg": "…"}"#;
         Problem::new(Code::InvalidBody, format!("{error}; send {example}"))
     })?;
-    let query = query.unwrap_or_default();
-    let report = answer(&gate, ask, &headers, &query, peer.0).await;
+    let report = answer(&asker, ask).await;
     let report = report.map_err(|refused| match refused {
         Refused::Problem(problem) => problem,
         Refused::Unreadable(en, _) => Problem::new(Code::InvalidBody, en),
@@ -154,15 +184,10 @@ impl From<Problem> for Refused {
     }
 }
 
-async fn answer(
-    gate: &Gate,
-    ask: Ask,
-    headers: &HeaderMap,
-    query: &str,
-    peer: IpAddr,
-) -> Result<Report, Refused> {
-    let viewer = may_debug(gate, headers, query, peer)?;
-    admit(gate, headers, peer)?;
+async fn answer(asker: &Asker, ask: Ask) -> Result<Report, Refused> {
+    let viewer = may_debug(asker)?;
+    admit(asker)?;
+    let gate = &asker.gate;
     let pasted = ask
         .read()
         .map_err(|fault| Refused::Unreadable(fault.english(), fault.chinese()))?;
@@ -178,7 +203,7 @@ async fn answer(
 
 /// Who debugs.
 enum Viewer {
-    /// There is nothing to hide: WeChat is simulated.
+    /// WeChat is simulated, or it is the operator: all accounts may be seen.
     Anyone,
     Client(Arc<Caller>),
 }
@@ -192,25 +217,33 @@ impl Viewer {
     }
 }
 
-/// Whether who asks may debug: in the demo everyone, else a client that may see how its accounts
-/// fare.
-fn may_debug(
-    gate: &Gate,
-    headers: &HeaderMap,
-    query: &str,
-    peer: IpAddr,
-) -> Result<Viewer, Problem> {
-    if gate.app.simulator.is_some() {
+/// Whether who asks may debug: in the demo everyone, else who is signed in at the console, or a
+/// client that may see how its accounts fare.
+fn may_debug(asker: &Asker) -> Result<Viewer, Problem> {
+    let Asker {
+        gate,
+        headers,
+        query,
+        peer,
+        ..
+    } = asker;
+    if gate.app.simulator.is_some() || asker.signed_in {
         return Ok(Viewer::Anyone);
     }
-    let caller = gate.authenticate(headers, query, peer)?;
+    let caller = gate.authenticate(headers, query, *peer)?;
     caller.needs(Scope::Status)?;
     Ok(Viewer::Client(caller))
 }
 
 /// Counts the question.
-fn admit(gate: &Gate, headers: &HeaderMap, peer: IpAddr) -> Result<(), Problem> {
-    let from = client_address(peer, headers, &gate.app.trusted_proxies);
+fn admit(asker: &Asker) -> Result<(), Problem> {
+    let Asker {
+        gate,
+        headers,
+        peer,
+        ..
+    } = asker;
+    let from = client_address(*peer, headers, &gate.app.trusted_proxies);
     // As for signatures: a program on this machine is not limited.
     let Some(limit) = gate.questions.as_ref().filter(|_| !from.is_loopback()) else {
         return Ok(());
@@ -282,11 +315,14 @@ fn addresses(text: &str) -> Vec<String> {
 }
 
 impl Page {
-    fn new(gate: &Gate, query: &str, headers: &HeaderMap) -> Self {
+    fn new(asker: &Asker) -> Self {
+        let app = &asker.gate.app;
         Self {
-            lang: language(query, headers),
+            lang: language(&asker.query, &asker.headers),
             version: env!("CARGO_PKG_VERSION"),
-            simulated: gate.app.simulator.is_some(),
+            simulated: app.simulator.is_some(),
+            signed_in: asker.signed_in,
+            has_console: app.console.is_some(),
             ask: Ask::default(),
             real_auth_url: String::new(),
             report: None,

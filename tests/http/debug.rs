@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wxsign::account::AppId;
 use wxsign::client::Scope;
+use wxsign::credential::Secret;
 use wxsign::simulator::{Action, Mistake, MistakenSigning};
 
 use crate::harness::{APPID, Server, Setup, is_problem, posted_signature, signature};
@@ -89,19 +90,12 @@ async fn the_form_works_without_a_script_and_shows_what_differs() {
         .await
         .text()
         .to_owned();
-    let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("url", "https://ok.example.com/page?id=<1>")
-        .append_pair("config", &config)
-        .append_pair("realAuthUrl", "")
-        .finish();
-    let request = Request::new("POST", "/debug?lang=zh")
-        .with("Content-Type", "application/x-www-form-urlencoded")
-        .with("Content-Length", &form.len().to_string());
-    let mut bytes = request.bytes();
-    bytes.extend_from_slice(form.as_bytes());
-    let mut connection = server.connect().await;
-    connection.send(&bytes).await;
-    let page = connection.answer(true).await;
+    let form = Request::new("POST", "/debug?lang=zh").with_form(&[
+        ("url", "https://ok.example.com/page?id=<1>"),
+        ("config", &config),
+        ("realAuthUrl", ""),
+    ]);
+    let page = server.ask(&form).await;
     assert_eq!(page.status, 200);
     let text = page.text();
     assert!(text.contains("<html lang=\"zh-CN\">"));
@@ -142,6 +136,42 @@ async fn for_a_real_account_a_key_is_needed_and_pages_have_no_debugger() {
     let answer = ask(&question.clone().of("elsewhere")).await;
     assert_eq!(codes(&answer), ["unknown_appid"]);
     assert_eq!(ask(&Request::get("/debug")).await.status, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn who_is_signed_in_at_the_console_needs_no_key() {
+    let mut setup = Setup::new();
+    setup.config.console.password = Some(Secret::new("four words and more"));
+    let server = setup.start_ready().await;
+    let config = server.ask(&signature(URL)).await.text().to_owned();
+    let here = |method: &'static str, path: &str| {
+        let request = Request::new(method, path).at_host("localhost:8080");
+        request.with("Sec-Fetch-Site", "same-origin")
+    };
+    let question = [("url", URL), ("config", &config)];
+    let stranger = server
+        .ask(&here("POST", "/debug").with_form(&question))
+        .await;
+    assert_eq!(stranger.status, 401);
+    assert!(stranger.text().contains("/console/login?next=/debug"));
+    assert!(!stranger.text().contains("data-state=\"ok\""));
+    let login = [("password", "four words and more"), ("next", "/debug")];
+    let answer = server
+        .ask(&here("POST", "/console/login").with_form(&login))
+        .await;
+    assert_eq!(answer.header("location"), "/debug");
+    let cookie = answer
+        .header("set-cookie")
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let asked = here("POST", "/debug").with("Cookie", &cookie);
+    let page = server.ask(&asked.with_form(&question)).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("data-state=\"ok\""));
+    assert!(!page.text().contains("name=\"key\""));
     server.end().await;
 }
 
