@@ -343,7 +343,10 @@ impl Front {
         }
         let query = request.uri().query().unwrap_or_default();
         let caller = Caller::of(peer, request.headers());
-        let referer = request.headers().get(REFERER).map(HeaderValue::as_bytes);
+        // Only where WeChat is simulated is there anything to say about it.
+        let simulated = self.gate.app.simulator.as_ref();
+        let referer = simulated.and_then(|_| request.headers().get(REFERER));
+        let referer = referer.map(HeaderValue::as_bytes);
         jsapi::sign_now(&self.gate, query, caller, referer, |config| {
             config.to_json()
         })
