@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod console;
 mod database;
+mod debug;
 mod demo;
 mod doctor;
 mod events;
@@ -61,6 +62,7 @@ struct Cli {
 enum Verb {
     Demo(demo::DemoArgs),
     Sign(sign::SignArgs),
+    Debug(debug::DebugArgs),
     Serve(serve::ServeArgs),
     Account(account::AccountArgs),
     Client(client::ClientArgs),
@@ -87,6 +89,7 @@ const HELP: &str = "\
 \x1b[1mTry it, no account needed\x1b[0m
   demo         Run the server together with a simulated WeChat
   sign         Sign one page offline, with a ticket that you have
+  debug        Say why WeChat calls a signature invalid
 
 \x1b[1mRun it\x1b[0m
   serve        Run the server, configured by file and environment
@@ -120,6 +123,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Demo(args) => demo::run(&args),
         Verb::Sign(args) => sign::run(args),
+        Verb::Debug(args) => debug::run(args),
         Verb::Serve(args) => serve::run(&args),
         Verb::Account(args) => account::run(args),
         Verb::Client(args) => client::run(args),
@@ -156,6 +160,9 @@ pub enum Failure {
     /// WeChat does not want it.
     #[error("{0}")]
     Refused(String),
+    /// WeChat does not want it, and stdout says why.
+    #[error("refused")]
+    Told,
     /// The configuration is at fault.
     #[error(transparent)]
     Config(#[from] Faults),
@@ -169,7 +176,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Other(_) | Self::Telemetry(_) => 1,
             Self::Usage(_) => 2,
-            Self::Refused(_) => 3,
+            Self::Refused(_) | Self::Told => 3,
             Self::Config(_) => 78,
         })
     }
@@ -177,6 +184,7 @@ impl Failure {
     fn print(&self) {
         const RED: Style = AnsiColor::Red.on_default().bold();
         match self {
+            Self::Told => {}
             Self::Config(faults) => {
                 for fault in faults.iter() {
                     anstream::eprintln!("{RED}error:{RED:#} {fault}");

@@ -18,6 +18,7 @@ use crate::account::{AppId, TokenApi};
 use crate::client::{KeyHash, Scope, parse_name, parse_not_after};
 use crate::config::{Config, Flags, StoreUrl};
 use crate::credential::{Fingerprint, Secret};
+use crate::debugger::Pasted;
 use crate::page_hosts::PageHosts;
 use crate::page_url::{MAX_URL_BYTES, PageUrl};
 use crate::store::ServerUrl;
@@ -267,6 +268,26 @@ pub fn configuration(path: &std::path::Path, text: &str, variables: &str) {
         !said.contains(CANARY) || text.contains("verify_files"),
         "{said}"
     );
+}
+
+/// A fault is somewhere in the text, and flat JSON means what it means to others.
+pub fn pasted_config(text: &str) {
+    let json = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text);
+    let json = json.ok().filter(|json| {
+        let is_flat = |value: &serde_json::Value| !value.is_object() && !value.is_array();
+        text.len() < 4096 && json.values().all(is_flat)
+    });
+    let expected = json.as_ref().and_then(|json| json.get("appId")?.as_str());
+    match Pasted::read(text) {
+        // With a name twice, the last one counts in both.
+        Ok(pasted) => assert!(expected.is_none_or(|appid| appid == pasted.app_id())),
+        Err(fault) => {
+            assert!(expected.is_none(), "{fault}");
+            assert!(fault.line <= text.matches('\n').count() + 1);
+            assert!(fault.column <= text.chars().count() + 1);
+            assert!(!fault.english().is_empty() && !fault.chinese().is_empty());
+        }
+    }
 }
 
 /// Texts that are made of these pieces and, here and there, of anything.

@@ -10,6 +10,7 @@
 //! | [`server`] | HTTP: the front door, the routes, the connections |
 //! | [`doctor`] | tries what the server needs, and says how to mend what fails |
 //! | [`metrics`] | what a monitoring system reads |
+//! | [`debugger`] | why WeChat calls a signature invalid |
 //! | [`app`] | where the parts meet, built once and read from top to bottom |
 //! | [`console`] | who may look at the console: the password, and the browsers that have shown it |
 //! | [`rates`] | how many signatures a minute were made |
@@ -18,6 +19,7 @@
 //! | [`history`] | what happened, for people |
 //! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest, but for the health check |
+//! | [`diagnosis`] | the classic mistakes, and which of them a signature was made with |
 //! | [`signer`] | signs one page with one ticket |
 //! | [`vault`] | keeps AppSecrets and records unreadable where they are stored |
 //! | [`account`], [`client`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
@@ -62,6 +64,8 @@ pub mod config;
 pub mod console;
 mod costly;
 pub mod credential;
+pub mod debugger;
+pub mod diagnosis;
 pub mod doctor;
 pub mod history;
 pub mod keeper;

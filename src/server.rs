@@ -16,6 +16,7 @@ mod clients;
 mod connections;
 mod console;
 mod cors;
+mod debug;
 mod docs;
 mod dropin;
 mod events;
@@ -50,7 +51,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use http::header::{
-    CONTENT_LENGTH, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CONTENT_LENGTH, HOST, ORIGIN, REFERER, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
@@ -71,6 +72,7 @@ use ahead::{Date, Head, write_all};
 use auth::FAILURES_PER_SECOND;
 use client_address::{Caller, ForwardedFor};
 use connections::{Answer, serve_seated};
+use debug::QUESTIONS_PER_SECOND;
 use limits::Limit;
 use problem::{Code, Problem};
 use request_id::RequestId;
@@ -169,6 +171,8 @@ struct Gate {
     handed: Mutex<HashMap<(String, AppId), u64>>,
     per_address: Option<Limit>,
     per_account: Option<Limit>,
+    /// Questions to the debugger, by address.
+    questions: Option<Limit>,
     /// The log has told of a proxy that is not trusted.
     told_of_proxy: AtomicBool,
 }
@@ -181,6 +185,7 @@ impl Gate {
             handed: Mutex::default(),
             per_address: Limit::per_second(app.limits.signatures_per_address),
             per_account: Limit::per_second(app.limits.signatures_per_account),
+            questions: Limit::per_second(QUESTIONS_PER_SECOND),
             told_of_proxy: AtomicBool::new(false),
             app,
         }
@@ -338,7 +343,13 @@ impl Front {
         }
         let query = request.uri().query().unwrap_or_default();
         let caller = Caller::of(peer, request.headers());
-        jsapi::sign_now(&self.gate, query, caller, |config| config.to_json())
+        // Only where WeChat is simulated is there anything to say about it.
+        let simulated = self.gate.app.simulator.as_ref();
+        let referer = simulated.and_then(|_| request.headers().get(REFERER));
+        let referer = referer.map(HeaderValue::as_bytes);
+        jsapi::sign_now(&self.gate, query, caller, referer, |config| {
+            config.to_json()
+        })
     }
 
     /// The same for a request that was read ahead of hyper, with the whole answer written; says
@@ -360,7 +371,7 @@ impl Front {
             forwarded_for,
         };
         let id = RequestId::given(head.request_id);
-        let signed = jsapi::sign_now(&self.gate, head.query, caller, |config| {
+        let signed = jsapi::sign_now(&self.gate, head.query, caller, head.referer, |config| {
             out.extend_from_slice(&self.head_of_signatures);
             write_all(out, &[b"x-request-id: ", id.as_bytes(), b"\r\n"]);
             if let Some(origin) = head.origin {

@@ -15,21 +15,20 @@
 //! # Layout
 //! [`App`] and its [`Knobs`] say how WeChat treats an account. `state` holds the accounts with
 //! their `tokens`, `tickets`, `quota` and `ip_list`; `api` leads a request through them, `faults` spoils
-//! what comes out, `answer` writes it as WeChat does, `ledger` remembers it. `preverify`,
-//! `diagnosis`, `mistake` and `sha1` judge signatures, and share nothing with the signer.
+//! what comes out, `answer` writes it as WeChat does, `ledger` remembers it. `preverify`
+//! and `sha1` judge signatures, and share nothing with the signer; `keys` says what the
+//! [`diagnosis`](crate::diagnosis) of a wrong one may try.
 
 mod answer;
 mod api;
 mod app;
 mod control;
-mod diagnosis;
 mod faults;
 mod http;
 mod in_process;
 mod ip_list;
+mod keys;
 mod ledger;
-mod mistake;
-mod percent;
 mod preverify;
 mod quota;
 mod seed;
@@ -48,13 +47,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::diagnosis::{Diagnosis, Mistake};
 pub use app::{App, Dialect, Knobs, PageUrlRule, Quotas, TicketMode};
 pub use control::control_router;
 pub use faults::{Fault, FaultRule};
 pub use http::wechat_router;
 pub use ledger::{By, Counter, Counters, Event, Minted, What};
-pub use mistake::Mistake;
-pub use preverify::{Diagnosis, Matched, Preverify, Verdict, Verdicts};
+pub use preverify::{Matched, Preverify, Verdict, Verdicts};
 pub use sign::{MistakenConfig, MistakenSigning};
 
 use crate::account::AppId;
@@ -289,6 +288,17 @@ impl Simulator {
             account.jsapi.newest().value.clone()
         })
         .ok()
+    }
+
+    /// Tickets that a signature must not be made with, and which mistake each would be: former ones
+    /// and those for cards.
+    pub fn wrong_tickets(&self, appid: &AppId) -> Vec<(Mistake, Secret)> {
+        self.with_account(appid, |account, scene| {
+            account.settle(TicketType::Jsapi, scene);
+            account.settle(TicketType::Card, scene);
+            keys::wrong_tickets(account, scene.now)
+        })
+        .unwrap_or_default()
     }
 
     /// Would WeChat accept this `wx.config`? And if not, why?

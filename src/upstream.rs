@@ -9,6 +9,7 @@ mod errcode;
 mod error;
 pub mod forward;
 mod metered;
+pub mod neighbour;
 mod wechat;
 
 use std::time::Duration;

@@ -184,9 +184,23 @@
     const diagnosis = answer && answer.diagnosis[0];
     if (diagnosis) explain([diagnosis.message_en, diagnosis.message_zh], diagnosis.code);
     else explain([help, HELP_ZH[code]]);
-    if (question) compare(simulated.hints[0], question.urls[0]);
+    if (question) {
+      compare(simulated.hints[0], question.urls[0]);
+      linkToDebugger(question, errMsg);
+    }
     end('ready', 'warning', events.some((event) => event.event === 'wx.error') ? READY_AFTER_ERROR : READY_ALONE, events);
     return Promise.all([share(), mistake === 'foreign_host' && showRefusal()]);
+  }
+
+  // Opens the debugger with all of it filled in; a fragment stays in the browser.
+  function linkToDebugger(question, errMsg) {
+    const { appId, timestamp, nonceStr, signature, jsApiList } = given;
+    const config = { appId, timestamp, nonceStr, signature, jsApiList, url: simulated.hints[0] };
+    const asked = { url: location.href, config, realAuthUrl: question.urls, errMsg, ua: navigator.userAgent };
+    const bytes = new TextEncoder().encode(JSON.stringify(asked));
+    const base64 = btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+    document.getElementById('finding-debug').hidden = false;
+    document.getElementById('debug-link').href = '/debug?lang=' + document.documentElement.lang.slice(0, 2) + '#d=' + base64;
   }
 
   // wxsign itself, asked to sign what the mistake signed.

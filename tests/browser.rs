@@ -9,6 +9,8 @@ mod applications;
 mod clients;
 #[path = "browser/console.rs"]
 mod console;
+#[path = "browser/debugger.rs"]
+mod debugger;
 #[path = "browser/harness.rs"]
 mod harness;
 #[path = "browser/helper.rs"]

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "cli/debug.rs"]
+mod debug;
+
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
@@ -84,6 +87,7 @@ fn help_is_a_screen_for_each_verb() {
         ("help_serve", &["serve", "--help"]),
         ("help_simulator", &["simulator", "--help"]),
         ("help_sign", &["sign", "--help"]),
+        ("help_debug", &["debug", "--help"]),
         ("help_account", &["account", "--help"]),
         ("help_account_add", &["account", "add", "--help"]),
         ("help_account_list", &["account", "list", "--help"]),

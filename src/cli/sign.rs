@@ -75,24 +75,33 @@ pub(super) fn run(args: SignArgs) -> Result<(), Failure> {
 }
 
 fn read_ticket(ticket: Ticket) -> Result<Secret, Failure> {
-    let ticket = match (ticket.ticket, ticket.ticket_file) {
-        (Some(ticket), _) => ticket,
-        (None, Some(path)) if path == Path::new("-") => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map_err(|why| {
-                Failure::Other(format!("cannot read the ticket from stdin: {why}"))
-            })?;
-            Secret::new(text.trim())
-        }
-        (None, Some(path)) => {
-            let text = fs::read_to_string(&path).map_err(|why| {
-                let path = path.display();
-                Failure::Other(format!("cannot read the ticket from {path}: {why}"))
-            })?;
-            Secret::new(text.trim())
-        }
-        (None, None) => Secret::new(""),
+    match (ticket.ticket, ticket.ticket_file) {
+        (Some(ticket), _) => checked(ticket),
+        (None, Some(path)) => ticket_in(&path),
+        (None, None) => checked(Secret::new("")),
+    }
+}
+
+/// Reads the jsapi_ticket that a file holds, or stdin for `-`.
+pub(super) fn ticket_in(path: &Path) -> Result<Secret, Failure> {
+    let text = read_text(path, "the ticket")?;
+    checked(Secret::new(text.trim()))
+}
+
+/// Reads a file, or stdin for `-`.
+pub(super) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
+    let failed = |from: &dyn std::fmt::Display, why: io::Error| {
+        Failure::Other(format!("cannot read {what} from {from}: {why}"))
     };
+    if path == Path::new("-") {
+        let mut text = String::new();
+        let read = io::stdin().read_to_string(&mut text);
+        return read.map(|_| text).map_err(|why| failed(&"stdin", why));
+    }
+    fs::read_to_string(path).map_err(|why| failed(&path.display(), why))
+}
+
+fn checked(ticket: Secret) -> Result<Secret, Failure> {
     if ticket.expose().is_empty() {
         return Err(Failure::Usage(
             "the ticket is empty: give the jsapi_ticket that WeChat answered".to_owned(),

@@ -27,6 +27,8 @@ pub struct Snapshot {
     ticket: Standing,
     /// Prepared from the ticket above.
     signer: Option<Signer>,
+    /// Prepared from the ticket before, to recognise what it signed.
+    former_signer: Option<Box<Signer>>,
     /// What WeChat said last when it was asked about a token. Seldom there.
     check: Option<Box<Check>>,
     /// Another program fetches tokens with the account's AppSecret, as these deaths show. Seldom
@@ -112,6 +114,11 @@ impl Snapshot {
     /// What signs pages, while the ticket is good.
     pub fn signer(&self, now: Moment) -> Option<&Signer> {
         self.ticket(now).and(self.signer.as_ref())
+    }
+
+    /// What signed pages with the ticket before, if there was one since the start.
+    pub fn former_signer(&self) -> Option<&Signer> {
+        self.former_signer.as_deref()
     }
 
     /// The access_token, while it is good.
@@ -229,6 +236,9 @@ impl Snapshot {
         let same_value = value(slot) == value(&next);
         *slot = next;
         if kind == Kind::JsapiTicket && !same_value {
+            if let Some(former) = self.signer.take() {
+                self.former_signer = Some(former.into());
+            }
             let ticket = self.ticket.served.as_ref();
             self.signer = ticket.map(|ticket| Signer::new(&ticket.credential.value));
         }
@@ -355,6 +365,24 @@ mod tests {
         let now = later(100);
         assert_eq!(snapshot.set(kind, served(4, 7000), now), Ok(()));
         assert_eq!(generation(&snapshot, now), Some(4));
+    }
+
+    #[test]
+    fn what_the_ticket_before_has_signed_can_be_recognised() {
+        let mut snapshot = Snapshot::default();
+        let sign = |signer: &Signer| signer.sign_text(b"n", b"1", "u").to_string();
+        let of = |generation| sign(&Signer::new(&Secret::new(format!("value {generation}"))));
+        for (generation, former) in [
+            (1, None),
+            (2, Some(of(1))),
+            (2, Some(of(1))),
+            (3, Some(of(2))),
+        ] {
+            let kind = Kind::JsapiTicket;
+            assert_eq!(snapshot.set(kind, served(generation, 100), NOW), Ok(()));
+            assert_eq!(snapshot.former_signer().map(sign), former);
+            assert_eq!(snapshot.signer(NOW).map(sign), Some(of(generation)));
+        }
     }
 
     #[test]

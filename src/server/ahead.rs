@@ -33,6 +33,7 @@ pub(super) enum Next {
 pub struct Head<'a> {
     pub(super) query: &'a str,
     pub(super) origin: Option<&'a [u8]>,
+    pub(super) referer: Option<&'a [u8]>,
     pub(super) request_id: Option<&'a [u8]>,
     pub(super) forwarded_for: Option<&'a [u8]>,
 }
@@ -97,6 +98,7 @@ impl<'a> Asked<'a> {
                 10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => {
                     return Self::More;
                 }
+                7 if is("referer") => head.referer = Some(value),
                 6 if is("expect") => return Self::More,
                 7 if is("upgrade") => return Self::More,
                 14 if is("content-length") => return Self::More,

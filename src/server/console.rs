@@ -36,7 +36,8 @@ use super::Gate;
 use crate::account::AppId;
 use crate::costly::Costly;
 use overview::Summary;
-use visit::{Operator, Visit, is_from_here, set_lang};
+pub(super) use visit::Visit;
+use visit::{Operator, is_from_here, set_lang};
 use words::Lang;
 
 /// Everything comes from this server, nothing is written into the page.

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Extension, RawQuery, State};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, REFERER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 
@@ -25,17 +25,19 @@ use super::{Gate, PATIENCE, Peer};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Kind;
+use crate::diagnosis::lint::{Lint, lint};
 use crate::history::What;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
 use crate::signer::{Decimal, Nonce, Signature, Signer};
 
 /// Answers a `GET` at once, by what `answer` makes of it, or `None` if it would have to wait for a
-/// ticket.
+/// ticket, or if there is something to say about the page.
 pub(super) fn sign_now<T>(
     gate: &Gate,
     query: &str,
     caller: Caller<'_>,
+    referer: Option<&[u8]>,
     answer: impl FnOnce(&Config<'_>) -> T,
 ) -> Option<Result<T, Problem>> {
     let now = gate.app.keeper.clock().moment();
@@ -48,6 +50,9 @@ pub(super) fn sign_now<T>(
         Ok(admitted) => admitted,
         Err(problem) => return Some(Err(problem)),
     };
+    if !lints(gate, &ask, referer).is_empty() {
+        return None;
+    }
     let snapshot = kept.snapshot();
     let signer = snapshot.signer(now)?;
     Some(Ok(answer(&Config::new(kept, signer, url, now.wall))))
@@ -56,15 +61,16 @@ pub(super) fn sign_now<T>(
 /// Signs a page.
 ///
 /// The answer is what `wx.config` wants.
-// It was admitted by `sign_now`, and has to wait.
+// It was admitted by `sign_now`, and has to wait or is odd.
 #[utoipa::path(get, path = "/jsapi/signature", tag = PAGES, params(shapes::PageQuery),
     responses((status = 200, description = "The signature.", body = shapes::WxConfig), OfSigning))]
 pub(super) async fn get(
     State(gate): State<Arc<Gate>>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let ask = Ask::from_query(query.as_deref().unwrap_or_default())?;
-    sign_when_possible(&gate, &ask).await
+    sign_when_possible(&gate, &ask, &headers).await
 }
 
 /// Signs a page that is named in the body.
@@ -82,7 +88,7 @@ pub(super) async fn post(
     let now = keeper.clock().moment();
     let caller = Caller::of(peer.0, &headers);
     admit(&gate, &keeper.accounts(), &ask, caller, now)?;
-    sign_when_possible(&gate, &ask).await
+    sign_when_possible(&gate, &ask, &headers).await
 }
 
 /// Reports that WeChat refused the `wx.config` of a page.
@@ -121,7 +127,11 @@ pub(super) async fn report(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
+async fn sign_when_possible(
+    gate: &Gate,
+    ask: &Ask<'_>,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Problem> {
     let keeper = &gate.app.keeper;
     let kept = Arc::clone(ask.account(gate, &keeper.accounts())?);
     let url = ask.page(&kept)?;
@@ -133,9 +143,28 @@ async fn sign_when_possible(gate: &Gate, ask: &Ask<'_>) -> Result<Response<Body>
         .signer(now)
         .expect("the snapshot can sign at this moment");
     let config = Config::new(&kept, signer, url, now.wall);
-    let mut response = Response::new(Body::from(config.to_json()));
+    let mut json = config.to_json();
+    let lints = lints(gate, ask, headers.get(REFERER).map(HeaderValue::as_bytes));
+    if !lints.is_empty() {
+        json.pop();
+        json.extend_from_slice(br#","lint":"#);
+        json.extend(serde_json::to_vec(&lints).expect("it has only text"));
+        json.push(b'}');
+    }
+    let mut response = Response::new(Body::from(json));
     describe_config(response.headers_mut());
     Ok(response)
+}
+
+/// What is odd about the page, for its developer: said only where WeChat is simulated.
+fn lints(gate: &Gate, ask: &Ask<'_>, referer: Option<&[u8]>) -> Vec<Lint> {
+    if gate.app.simulator.is_none() {
+        return Vec::new();
+    }
+    let referer = referer.and_then(|referer| std::str::from_utf8(referer).ok());
+    let mut lints = lint(ask.url.as_deref().unwrap_or_default(), referer);
+    lints.retain(|lint| !lint.code.is_fine_at_home());
+    lints
 }
 
 /// What a page asks for.

@@ -3,6 +3,7 @@
 //! Each handler is annotated where it stands; here is what holds them together. The page that
 //! shows it is in [`super::docs`].
 
+pub(super) mod findings;
 pub(super) mod shapes;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::{Code, Document};
-use super::{accounts, backend, clients, dropin, events, health, jsapi, proxy, status};
+use super::{accounts, backend, clients, debug, dropin, events, health, jsapi, proxy, status};
 
 /// The groups of routes, by who calls them.
 pub(super) const PAGES: &str = "Pages";
@@ -47,6 +48,7 @@ pub(super) const OPERATORS: &str = "Operators";
         jsapi::get,
         jsapi::post,
         jsapi::report,
+        debug::check,
         backend::access_token,
         backend::jsapi_ticket,
         backend::report,
@@ -136,6 +138,7 @@ problems! {
         RateLimited CredentialUnavailable StoreUnavailable;
     OfPageReports: MissingUrl InvalidUrl InvalidBody HostNotAllowed UnknownAccount BodyTooLarge
         RateLimited StoreUnavailable;
+    OfQuestions: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing BodyTooLarge RateLimited;
     OfKeys: KeyInQuery KeyRequired KeyRefused ScopeMissing RateLimited;
     OfAccounts: KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed UnknownAccount
         RateLimited StoreUnavailable;

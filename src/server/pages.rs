@@ -92,7 +92,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-static ASSETS: LazyLock<[Asset; 11]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 13]> = LazyLock::new(|| {
     let asset = |name, content_type, content| Asset {
         name,
         content_type,
@@ -124,6 +124,8 @@ static ASSETS: LazyLock<[Asset; 11]> = LazyLock::new(|| {
             SCRIPT,
             include_str!("../../static/console.js"),
         ),
+        asset("debug.js", SCRIPT, include_str!("../../static/debug.js")),
+        asset("debug.css", STYLE, include_str!("../../static/debug.css")),
         asset("docs.css", STYLE, include_str!("../../static/docs.css")),
         asset("simulated-client.js", SCRIPT, simulated),
         asset("icon.svg", "image/svg+xml", icon),

@@ -18,7 +18,7 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, docs, dropin,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, debug, docs, dropin,
     events, health, jsapi, openapi, pages, proxy, status, timed,
 };
 use crate::simulator;
@@ -42,6 +42,9 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
         if gate.app.console.is_some() {
             router = router.merge(console::routes(&gate));
         }
+    }
+    if audience != Audience::Pages || gate.app.simulator.is_some() {
+        router = router.merge(for_debugging());
     }
     let mut router = limited(router, HANDLER_TIMEOUT);
     if audience != Audience::Pages {
@@ -89,6 +92,13 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
         router = router.route(&format!("/{name}"), get(|| async { content }));
     }
     router
+}
+
+/// Front-end developers: everyone where WeChat is simulated, else those who have a key.
+fn for_debugging() -> Router<Arc<Gate>> {
+    Router::new()
+        .route("/debug", get(debug::page).post(debug::posted))
+        .route("/debug/check", post(debug::check))
 }
 
 /// Back ends and operators: our own API, WeChat's paths for SDKs, and what describes all of it.

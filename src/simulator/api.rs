@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer, Letterhead, Refusal};
 use super::app::Knobs;
 use super::ledger::{By, What};
-use super::percent::parameter;
 use super::state::{Account, Scene, State, TicketType};
 use super::tokens::Standing;
 use super::{Reply, Request};
 use crate::account::AppId;
 use crate::clock::Timestamp;
+use crate::diagnosis::percent::parameter;
 
 type Outcome = Result<Answer, Refusal>;
 

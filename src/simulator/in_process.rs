@@ -4,10 +4,10 @@
 use futures_core::future::BoxFuture;
 use serde_json::json;
 
-use super::percent::encode_component;
 use super::{Effect, Request, Simulator};
 use crate::account::{Account, TokenApi};
 use crate::credential::Secret;
+use crate::diagnosis::percent::encode_component;
 use crate::upstream::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
 
 impl Upstream for Simulator {

@@ -8,11 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::app::{Knobs, PageUrlRule};
-use super::diagnosis::{self, Address, Evidence, Form, Keys};
+use super::keys::keys;
 use super::ledger::Ledger;
-use super::mistake::Mistake;
+use super::sha1;
 use super::state::{Account, Scene, State, TicketType};
 use crate::clock::Timestamp;
+use crate::diagnosis::{
+    self, Address, Case, Diagnosis, Evidence, Form, Mistake, Pages, without_fragment,
+};
 
 /// The most hints that are taken.
 const MAX_HINTS: usize = 16;
@@ -85,20 +88,6 @@ pub struct Verdicts {
     pub signature: bool,
 }
 
-/// A mistake and how to mend it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Diagnosis {
-    /// The mistake.
-    pub code: Mistake,
-    /// In English.
-    pub message_en: &'static str,
-    /// In Chinese.
-    pub message_zh: &'static str,
-    /// The text that gives it away: the URL or nonce that was signed, the host that is not
-    /// bound.
-    pub evidence: Option<String>,
-}
-
 /// Judges a `wx.config`.
 pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdict {
     settle_all(state, now);
@@ -117,17 +106,19 @@ pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdi
             ..refused(ask, "param is empty", Mistake::EmptyApiList)
         };
     }
-    let pages = Pages::of(ask, account.app.knobs.page_url_rule);
+    let pages = ask.pages(account.app.knobs.page_url_rule);
     let domain = domain_mistake(account, pages.counted[0]);
-    let matched = match_signature(account, ask, &pages, now);
+    let case = ask.case(&pages, &account.app.domains);
+    let matched = match_signature(account, &case, now);
     let verdicts = Verdicts {
         domain: domain.is_none(),
         signature: matched.is_some(),
     };
     let mut found: Vec<Evidence> = domain.into_iter().collect();
     if matched.is_none() {
-        let keys = Keys::of(state, account, now);
-        found.extend(diagnosis::find(ask, &pages, &keys, &account.app.domains));
+        let unknown = || vec![Evidence(Mistake::Unknown, None)];
+        let fits = diagnosis::find(&case, &keys(state, account, now));
+        found.extend(fits.map_or_else(unknown, |fits| fits.mistakes));
     }
     let (errmsg, bridge_err_msg) = match (verdicts.domain, verdicts.signature) {
         (true, true) => ("ok", "pre_verify_jsapi:ok"),
@@ -164,32 +155,32 @@ impl Preverify {
                 .chain([&self.nonce_str, &self.timestamp])
                 .any(|text| text.len() > MAX_TEXT_BYTES)
     }
-}
 
-/// The page's addresses without their fragments.
-pub(super) struct Pages<'a> {
-    /// Those that count.
-    pub(super) counted: Vec<&'a str>,
-    /// The one that does not, and the mistake that it would be to sign it.
-    pub(super) other: Option<(Mistake, &'a str)>,
-}
-
-impl<'a> Pages<'a> {
-    fn of(ask: &'a Preverify, rule: PageUrlRule) -> Self {
-        let mut urls = ask.urls.iter().map(|url| without_fragment(url));
+    fn pages(&self, rule: PageUrlRule) -> Pages<'_> {
+        let mut urls = self.urls.iter().map(|url| without_fragment(url));
         let current = urls.next().unwrap_or_default();
         let landing = urls.next().unwrap_or(current);
-        let (counted, other) = match rule {
-            PageUrlRule::Either => (vec![current, landing], None),
-            PageUrlRule::Current => (vec![current], Some((Mistake::LandingUrl, landing))),
-            PageUrlRule::Landing => (vec![landing], Some((Mistake::CurrentUrl, current))),
+        let (counted, others) = match rule {
+            PageUrlRule::Either => (vec![current, landing], Vec::new()),
+            PageUrlRule::Current => (vec![current], vec![(Mistake::LandingUrl, landing)]),
+            PageUrlRule::Landing => (vec![landing], vec![(Mistake::CurrentUrl, current)]),
         };
-        Self { counted, other }
+        Pages { counted, others }
     }
-}
 
-pub(super) fn without_fragment(url: &str) -> &str {
-    url.split('#').next().unwrap_or_default()
+    /// For the diagnosis, which hashes here by the simulator's own means.
+    pub(super) fn case<'a>(&'a self, pages: &'a Pages<'a>, domains: &'a [String]) -> Case<'a> {
+        Case {
+            nonce: &self.nonce_str,
+            timestamp: &self.timestamp,
+            signature: &self.signature,
+            pages,
+            urls: &self.urls,
+            hints: &self.hints,
+            hosts: domains,
+            sha1: sha1::hex,
+        }
+    }
 }
 
 fn settle_all(state: &mut State, now: Timestamp) {
@@ -201,16 +192,12 @@ fn settle_all(state: &mut State, now: Timestamp) {
     }
 }
 
-fn match_signature(
-    account: &Account,
-    ask: &Preverify,
-    pages: &Pages<'_>,
-    now: Timestamp,
-) -> Option<Matched> {
+fn match_signature(account: &Account, case: &Case<'_>, now: Timestamp) -> Option<Matched> {
+    let pages = case.pages;
     let live = account.jsapi.iter().filter(|ticket| ticket.lives(now));
     live.flat_map(|ticket| pages.counted.iter().map(move |page| (ticket, *page)))
         .find(|(ticket, page)| {
-            Form::Right.signature(ticket.value.expose(), ask, page) == ask.signature
+            Form::Right.signature(ticket.value.expose(), case, page) == case.signature
         })
         .map(|(ticket, page)| Matched {
             ticket_epoch: ticket.epoch,
@@ -249,17 +236,6 @@ fn refused(ask: &Preverify, errmsg: &str, mistake: Mistake) -> Verdict {
         verdicts: Verdicts::default(),
         diagnosis: vec![Diagnosis::from(Evidence(mistake, None))],
         real_auth_url: ask.urls.clone(),
-    }
-}
-
-impl From<Evidence> for Diagnosis {
-    fn from(Evidence(code, evidence): Evidence) -> Self {
-        Self {
-            code,
-            message_en: code.english(),
-            message_zh: code.chinese(),
-            evidence,
-        }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::diagnosis::{Form, wrong_forms, wrong_urls};
-use super::mistake::Mistake;
-use super::preverify::{Pages, Preverify, without_fragment};
+use super::preverify::Preverify;
 use super::state::{Account, Scene, TicketType};
 use crate::account::AppId;
+use crate::diagnosis::{Form, Mistake, Pages, without_fragment, wrong_forms, wrong_urls};
 
 /// What is to be signed, and which mistake is to be made.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -54,8 +53,9 @@ pub(super) fn sign(
     let page = without_fragment(&ask.url);
     let pages = Pages {
         counted: vec![page],
-        other: None,
+        others: Vec::new(),
     };
+    let case = config.case(&pages, &account.app.domains);
     let dead = || account.jsapi.iter().find(|ticket| !ticket.lives(scene.now));
     let mut ticket = &account.jsapi.newest().value;
     let mut url = page.to_owned();
@@ -69,8 +69,8 @@ pub(super) fn sign(
             form = Form::Timestamp(scene.now.as_millis().to_string());
         }
         Some(mistake) => {
-            let mut urls = wrong_urls(&config, &pages, &account.app.domains).into_iter();
-            let mut forms = wrong_forms(&config).into_iter();
+            let mut urls = wrong_urls(&case).into_iter();
+            let mut forms = wrong_forms(&case).into_iter();
             if let Some((_, wrong)) = urls.find(|(made, _)| *made == mistake) {
                 url = wrong;
             } else {
@@ -78,7 +78,7 @@ pub(super) fn sign(
             }
         }
     }
-    let signature = form.signature(ticket.expose(), &config, &url);
+    let signature = form.signature(ticket.expose(), &case, &url);
     Some(MistakenConfig {
         app_id: ask.appid.clone(),
         timestamp: scene.now.as_secs(),

@@ -193,7 +193,7 @@ struct StableToken<'a> {
 }
 
 /// Reads the address of a server.
-fn base_url(base: &str) -> Result<Url, InvalidUpstream> {
+pub(super) fn base_url(base: &str) -> Result<Url, InvalidUpstream> {
     let invalid = |why: &str| InvalidUpstream(format!("{base:?} {why}"));
     let base = Url::parse(base).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
     if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
@@ -212,7 +212,7 @@ fn base_url(base: &str) -> Result<Url, InvalidUpstream> {
 
 /// A client of the API at `base`. It sets no time limit for the whole of a call: a large body
 /// takes what it takes.
-fn client(base: &Url) -> Result<Client, InvalidUpstream> {
+pub(super) fn client(base: &Url) -> Result<Client, InvalidUpstream> {
     let prepared = || {
         let builder = Client::builder()
             .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
@@ -241,7 +241,7 @@ fn client(base: &Url) -> Result<Client, InvalidUpstream> {
 }
 
 /// Sends a request; returns the status and the body of its answer.
-async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
+pub(super) async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Failure> {
     let mut response = request.send().await.map_err(|error| failure(&error))?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
@@ -301,6 +301,13 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the upstream {0}; WeChat's own is https://api.weixin.qq.com")]
 pub struct InvalidUpstream(String);
+
+impl InvalidUpstream {
+    /// The address, and what is wrong with it.
+    pub(super) fn what(&self) -> &str {
+        &self.0
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! The console as an operator uses it: from the first link to a red card and back to green.
 
 #[path = "console/axe.rs"]
-mod axe;
+pub(crate) mod axe;
 #[path = "console/desk.rs"]
 mod desk;
 #[path = "console/strings.rs"]

@@ -116,6 +116,19 @@ impl Stage {
         serde_json::from_value(seen).expect("what READ_PAGE returns")
     }
 
+    /// Opens the debugger at an address that asks a question, and waits for its answer.
+    pub(crate) async fn debugger(&self, address: &str) -> Value {
+        self.client.goto("about:blank").await.expect("a blank page");
+        self.client.goto(address).await.expect("the debugger");
+        self.client
+            .wait()
+            .at_most(PATIENCE)
+            .for_element(Locator::Css("body[data-done]"))
+            .await
+            .unwrap_or_else(|error| panic!("{address} was not answered: {error}"));
+        self.run(READ_DEBUGGER, json!(null)).await
+    }
+
     /// What the JavaScript expression `promise` settles to: `{"resolved"}` or `{"rejected"}`.
     pub(crate) async fn settle(&self, promise: &str) -> Value {
         let script = format!(
@@ -202,6 +215,16 @@ fn start_demo() -> (Process, String) {
         },
     )
 }
+
+const READ_DEBUGGER: &str = "
+    const all = (selector) => Array.from(document.querySelectorAll(selector));
+    return {
+      state: document.querySelector('#report .verdict').dataset.state,
+      codes: all('#report .mistake dt code').map((code) => code.textContent).join(' '),
+      config: document.getElementById('config').value,
+      differs: all('#report del, #report ins').length > 0,
+      text: document.getElementById('report').innerText,
+    };";
 
 /// Serves the SDK's file, and an empty page that holds nothing but the helper.
 async fn serve_sdk(wxsign: &str) -> String {

@@ -13,6 +13,7 @@ mod clients;
 mod connections;
 mod console;
 mod cors;
+mod debug;
 mod dropin;
 mod events;
 mod harness;

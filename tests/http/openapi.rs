@@ -8,8 +8,9 @@ use crate::harness::{APPID, Server, Setup, members};
 use crate::wire::Request;
 
 /// What browsers and WeChat fetch, of which no program needs a description.
-const FOR_BROWSERS: [&str; 6] = [
+const FOR_BROWSERS: [&str; 7] = [
     "/",
+    "/debug",
     "/demo",
     "/docs",
     "/openapi.json",

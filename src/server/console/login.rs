@@ -93,12 +93,12 @@ fn let_in(visit: &Visit, key: &Secret, next: &str) -> Response {
     ([(SET_COOKIE, cookie)], Redirect::to(to)).into_response()
 }
 
-/// Whether an address is one of this console: anything else would lead astray.
+/// Whether an address is one of this console or its debugger: anything else would lead astray.
 fn is_ours(next: &str) -> bool {
     let plain = next
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let rest = next.strip_prefix("/console");
+    let rest = (next.strip_prefix("/console")).or_else(|| next.strip_prefix("/debug"));
     plain && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 

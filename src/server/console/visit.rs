@@ -49,7 +49,7 @@ pub(super) enum Transport {
 }
 
 /// A request for a page of the console.
-pub(super) struct Visit {
+pub(in super::super) struct Visit {
     pub(super) gate: Arc<Gate>,
     pub(super) lang: Lang,
     pub(super) transport: Transport,
@@ -75,7 +75,7 @@ impl FromRequestParts<Arc<Gate>> for Visit {
 }
 
 impl Visit {
-    pub(super) fn of(parts: &Parts, gate: &Arc<Gate>) -> Self {
+    pub(in super::super) fn of(parts: &Parts, gate: &Arc<Gate>) -> Self {
         let headers = &parts.headers;
         let peer = parts.extensions.get::<Peer>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
@@ -122,6 +122,14 @@ impl Visit {
         console.expect("there are no routes to a console that is not there")
     }
 
+    /// Whether the browser shows a key that is let in.
+    pub(in super::super) async fn is_signed_in(&self) -> bool {
+        let (Some(key), Some(console)) = (&self.key, &self.gate.app.console) else {
+            return false;
+        };
+        console.session(key, self.is_human).await.is_some()
+    }
+
     /// What the limiter of passwords counts the client as.
     pub(super) fn address_key(&self) -> u64 {
         client_key(self.address)
@@ -150,13 +158,7 @@ impl FromRequestParts<Arc<Gate>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, Response> {
         let visit = Visit::of(parts, gate);
-        let is_signed_in = match &visit.key {
-            Some(key) => {
-                let session = visit.console().session(key, visit.is_human);
-                session.await.is_some()
-            }
-            None => false,
-        };
+        let is_signed_in = visit.is_signed_in().await;
         if is_signed_in {
             return Ok(Self(visit));
         }

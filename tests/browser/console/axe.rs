@@ -13,13 +13,14 @@ const AXE: &str = "tests/.cache/axe-core-4.14.1/node_modules/axe-core/axe.min.js
 /// An account that WeChat refuses.
 const REFUSED: &str = "wx00000000000000aa";
 
-const PAGES: [(&str, &str); 11] = [
+const PAGES: [(&str, &str); 12] = [
     ("login", "/console/login"),
     ("overview", "/console"),
     ("account", "/console/accounts/wx0123456789abcdef"),
     ("account-refused", "/console/accounts/wx00000000000000aa"),
     ("new-account", "/console/accounts/new"),
     ("try", "/console/try"),
+    ("debugger", "/debug"),
     ("events", "/console/events"),
     ("keys", "/console/keys"),
     ("system", "/console/system"),
@@ -63,7 +64,7 @@ const FORMS: [(&str, &str, &str); 6] = [
 ];
 
 /// What a page finds wrong with itself, if that is serious.
-const LOOK: &str = "
+pub(crate) const LOOK: &str = "
     const done = arguments[arguments.length - 1];
     axe.run(document, { resultTypes: ['violations'] }).then((found) => done(
       found.violations.filter((one) => ['serious', 'critical'].includes(one.impact))
@@ -80,13 +81,7 @@ async fn every_page_can_be_read_by_everyone() {
         simulator.inject(FaultRule { appid, ..rule });
     })
     .await;
-    let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
-    let axe = std::fs::read_to_string(&axe).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}; `tests/run` fetches it: npm install axe-core@4.14.1",
-            axe.display()
-        )
-    });
+    let axe = source();
     let parameters = json!({ "source": axe });
     desk.devtools("Page.addScriptToEvaluateOnNewDocument", parameters)
         .await;
@@ -141,6 +136,17 @@ async fn look(desk: &Desk, name: &str, pictures: &Path, findings: &mut Vec<Strin
             std::fs::write(pictures.join(what + ".png"), picture(desk).await).unwrap();
         }
     }
+}
+
+/// axe-core, as a script.
+pub(crate) fn source() -> String {
+    let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
+    std::fs::read_to_string(&axe).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; `tests/run` fetches it: npm install axe-core@4.14.1",
+            axe.display()
+        )
+    })
 }
 
 async fn dress(desk: &Desk, scheme: &str, width: u32) {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Mistake {
     /// A parameter of `wx.config` is missing, or is far too long.
     MissingArgument,
+    /// A parameter of `wx.config` has another name than it wants.
+    WrongFieldName,
     /// Neither `jsApiList` nor `openTagList` names anything.
     EmptyApiList,
     /// No account has this AppID.
@@ -39,6 +41,10 @@ pub enum Mistake {
     PortDiffers,
     /// A slash too many or too few at the end.
     TrailingSlash,
+    /// The URL was signed with white space or quotes around it.
+    UrlPadded,
+    /// No URL was signed.
+    UrlMissing,
     /// The URL of another page was signed.
     OtherPage,
     /// The URL of the landing page was signed, but the client counts the current one.
@@ -53,6 +59,10 @@ pub enum Mistake {
     CardTicket,
     /// Signed with the access_token.
     AccessTokenAsTicket,
+    /// Signed with white space or quotes around the ticket.
+    TicketPadded,
+    /// Signed without a ticket.
+    TicketMissing,
     /// The timestamp was signed in milliseconds, or given in them.
     TimestampMilliseconds,
     /// Another nonce was signed than given.
@@ -61,6 +71,10 @@ pub enum Mistake {
     UpperCaseHex,
     /// The signature is a SHA-256.
     Sha256,
+    /// The signature is as long as an MD5.
+    Md5,
+    /// Something stood behind the URL that does not belong to it.
+    TrailingText,
     /// The keys were not in the order of the alphabet.
     WrongKeyOrder,
     /// The keys were signed with other names.
@@ -70,6 +84,47 @@ pub enum Mistake {
 }
 
 impl Mistake {
+    /// Its name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingArgument => "missing_argument",
+            Self::WrongFieldName => "wrong_field_name",
+            Self::EmptyApiList => "empty_api_list",
+            Self::UnknownAppid => "unknown_appid",
+            Self::HostNotBound => "host_not_bound",
+            Self::PortNotAllowed => "port_not_allowed",
+            Self::FragmentKept => "fragment_kept",
+            Self::QueryCut => "query_cut",
+            Self::UrlEncoded => "url_encoded",
+            Self::UrlDecoded => "url_decoded",
+            Self::HtmlEscaped => "html_escaped",
+            Self::SchemeDiffers => "scheme_differs",
+            Self::HostDiffers => "host_differs",
+            Self::PortDiffers => "port_differs",
+            Self::TrailingSlash => "trailing_slash",
+            Self::UrlPadded => "url_padded",
+            Self::UrlMissing => "url_missing",
+            Self::OtherPage => "other_page",
+            Self::LandingUrl => "landing_url",
+            Self::CurrentUrl => "current_url",
+            Self::StaleTicket => "stale_ticket",
+            Self::OtherAppTicket => "other_app_ticket",
+            Self::CardTicket => "card_ticket",
+            Self::AccessTokenAsTicket => "access_token_as_ticket",
+            Self::TicketPadded => "ticket_padded",
+            Self::TicketMissing => "ticket_missing",
+            Self::TimestampMilliseconds => "timestamp_milliseconds",
+            Self::NonceDiffers => "nonce_differs",
+            Self::UpperCaseHex => "upper_case_hex",
+            Self::Sha256 => "sha256",
+            Self::Md5 => "md5",
+            Self::TrailingText => "trailing_text",
+            Self::WrongKeyOrder => "wrong_key_order",
+            Self::WrongKeyName => "wrong_key_name",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The mistake in English, and what to do about it.
     pub const fn english(self) -> &'static str {
         self.texts().0
@@ -86,6 +141,11 @@ impl Mistake {
             Self::MissingArgument => (
                 "wx.config needs appId, timestamp, nonceStr and signature, all of them not empty.",
                 "wx.config 缺少参数：appId、timestamp、nonceStr、signature 都必须有值。",
+            ),
+            Self::WrongFieldName => (
+                "A parameter of wx.config is misspelt: it wants appId, timestamp, nonceStr, \
+                 signature and jsApiList, capitals as here.",
+                "wx.config 的参数名写错了：应为 appId、timestamp、nonceStr、signature、jsApiList，注意大小写。",
             ),
             Self::EmptyApiList => (
                 "jsApiList is empty: name the APIs that the page uses.",
@@ -110,8 +170,9 @@ impl Mistake {
             ),
             Self::QueryCut => (
                 "The URL was signed without its query or without a part of it: the front end must \
-                 send it through encodeURIComponent, or it ends at its first &.",
-                "签名用的 URL 丢了查询参数：前端传 URL 时要用 encodeURIComponent，否则会在第一个 & 处被截断。",
+                 send it through encodeURIComponent, or it ends at its first &. WeChat itself adds \
+                 from=… to shared pages, so take location.href when the page runs.",
+                "签名用的 URL 丢了查询参数：前端传 URL 时要用 encodeURIComponent，否则会在第一个 & 处被截断；微信分享时还会自动追加 from=…，所以应在页面运行时取 location.href。",
             ),
             Self::UrlEncoded => (
                 "The URL was signed in its encoded form: decode the parameter once, then sign the \
@@ -147,6 +208,16 @@ impl Mistake {
                  location.href, browsers add a slash to a bare host.",
                 "签名用的 URL 末尾多了或少了斜杠：应使用 location.href，浏览器会给裸域名补上斜杠。",
             ),
+            Self::UrlPadded => (
+                "The URL was signed with white space or quotes around it: sign location.href and \
+                 nothing else, not its JSON.",
+                "签名用的 URL 前后多了空白或引号：应只用 location.href 本身，而不是它的 JSON 形式。",
+            ),
+            Self::UrlMissing => (
+                "No URL was signed: the parameter did not reach the back end. Send \
+                 encodeURIComponent(location.href.split('#')[0]).",
+                "签名时没有 URL：参数未传到后端。请传 encodeURIComponent(location.href.split('#')[0])。",
+            ),
             Self::OtherPage => (
                 "The URL of another page was signed: sign that of the page that calls wx.config, \
                  taken at that time.",
@@ -168,8 +239,9 @@ impl Mistake {
                 "签名用的 jsapi_ticket 已失效：应由中控服务器统一保存，并在微信更换后立即使用新值。",
             ),
             Self::OtherAppTicket => (
-                "Signed with the jsapi_ticket of another account than appId.",
-                "签名用的 jsapi_ticket 属于另一个公众号，与 appId 不符。",
+                "Signed with the jsapi_ticket of another account than appId: use the appId and the \
+                 ticket of one account.",
+                "签名用的 jsapi_ticket 属于另一个公众号，与 appId 不符：两者必须属于同一个公众号。",
             ),
             Self::CardTicket => (
                 "Signed with the ticket for cards: ask getticket for type=jsapi.",
@@ -178,6 +250,16 @@ impl Mistake {
             Self::AccessTokenAsTicket => (
                 "Signed with the access_token: sign with the jsapi_ticket that it fetches.",
                 "签名用的是 access_token：应使用凭它换取的 jsapi_ticket。",
+            ),
+            Self::TicketPadded => (
+                "Signed with white space or quotes around the jsapi_ticket: take the value itself \
+                 out of WeChat's answer, file or cache.",
+                "签名用的 jsapi_ticket 前后多了空白或引号：请只取微信返回（或文件、缓存）中的值本身。",
+            ),
+            Self::TicketMissing => (
+                "Signed without a jsapi_ticket: fetching it failed. Look at the errcode that \
+                 WeChat answered.",
+                "签名时没有 jsapi_ticket：获取失败了，请查看微信返回的 errcode。",
             ),
             Self::TimestampMilliseconds => (
                 "The timestamp was signed in milliseconds or given in them: both must be the same \
@@ -197,6 +279,15 @@ impl Mistake {
                 "The signature is a SHA-256: wx.config wants SHA-1.",
                 "签名用了 SHA-256：wx.config 要求 SHA-1。",
             ),
+            Self::Md5 => (
+                "The signature has 32 digits, as an MD5 has: wx.config wants SHA-1, which has 40.",
+                "签名是 32 位，像是 MD5：wx.config 要求 SHA-1（40 位）。",
+            ),
+            Self::TrailingText => (
+                "Something was signed behind the URL, such as a line break: the string ends with \
+                 the URL (echo -n in a shell).",
+                "签名串在 URL 之后多了字符（如换行）：应以 URL 结尾（在 shell 中用 echo -n）。",
+            ),
             Self::WrongKeyOrder => (
                 "The parts were signed in the wrong order: jsapi_ticket, noncestr, timestamp, url.",
                 "签名串的参数顺序不对：应为 jsapi_ticket、noncestr、timestamp、url。",
@@ -211,6 +302,27 @@ impl Mistake {
                  signed with jsapi_ticket=…&noncestr=…&timestamp=…&url=… byte by byte.",
                 "签名不符合任何常见错误：请逐字节核对签名串 jsapi_ticket=…&noncestr=…&timestamp=…&url=…。",
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_called_the_same_everywhere() {
+        for name in [
+            "wrong_field_name",
+            "url_padded",
+            "sha256",
+            "md5",
+            "trailing_text",
+            "unknown",
+        ] {
+            let mistake: Mistake = serde_json::from_value(name.into()).unwrap();
+            assert_eq!(mistake.as_str(), name);
+            assert_eq!(serde_json::to_value(mistake).unwrap(), name);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Percent-encoding, as browsers do it.
 
 /// Takes a text's percent-encoding away. Bytes that are not UTF-8 then become U+FFFD.
-pub(super) fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -29,12 +29,12 @@ fn digit(hex: u8) -> u8 {
 }
 
 /// What `encodeURIComponent` makes of a text.
-pub(super) fn encode_component(text: &str) -> String {
+pub(crate) fn encode_component(text: &str) -> String {
     encode(text, "-_.!~*'()")
 }
 
 /// What `encodeURI` makes of a text.
-pub(super) fn encode_uri(text: &str) -> String {
+pub(crate) fn encode_uri(text: &str) -> String {
     encode(text, "-_.!~*'();/?:@&=+$,#")
 }
 
@@ -52,7 +52,7 @@ fn encode(text: &str, kept: &str) -> String {
 }
 
 /// The value of a parameter in a query or a form.
-pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
     query
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))

@@ -1,0 +1,375 @@
+//! Why WeChat says "invalid signature": takes a `wx.config` as it was pasted, makes its signature
+//! anew, rightly and with every classic mistake, and says which one it was made with.
+//!
+//! It is pure: what the account's tickets are is given to it ([`Known`]). A ticket goes into
+//! hashes and nowhere else; where a signed string is shown, `…` stands for it. The right signature
+//! is not shown either: who may debug may not sign.
+
+mod ask;
+mod fault;
+mod pasted;
+mod read;
+mod spans;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
+
+pub use ask::Ask;
+pub use fault::{Fault, ReadFault};
+pub use pasted::Pasted;
+pub use spans::{Span, SpanKind};
+
+use crate::account::AppId;
+use crate::credential::Secret;
+use crate::diagnosis::lint::{Lint, lint};
+use crate::diagnosis::sdk_errors::{self, SdkError};
+use crate::diagnosis::{
+    self, Address, Case, Diagnosis, Evidence, Found, Key, Keys, Mistake, Pages, TICKET,
+    without_fragment,
+};
+use crate::signer::Signer;
+
+/// What is known of the account, and of others beside it.
+#[derive(Default)]
+pub struct Known {
+    /// The account that the `wx.config` names, if it is known.
+    pub account: Option<KnownAccount>,
+    /// Others, with whose tickets it may have been signed.
+    pub others: Vec<(AppId, Signer)>,
+}
+
+/// What is known of an account.
+#[derive(Default)]
+pub struct KnownAccount {
+    /// The jsapi_ticket, while there is one.
+    pub ticket: Option<Secret>,
+    /// What signs with tickets that are not the right one, and what is wrong about each: the
+    /// ticket before, and in the demo those that the simulator has.
+    pub wrong: Vec<(Mistake, Signer)>,
+    /// The access_token.
+    pub token: Option<Secret>,
+    /// Hosts that it has pages on.
+    pub hosts: Vec<String>,
+}
+
+/// What came out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Report {
+    /// Whether WeChat accepts the `wx.config`.
+    pub verdict: Verdict,
+    /// The same in a sentence, in English.
+    pub summary_en: &'static str,
+    /// The same in Chinese.
+    pub summary_zh: &'static str,
+    /// What is wrong; nothing when nothing is.
+    pub mistakes: Vec<Diagnosis>,
+    /// What was signed, with `…` for the ticket and what differs marked; nothing when that was
+    /// not found out.
+    pub signed: Vec<Span>,
+    /// What WeChat signs.
+    pub expected: Vec<Span>,
+    /// What `errMsg` means.
+    pub sdk_error: Option<&'static SdkError>,
+    /// What is odd about the page's address.
+    pub lints: Vec<Lint>,
+}
+
+/// Whether WeChat accepts a `wx.config`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It is right.
+    Right,
+    /// It is wrong.
+    Wrong,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Finds out what is wrong with a `wx.config`.
+pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
+    let pages = ask.pages();
+    let account = known.account.as_ref();
+    let urls = ask.all_urls();
+    let case = Case {
+        nonce: &pasted.nonce_str,
+        timestamp: &pasted.timestamp,
+        signature: &pasted.signature,
+        pages: &pages,
+        urls: &urls,
+        hints: &pasted.texts,
+        hosts: account.map_or(&[], |account| &account.hosts),
+        sha1: sha1_hex,
+    };
+    let mut mistakes = of_parameters(ask, pasted);
+    let missing = pasted.missing();
+    if account.is_none() && !pasted.app_id.is_empty() {
+        mistakes.push(Evidence(Mistake::UnknownAppid, Some(pasted.app_id.clone())));
+    }
+    mistakes.extend(of_domain(ask, &pages));
+    let can_search = missing.is_empty() || missing == ["appId"];
+    let found = can_search
+        .then(|| diagnosis::find(&case, &keys(known)))
+        .flatten();
+    let signature_fits = found.is_some();
+    let string1 = found.as_ref().map(|found| found.string1.clone());
+    match found {
+        Some(Found { mistakes: more, .. }) => {
+            if more.is_empty() {
+                mistakes.extend(of_other_page(ask, pasted));
+            }
+            mistakes.extend(more);
+        }
+        None if can_search && is_md5(&pasted.signature) => {
+            mistakes.push(Evidence(Mistake::Md5, None));
+        }
+        None => {}
+    }
+    let has_ticket = account.is_some_and(|account| account.ticket.is_some());
+    let outcome = match (mistakes.is_empty(), signature_fits) {
+        (true, true) => right(ask),
+        _ if mistakes
+            .iter()
+            .any(|found| found.0 != Mistake::UnknownAppid) =>
+        {
+            Outcome::Wrong
+        }
+        _ if account.is_none() && signature_fits => Outcome::Wrong,
+        _ if account.is_none() => Outcome::UnknownAccount,
+        _ if !has_ticket => Outcome::NoTicket,
+        _ => {
+            mistakes.push(Evidence(Mistake::Unknown, None));
+            Outcome::Unexplained
+        }
+    };
+    let expected = diagnosis::expected(&case, pages.counted[0]);
+    let (signed, expected) = match string1 {
+        Some(string1) if mistakes.is_empty() => spans::compare(&string1, &string1),
+        Some(string1) => spans::compare(&string1, &expected),
+        None => (Vec::new(), spans::compare(&expected, &expected).1),
+    };
+    let (summary_en, summary_zh) = outcome.texts();
+    Report {
+        verdict: outcome.verdict(),
+        summary_en,
+        summary_zh,
+        mistakes: mistakes.into_iter().map(Diagnosis::from).collect(),
+        signed: signed.into_iter().map(visible).collect(),
+        expected: expected.into_iter().map(visible).collect(),
+        // To say what is behind that one is the whole report.
+        sdk_error: sdk_errors::explain(&ask.err_msg).filter(|error| error.says != SIGNATURE),
+        lints: lint(ask.url.trim(), None),
+    }
+}
+
+/// Mistakes that show without any ticket.
+fn of_parameters(ask: &Ask, pasted: &Pasted) -> Vec<Evidence> {
+    let mut mistakes = Vec::new();
+    if !pasted.misspelt.is_empty() {
+        let pairs = pasted.misspelt.iter();
+        let pairs: Vec<String> = pairs
+            .map(|(name, wanted)| format!("{name} → {wanted}"))
+            .collect();
+        mistakes.push(Evidence(Mistake::WrongFieldName, Some(pairs.join(", "))));
+    }
+    let missing = pasted.missing();
+    if !missing.is_empty() {
+        mistakes.push(Evidence(Mistake::MissingArgument, Some(missing.join(", "))));
+    }
+    let said = ask.err_msg.to_ascii_lowercase();
+    if pasted.named == Some(0) || (pasted.named.is_none() && said.contains("param is empty")) {
+        mistakes.push(Evidence(Mistake::EmptyApiList, None));
+    }
+    mistakes
+}
+
+/// Only WeChat knows the domains that it has bound.
+fn of_domain(ask: &Ask, pages: &Pages<'_>) -> Option<Evidence> {
+    let said = ask.err_msg.to_ascii_lowercase();
+    if !said.contains("invalid url domain") {
+        return None;
+    }
+    let Some(address) = Address::read(pages.counted[0]) else {
+        return Some(Evidence(Mistake::HostNotBound, None));
+    };
+    Some(match address.port {
+        None | Some("80" | "443") => Evidence(
+            Mistake::HostNotBound,
+            Some(address.host.to_ascii_lowercase()),
+        ),
+        Some(port) => Evidence(Mistake::PortNotAllowed, Some(port.to_owned())),
+    })
+}
+
+/// The signature is right for an address of the page, and WeChat says that it is not: then it
+/// compared the other one.
+fn of_other_page(ask: &Ask, pasted: &Pasted) -> Option<Evidence> {
+    let refused = ask.err_msg.to_ascii_lowercase().contains(SIGNATURE);
+    let [current, landing] = [&ask.url, &ask.landing].map(|url| without_fragment(url.trim()));
+    if !refused || landing.is_empty() || landing == current || !ask.real_auth_url.is_empty() {
+        return None;
+    }
+    // The answer of a signer names what it signed; else the one that a page signs by itself.
+    let names = |url: &str| {
+        pasted
+            .texts
+            .iter()
+            .any(|text| without_fragment(text) == url)
+    };
+    Some(if names(landing) && !names(current) {
+        Evidence(Mistake::LandingUrl, Some(landing.to_owned()))
+    } else {
+        Evidence(Mistake::CurrentUrl, Some(current.to_owned()))
+    })
+}
+
+/// What stands for a wrong ticket, so that the two compare as different; [`visible`] makes it `…`.
+const WRONG_TICKET: &str = "\u{1}";
+
+fn keys(known: &Known) -> Keys {
+    let mut keys = Keys::default();
+    let mut wrong = |mistake: Mistake, key: Key| keys.wrong.push((Some(mistake), key));
+    if let Some(account) = &known.account {
+        for (mistake, signer) in &account.wrong {
+            wrong(*mistake, Key::signer(signer).shown_as(WRONG_TICKET));
+        }
+        if let Some(token) = &account.token {
+            let key = Key::text(token).shown_as(WRONG_TICKET);
+            wrong(Mistake::AccessTokenAsTicket, key);
+        }
+        if let Some(ticket) = &account.ticket {
+            for (before, after) in [("", "\n"), ("", "\r\n"), ("", " "), (" ", ""), ("\"", "\"")] {
+                let value = Secret::new(format!("{before}{}{after}", ticket.expose()));
+                let key = Key::text(&value).shown_as(format!("{before}{TICKET}{after}"));
+                wrong(Mistake::TicketPadded, key);
+            }
+        }
+    }
+    for nothing in ["", "undefined", "null", "None", "[object Object]"] {
+        let key = Key::text(&Secret::new(nothing)).shown_as(nothing);
+        wrong(
+            Mistake::TicketMissing,
+            key.with_evidence(format!("jsapi_ticket={nothing}")),
+        );
+    }
+    for (appid, signer) in &known.others {
+        let key = Key::signer(signer).shown_as(WRONG_TICKET);
+        wrong(Mistake::OtherAppTicket, key.with_evidence(appid.as_str()));
+    }
+    let ticket = known
+        .account
+        .as_ref()
+        .and_then(|account| account.ticket.as_ref());
+    keys.right
+        .extend(ticket.map(|ticket| (None, Key::text(ticket))));
+    keys
+}
+
+/// Control characters are shown as they are written in programs.
+fn visible(span: Span) -> Span {
+    let mut text = String::with_capacity(span.text.len());
+    for c in span.text.chars() {
+        match c {
+            '\u{1}' => text.push_str(TICKET),
+            c if c.is_control() => {
+                let _ = write!(text, "{}", c.escape_default());
+            }
+            c => text.push(c),
+        }
+    }
+    Span { text, ..span }
+}
+
+fn is_md5(signature: &str) -> bool {
+    signature.len() == 32 && signature.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn sha1_hex(text: &[u8]) -> String {
+    let digest = Sha1::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the SDK says of a wrong signature.
+const SIGNATURE: &str = "invalid signature";
+
+/// What came out, in a word.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Right,
+    /// And WeChat says that it is not.
+    RightAndRefused,
+    /// And WeChat refuses something else.
+    RightAndOther,
+    Wrong,
+    UnknownAccount,
+    NoTicket,
+    Unexplained,
+}
+
+fn right(ask: &Ask) -> Outcome {
+    let said = ask.err_msg.trim();
+    if said.is_empty() || sdk_errors::is_success(said) {
+        return Outcome::Right;
+    }
+    match sdk_errors::explain(said) {
+        Some(error) if error.says == SIGNATURE => Outcome::RightAndRefused,
+        _ => Outcome::RightAndOther,
+    }
+}
+
+impl Report {
+    /// Whether it is right and WeChat all the same says something else.
+    pub fn is_contradicted(&self) -> bool {
+        self.verdict == Verdict::Right && self.summary_en != Outcome::Right.texts().0
+    }
+}
+
+impl Outcome {
+    const fn verdict(self) -> Verdict {
+        match self {
+            Self::Right | Self::RightAndRefused | Self::RightAndOther => Verdict::Right,
+            Self::Wrong => Verdict::Wrong,
+            Self::UnknownAccount | Self::NoTicket | Self::Unexplained => Verdict::Unknown,
+        }
+    }
+
+    const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Right => (
+                "The signature is right for this address and the account's ticket.",
+                "签名正确：与该网址和公众号当前的 jsapi_ticket 相符。",
+            ),
+            Self::RightAndRefused => (
+                "The signature is right for this address and the ticket that is held here. If \
+                 WeChat still refuses it, it compared another address (realAuthUrl in wx.error \
+                 says which), or another program has made WeChat change the ticket.",
+                "签名与该网址和此处保存的 jsapi_ticket 相符。若微信仍然拒绝，说明它比较的是另一个网址（见 wx.error 中的 realAuthUrl），或别的程序使微信更换了 jsapi_ticket。",
+            ),
+            Self::RightAndOther => (
+                "The signature is right; what WeChat says is about something else.",
+                "签名正确；微信报告的是另一个问题。",
+            ),
+            Self::Wrong => (
+                "WeChat refuses this wx.config. This is why:",
+                "微信会拒绝这个 wx.config，原因如下：",
+            ),
+            Self::UnknownAccount => (
+                "It cannot be told: no account with this appId is here.",
+                "无法判断：此处没有这个 appId 的公众号。",
+            ),
+            Self::NoTicket => (
+                "It cannot be told: there is no ticket of this account at the moment.",
+                "无法判断：目前没有该公众号的 jsapi_ticket。",
+            ),
+            Self::Unexplained => (
+                "The signature is not that of this address with the account's ticket, and no \
+                 classic mistake explains it.",
+                "签名与该网址和公众号的 jsapi_ticket 不符，且不属于任何常见错误。",
+            ),
+        }
+    }
+}

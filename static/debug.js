@@ -1,0 +1,80 @@
+/*
+ * The debugger's page with a script: the form is filled in from the address, and the answer comes
+ * into the page. Without it the form works all the same.
+ *
+ *   /debug#d=<base64url of the UTF-8 JSON {url, config, realAuthUrl, errMsg, ua, landing}>
+ *
+ * A fragment is not sent to any server, so what an error of the page holds stays in the browser
+ * until the form is sent.
+ */
+(function () {
+  'use strict';
+
+  const form = document.getElementById('question');
+  const FIELDS = ['url', 'landing', 'config', 'realAuthUrl', 'errMsg', 'ua'];
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    ask();
+  });
+  addEventListener('hashchange', fill);
+  // The other language keeps what was pasted.
+  document.querySelectorAll('.switch a').forEach((link) => link.addEventListener('click', () => {
+    link.hash = 'd=' + encode(question());
+  }));
+  fill();
+
+  function fill() {
+    const given = new URLSearchParams(location.hash.slice(1)).get('d');
+    if (!given) return;
+    let filled;
+    try { filled = decode(given); } catch (unreadable) { return; }
+    if (!filled || typeof filled !== 'object') return;
+    FIELDS.forEach((name) => { form.elements[name].value = text(name, filled[name]); });
+    const more = ['realAuthUrl', 'landing', 'ua'].some((name) => form.elements[name].value);
+    form.querySelector('details').open = more;
+    if (form.checkValidity()) ask();
+  }
+
+  function text(name, value) {
+    if (value === undefined || value === null) return '';
+    if (typeof value === 'string') return value;
+    if (name === 'realAuthUrl' && Array.isArray(value)) return value.join('\n');
+    return JSON.stringify(value, null, 2);
+  }
+
+  function question() {
+    const asked = {};
+    FIELDS.forEach((name) => { if (form.elements[name].value) asked[name] = form.elements[name].value; });
+    return asked;
+  }
+
+  function ask() {
+    const button = form.querySelector('button');
+    button.disabled = true;
+    fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) })
+      .then((response) => response.text())
+      .then((html) => {
+        const answer = new DOMParser().parseFromString(html, 'text/html').getElementById('report');
+        // No page of ours: let the browser show what it is.
+        if (!answer) return form.submit();
+        const report = document.getElementById('report');
+        report.replaceChildren(...answer.childNodes);
+        document.body.dataset.done = 'true';
+        if (report.getBoundingClientRect().top < 0) report.scrollIntoView();
+      }, () => form.submit())
+      .then(() => { button.disabled = false; });
+  }
+
+  function decode(given) {
+    const bytes = atob(given.replace(/-/g, '+').replace(/_/g, '/'));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0))));
+  }
+
+  function encode(value) {
+    const bytes = new TextEncoder().encode(JSON.stringify(value));
+    let binary = '';
+    bytes.forEach((byte) => { binary += String.fromCharCode(byte); });
+    return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+  }
+})();
