@@ -6,15 +6,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::harness::{Place, WeChat, Wxsign, eventually, signature_target};
+use crate::manifests::composed_caddyfile;
 use crate::{output, printed};
 
+/// The name for pages, and the one for back ends and operators.
 const NAME: &str = "wxsign.example.com";
+const ADMIN: &str = "wxsign-admin.example.com";
+
+const PASSWORD: &str = "four words and more";
 
 /// A proxy that runs until it is dropped.
 struct Proxy {
     child: Child,
     address: SocketAddr,
-    scheme: &'static str,
 }
 
 impl Drop for Proxy {
@@ -27,47 +31,49 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    fn start(command: &mut Command, package: &str, scheme: &'static str, at: SocketAddr) -> Self {
+    fn start(command: &mut Command, package: &str, at: SocketAddr) -> Self {
         let child = command.stdin(Stdio::null()).spawn();
         Self {
             child: child.unwrap_or_else(|why| panic!("{why}: apt-get install {package}")),
             address: at,
-            scheme,
         }
     }
 
-    /// The status and the body for `target`, asked from a loopback address with a wrong key, by
-    /// someone who pretends to have another address.
-    async fn ask(&self, from: &str, target: &str) -> Option<(u16, String)> {
-        let (scheme, port) = (self.scheme, self.address.port());
+    /// The status, and head and body, for `target` of the site `name`, asked from a loopback
+    /// address with a wrong key, by someone who pretends to have another address.
+    async fn ask_with(
+        &self,
+        name: &str,
+        from: &str,
+        target: &str,
+        more: &[&str],
+    ) -> Option<(u16, String)> {
+        let port = self.address.port();
         let mut curl = Command::new("curl");
-        curl.args([
-            "-sSk",
-            "--noproxy",
-            "*",
-            "--max-time",
-            "10",
-            "--interface",
-            from,
-        ])
-        .args(["--resolve", &format!("{NAME}:{port}:127.0.0.1")])
-        .args(["-w", "\n%{http_code}"])
-        .args([
-            "-H",
-            "X-Forwarded-For: 203.0.113.9",
-            "-H",
-            "Forwarded: for=203.0.113.9",
-        ])
-        .args(["-H", "Authorization: Bearer wxk_wrong"])
-        .arg(format!("{scheme}://{NAME}:{port}{target}"));
+        curl.args(["-sSki", "--noproxy", "*", "--max-time", "10"])
+            .args(["--path-as-is", "--interface", from])
+            .args(["--resolve", &format!("{name}:{port}:127.0.0.1")])
+            .args(["-w", "\n%{http_code}"])
+            .args(["-H", "X-Forwarded-For: 203.0.113.9"])
+            .args(["-H", "Forwarded: for=203.0.113.9"])
+            .args(["-H", "Authorization: Bearer wxk_wrong"])
+            .args(more)
+            .arg(format!("https://{name}:{port}{target}"));
         let asked = tokio::task::spawn_blocking(move || output(&mut curl, "curl"));
         let asked = asked.await.unwrap();
         let said = String::from_utf8(asked.stdout).unwrap();
-        let (body, status) = said.rsplit_once('\n')?;
-        asked
-            .status
-            .success()
-            .then(|| (status.parse().unwrap(), body.to_owned()))
+        let (answer, status) = said.rsplit_once('\n')?;
+        let worked = asked.status.success();
+        worked.then(|| (status.parse().unwrap(), answer.to_owned()))
+    }
+
+    async fn ask(&self, name: &str, from: &str, target: &str) -> Option<(u16, String)> {
+        self.ask_with(name, from, target, &[]).await
+    }
+
+    async fn status(&self, name: &str, from: &str, target: &str) -> u16 {
+        let asked = self.ask(name, from, target).await;
+        asked.unwrap_or_else(|| panic!("{target}")).0
     }
 }
 
@@ -79,8 +85,12 @@ fn free_address() -> SocketAddr {
 /// A server that believes what comes from 127.0.0.1.
 async fn server(wechat: &WeChat) -> (Place, Wxsign) {
     let place = Place::new(&wechat.url);
-    let toml = "trusted_proxies = [\"127.0.0.1/32\"]\n";
+    let toml = "trusted_proxies = [\"127.0.0.1/32\"]\n\
+        [limits]\nsignatures_per_address = 1\n\
+        [console]\npassword_file = \"password\"\n\
+        [verify_files]\n\"MP_verify_abcdefghijklmnop.txt\" = \"abcdefghijklmnop\"\n";
     fs::write(place.path().join("wxsign.toml"), toml).unwrap();
+    fs::write(place.path().join("password"), PASSWORD).unwrap();
     let wxsign = place.serve().await;
     eventually("it is ready", async || {
         (wxsign.get("/readyz").await.status == 200).then_some(())
@@ -94,18 +104,102 @@ async fn server(wechat: &WeChat) -> (Place, Wxsign) {
 async fn passes_clients_on_as_they_are(proxy: &Proxy, wxsign: &Wxsign) {
     let target = signature_target();
     eventually("a page is signed through the proxy", async || {
-        let (status, body) = proxy.ask("127.0.0.3", &target).await?;
-        (status == 200 && body.contains("\"signature\":")).then_some(())
+        let (status, answer) = proxy.ask(NAME, "127.0.0.3", &target).await?;
+        (status == 200 && answer.contains("\"signature\":")).then_some(())
     })
     .await;
+    // An address that was invented would be limited to six of them; this machine is not. It is a
+    // trusted proxy's, too, so that an invention beside it would be believed.
+    for _ in 0..12 {
+        assert_eq!(proxy.status(NAME, "127.0.0.1", &target).await, 200);
+    }
     // A wrong key is logged with the address that it came from.
-    let (status, body) = proxy.ask("127.0.0.2", "/v1/accounts").await.unwrap();
-    assert_eq!(status, 401, "{body}");
-    wxsign.logs("address=127.0.0.2").await;
+    let (status, answer) = proxy.ask(ADMIN, "127.0.0.1", "/v1/accounts").await.unwrap();
+    assert_eq!(status, 401, "{answer}");
+    wxsign.logs("address=127.0.0.1").await;
     assert!(!wxsign.log().contains("203.0.113.9"), "{}", wxsign.log());
-    // Nobody else learns how the accounts fare.
-    let metrics = proxy.ask("127.0.0.3", "/metrics").await.unwrap();
-    assert_eq!(metrics.0, 404);
+}
+
+/// Under the public name there is what pages need, and nothing else.
+async fn shows_the_world_what_pages_need(proxy: &Proxy) {
+    for target in [
+        "/static/wxsign.js",
+        "/static/wxsign.js?v=1",
+        "/MP_verify_abcdefghijklmnop.txt",
+        "/livez",
+    ] {
+        assert_eq!(
+            proxy.status(NAME, "127.0.0.1", target).await,
+            200,
+            "{target}"
+        );
+    }
+    for target in [
+        "/",
+        "/console",
+        "/console/login",
+        "/console/../jsapi/signature",
+        "/console/%2e%2e/jsapi/signature",
+        "/jsapi/../console",
+        "//console",
+        "/v1/accounts",
+        "/v1/accounts?/jsapi/signature",
+        "/cgi-bin/token",
+        "/cgi-bin/menu/delete?access_token=x",
+        "/proxy/wx0123456789abcdef/cgi-bin/menu/delete",
+        "/metrics",
+        "/readyz",
+        "/docs",
+        "/openapi.json",
+        "/demo",
+        "/debug",
+    ] {
+        let (status, answer) = proxy.ask(NAME, "127.0.0.1", target).await.unwrap();
+        assert_eq!(status, 404, "{target}: {answer}");
+        // The proxy says so, and not the server.
+        let answer = answer.to_lowercase();
+        assert!(!answer.contains("x-request-id"), "{target}: {answer}");
+    }
+}
+
+/// Under the other name there is everything, for those who are listed, and a browser that signs in
+/// gets a cookie that it sends over HTTPS alone.
+async fn lets_operators_in(proxy: &Proxy) {
+    for target in ["/console/login", "/metrics", "/docs", "/readyz"] {
+        assert_eq!(
+            proxy.status(ADMIN, "127.0.0.1", target).await,
+            200,
+            "{target}"
+        );
+        assert_eq!(
+            proxy.status(ADMIN, "127.0.0.2", target).await,
+            403,
+            "{target}"
+        );
+    }
+    let password = format!("password={PASSWORD}");
+    let form = [
+        "-H",
+        "Sec-Fetch-Site: same-origin",
+        "--data-urlencode",
+        &password,
+    ];
+    let signed_in = proxy.ask_with(ADMIN, "127.0.0.1", "/console/login", &form);
+    let (status, answer) = signed_in.await.unwrap();
+    assert_eq!(status, 303, "{answer}");
+    let answer = answer.to_lowercase();
+    let cookie = answer
+        .lines()
+        .find(|line| line.starts_with("set-cookie: __host-wxsign="));
+    let cookie = cookie.unwrap_or_else(|| panic!("{answer}"));
+    assert!(cookie.contains("; secure"), "{cookie}");
+}
+
+/// What holds of each of them.
+async fn is_a_good_proxy(proxy: &Proxy, wxsign: &Wxsign) {
+    passes_clients_on_as_they_are(proxy, wxsign).await;
+    shows_the_world_what_pages_need(proxy).await;
+    lets_operators_in(proxy).await;
 }
 
 /// A certificate of its own making.
@@ -150,27 +244,19 @@ async fn nginx_encrypts_and_names_the_client() {
         .args(["-e", "stderr", "-p"])
         .arg(directory)
         .args(["-c", "nginx.conf"]);
-    let proxy = Proxy::start(&mut nginx, "nginx", "https", address);
-    passes_clients_on_as_they_are(&proxy, &wxsign).await;
+    let proxy = Proxy::start(&mut nginx, "nginx", address);
+    is_a_good_proxy(&proxy, &wxsign).await;
 }
 
-#[tokio::test]
-async fn caddy_names_the_client() {
-    let wechat = WeChat::start().await;
-    let (place, wxsign) = server(&wechat).await;
-    let directory = place.path();
-    let address = free_address();
+/// Caddy with `sites`, whose names are with its port in them.
+fn start_caddy(directory: &Path, sites: &str, address: SocketAddr) -> Proxy {
     // Certificates come from the network, which there is none of here.
-    let port = address.port();
-    let here = format!("http://{NAME}:{port} {{\n\tbind 127.0.0.1\n");
-    let site = printed("caddy")
-        .replace(&format!("{NAME} {{\n"), &here)
-        .replace(
-            "reverse_proxy 127.0.0.1:8080",
-            &format!("reverse_proxy {}", wxsign.address()),
-        );
-    let around = "{\n\tadmin off\n\tauto_https off\n}\n";
-    fs::write(directory.join("Caddyfile"), format!("{around}{site}")).unwrap();
+    let around = format!(
+        "{{\n\tadmin off\n\thttps_port {}\n\tauto_https disable_redirects\n\tlocal_certs\n\t\
+         skip_install_trust\n\tdefault_bind 127.0.0.1\n}}\n",
+        address.port()
+    );
+    fs::write(directory.join("Caddyfile"), format!("{around}{sites}")).unwrap();
     let mut caddy = Command::new("caddy");
     caddy
         .args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"])
@@ -178,6 +264,30 @@ async fn caddy_names_the_client() {
         .env("HOME", directory)
         .env("XDG_DATA_HOME", directory)
         .env("XDG_CONFIG_HOME", directory);
-    let proxy = Proxy::start(&mut caddy, "caddy", "http", address);
-    passes_clients_on_as_they_are(&proxy, &wxsign).await;
+    Proxy::start(&mut caddy, "caddy", address)
+}
+
+#[tokio::test]
+async fn caddy_encrypts_and_names_the_client() {
+    let wechat = WeChat::start().await;
+    let (place, wxsign) = server(&wechat).await;
+    let sites = printed("caddy").replace("127.0.0.1:8080 {", &format!("{} {{", wxsign.address()));
+    let proxy = start_caddy(place.path(), &sites, free_address());
+    is_a_good_proxy(&proxy, &wxsign).await;
+}
+
+#[tokio::test]
+async fn the_caddy_of_the_compose_file_does_the_same() {
+    let wechat = WeChat::start().await;
+    let (place, wxsign) = server(&wechat).await;
+    let node = wxsign.address().to_string();
+    let nodes = "wxsign-wxsign-1:8080 wxsign-wxsign-2:8080 wxsign-wxsign-3:8080";
+    let sites = composed_caddyfile(&[
+        ("${SITE:?}", NAME),
+        ("${ADMIN_SITE:?}", ADMIN),
+        ("${ADMIN_FROM:-127.0.0.1}", "127.0.0.1"),
+        (nodes, &node),
+    ]);
+    let proxy = start_caddy(place.path(), &sites, free_address());
+    is_a_good_proxy(&proxy, &wxsign).await;
 }
