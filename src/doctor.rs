@@ -243,8 +243,9 @@ async fn examine_until(
     }
     let accounts = app.keeper.accounts();
     let asked = |kept: &&Arc<Kept>| appid.is_none_or(|appid| kept.account.appid == *appid);
-    let kept: Vec<_> = accounts.iter().filter(asked).map(Arc::clone).collect();
+    let mut kept: Vec<_> = accounts.iter().filter(asked).map(Arc::clone).collect();
     drop(accounts);
+    kept.sort_unstable_by(|one, other| one.account.appid.cmp(&other.account.appid));
     findings.extend(examine_accounts(app, &kept, enough).await);
     findings
 }

@@ -1,9 +1,11 @@
 //! nginx and Caddy, the real ones, with the files that are printed for them.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use crate::harness::{Place, WeChat, Wxsign, eventually, signature_target};
 use crate::manifests::composed_caddyfile;
@@ -202,6 +204,59 @@ async fn is_a_good_proxy(proxy: &Proxy, wxsign: &Wxsign) {
     lets_operators_in(proxy).await;
 }
 
+/// Two nodes that are well when they are asked, and die over every other request; and the heads of
+/// those.
+fn nodes_that_die() -> ([SocketAddr; 2], Arc<Mutex<Vec<String>>>) {
+    let heads = Arc::<Mutex<Vec<String>>>::default();
+    let nodes = [(); 2].map(|()| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let heads = Arc::clone(&heads);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = [0; 4096];
+                let length = stream.read(&mut head).unwrap_or_default();
+                let head = String::from_utf8_lossy(&head[..length]).into_owned();
+                if head.starts_with("GET /readyz ") {
+                    let well = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    let _ = stream.write_all(well.as_bytes());
+                } else if !head.is_empty() {
+                    heads.lock().unwrap().push(head.to_lowercase());
+                }
+            }
+        });
+        address
+    });
+    (nodes, heads)
+}
+
+/// A node that dies over a call to WeChat is not followed by another one that repeats it; a page is
+/// signed by the next one, which hears from where it was asked.
+async fn sends_nothing_twice(proxy: &Proxy, heads: &Mutex<Vec<String>>) {
+    for (name, target) in [
+        (ADMIN, "/proxy/wx0123456789abcdef/cgi-bin/menu/delete"),
+        (ADMIN, "/cgi-bin/menu/delete?access_token=x"),
+    ] {
+        eventually("a node that is not left out gets it", async || {
+            let (status, _) = proxy.ask(name, "127.0.0.1", target).await?;
+            assert!([502, 503].contains(&status), "{target}: {status}");
+            let heads = std::mem::take(&mut *heads.lock().unwrap());
+            assert!(heads.len() <= 1, "{heads:?}");
+            (heads.len() == 1).then_some(())
+        })
+        .await;
+    }
+    eventually("a page is signed by another node", async || {
+        proxy.ask(NAME, "127.0.0.3", &signature_target()).await?;
+        let heads = std::mem::take(&mut *heads.lock().unwrap());
+        let right = |head: &String| head.contains("\r\nx-forwarded-for: 127.0.0.3\r\n");
+        assert!(heads.iter().all(right), "{heads:?}");
+        (heads.len() == 2).then_some(())
+    })
+    .await;
+}
+
 /// A certificate of its own making.
 fn issue(directory: &Path) {
     let mut openssl = Command::new("openssl");
@@ -214,20 +269,17 @@ fn issue(directory: &Path) {
     assert!(made.status.success(), "{made:?}");
 }
 
-#[tokio::test]
-async fn nginx_encrypts_and_names_the_client() {
-    let wechat = WeChat::start().await;
-    let (place, wxsign) = server(&wechat).await;
-    let directory = place.path();
+/// nginx in front of `nodes`.
+fn start_nginx(directory: &Path, nodes: &[SocketAddr], address: SocketAddr) -> Proxy {
     issue(directory);
-    let address = free_address();
+    let nodes: Vec<String> = nodes.iter().map(|node| format!("server {node};")).collect();
     let site: String = printed("nginx")
         .lines()
         .filter(|line| !line.contains("listen [::]"))
         .map(|line| {
             line.replace("listen 80;", "listen 127.0.0.1:0;")
                 .replace("listen 443 ", &format!("listen {address} "))
-                .replace("127.0.0.1:8080;", &format!("{};", wxsign.address()))
+                .replace("server 127.0.0.1:8080;", &nodes.join(" "))
                 .replace("/etc/ssl/wxsign", directory.to_str().unwrap())
                 + "\n"
         })
@@ -244,8 +296,23 @@ async fn nginx_encrypts_and_names_the_client() {
         .args(["-e", "stderr", "-p"])
         .arg(directory)
         .args(["-c", "nginx.conf"]);
-    let proxy = Proxy::start(&mut nginx, "nginx", address);
+    Proxy::start(&mut nginx, "nginx", address)
+}
+
+#[tokio::test]
+async fn nginx_encrypts_and_names_the_client() {
+    let wechat = WeChat::start().await;
+    let (place, wxsign) = server(&wechat).await;
+    let proxy = start_nginx(place.path(), &[wxsign.address()], free_address());
     is_a_good_proxy(&proxy, &wxsign).await;
+}
+
+#[tokio::test]
+async fn nginx_sends_nothing_twice_that_wechat_may_have_acted_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (nodes, heads) = nodes_that_die();
+    let proxy = start_nginx(directory.path(), &nodes, free_address());
+    sends_nothing_twice(&proxy, &heads).await;
 }
 
 /// Caddy with `sites`, whose names are with its port in them.
@@ -276,18 +343,31 @@ async fn caddy_encrypts_and_names_the_client() {
     is_a_good_proxy(&proxy, &wxsign).await;
 }
 
+/// The sites of the Compose file's Caddy, in front of `nodes`.
+fn composed_sites(nodes: &[SocketAddr]) -> String {
+    let nodes: Vec<String> = nodes.iter().map(SocketAddr::to_string).collect();
+    let there = "wxsign-wxsign-1:8080 wxsign-wxsign-2:8080 wxsign-wxsign-3:8080";
+    composed_caddyfile(&[
+        ("${SITE:?}", NAME),
+        ("${ADMIN_SITE:?}", ADMIN),
+        ("${ADMIN_FROM:-127.0.0.1}", "127.0.0.1"),
+        (there, &nodes.join(" ")),
+    ])
+}
+
 #[tokio::test]
 async fn the_caddy_of_the_compose_file_does_the_same() {
     let wechat = WeChat::start().await;
     let (place, wxsign) = server(&wechat).await;
-    let node = wxsign.address().to_string();
-    let nodes = "wxsign-wxsign-1:8080 wxsign-wxsign-2:8080 wxsign-wxsign-3:8080";
-    let sites = composed_caddyfile(&[
-        ("${SITE:?}", NAME),
-        ("${ADMIN_SITE:?}", ADMIN),
-        ("${ADMIN_FROM:-127.0.0.1}", "127.0.0.1"),
-        (nodes, &node),
-    ]);
+    let sites = composed_sites(&[wxsign.address()]);
     let proxy = start_caddy(place.path(), &sites, free_address());
     is_a_good_proxy(&proxy, &wxsign).await;
+}
+
+#[tokio::test]
+async fn the_caddy_of_the_compose_file_sends_nothing_twice_either() {
+    let directory = tempfile::tempdir().unwrap();
+    let (nodes, heads) = nodes_that_die();
+    let proxy = start_caddy(directory.path(), &composed_sites(&nodes), free_address());
+    sends_nothing_twice(&proxy, &heads).await;
 }
