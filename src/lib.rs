@@ -29,11 +29,12 @@
 //! which a program needs.
 //!
 //! # The way of a request
-//! `GET /jsapi/signature?url=…` comes to the front door of [`server`], which answers it in front
-//! of the router: [`page_url::PageUrl::parse`] checks the URL and cuts it at `#`, the account is
-//! looked up, its [`keeper::Snapshot`] has a [`signer::Signer`] ready, and the answer is written.
-//! No lock, no store, no waiting. Only where there is no ticket yet does the request wait for the
-//! keeper, in a handler behind the router.
+//! `GET /jsapi/signature?url=…` is answered by [`server`] from the bytes of the connection, ahead
+//! of hyper, or in front of the router if it is not just as pages send it:
+//! [`page_url::PageUrl::parse`] checks the URL and cuts it at `#`, the account is looked up, its
+//! [`keeper::Snapshot`] has a [`signer::Signer`] ready, and the answer is written. No lock, no
+//! store, no waiting. Only where there is no ticket yet does the request wait for the keeper, in a
+//! handler behind the router.
 //!
 //! # The way of a credential
 //! The keeper's queue finds an account due, or is nudged, and runs a step for it: load the record

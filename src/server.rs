@@ -3,8 +3,8 @@
 //!
 //! Pages, back ends and operators are served at one address, or back ends and operators at one of
 //! their own ([`Listeners`]). The front door gives each request its id, answers signatures at once
-//! where it can (`jsapi::sign_now`), hands everything else to the router, and writes out problems
-//! and CORS headers on the way back.
+//! where it can (`jsapi::sign_now`; the plainest ones before hyper has seen them, `ahead`), hands
+//! everything else to the router, and writes out problems and CORS headers on the way back.
 
 mod accounts;
 mod ahead;
