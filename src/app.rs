@@ -105,8 +105,8 @@ impl App {
         simulator: Option<Simulator>,
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
-        let forwarder = Forwarder::new(&config.upstream)?;
         let wechat = WeChat::new(&config.upstream)?;
+        let forwarder = Forwarder::beside(&wechat);
         let (clock, calls) = (Clock::system(), Arc::<Calls>::default());
         let upstream = Metered::new(wechat.clone(), clock.clone(), Arc::clone(&calls));
         let upstream: Arc<dyn Upstream> = Arc::new(upstream);

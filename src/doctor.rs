@@ -9,13 +9,30 @@ mod account;
 mod store;
 mod wechat;
 
+use std::future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::account::AppId;
 use crate::app::App;
+use crate::keeper::Kept;
 use crate::upstream::{Class, UpstreamError, Words};
 
 pub use store::open;
+
+/// Whoever looks at a page has his answer by then; a request may take a little longer.
+const WITHIN: Duration = Duration::from_secs(25);
+
+/// So many accounts are tried at one time.
+const AT_ONCE: usize = 8;
+
+/// The store, and the look-up of a name, are waited for so long.
+const STEP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What one step found.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -128,6 +145,25 @@ impl Finding {
         self
     }
 
+    /// What was not tried to its end in time.
+    fn unfinished(step: Step) -> Self {
+        let seconds = WITHIN.as_secs();
+        let mut finding = Self::new(
+            step,
+            Outcome::Warning,
+            format!("{seconds} 秒内没有检查完"),
+            format!("this was not done within {seconds} seconds"),
+        );
+        finding.why = Some(words(
+            "微信回答得慢，或者账号很多",
+            "WeChat is slow to answer, or there are many accounts",
+        ));
+        finding.remedy(
+            "单独检查这个账号，或在服务器上运行 wxsign doctor：它会等到检查完为止",
+            "examine this account alone, or run wxsign doctor on the server: it waits until all is done",
+        )
+    }
+
     /// What a call to WeChat that failed is about.
     fn failed(step: Step, error: &UpstreamError) -> Self {
         let passes = match error.class() {
@@ -161,16 +197,34 @@ fn words(zh: impl Into<String>, en: impl Into<String>) -> Words {
     }
 }
 
-/// Tries the store, WeChat, and the accounts that `app` keeps, or the one of `appid`.
-pub async fn examine(app: &App, appid: Option<&AppId>) -> Vec<Finding> {
-    let mut findings = vec![store::examine(app).await];
-    findings.extend(examine_wechat(app, appid).await);
-    findings
+/// Tries the store, WeChat, and the accounts that `app` keeps, or the one of `appid`, within 25
+/// seconds: what is not done by then is a finding that says so.
+pub async fn examine(app: &Arc<App>, appid: Option<&AppId>) -> Vec<Finding> {
+    let enough = app.keeper.clock().sleep(WITHIN);
+    let (store, wechat) = tokio::join!(examine_store(app), examine_until(app, appid, enough));
+    [store].into_iter().chain(wechat).collect()
 }
 
-/// The same without the store.
-pub async fn examine_wechat(app: &App, appid: Option<&AppId>) -> Vec<Finding> {
-    let mut findings = wechat::examine(app).await;
+/// Tries the store alone.
+pub async fn examine_store(app: &App) -> Finding {
+    store::examine(app).await
+}
+
+/// The same as [`examine`] without the store, however long it takes.
+pub async fn examine_wechat(app: &Arc<App>, appid: Option<&AppId>) -> Vec<Finding> {
+    examine_until(app, appid, future::pending()).await
+}
+
+async fn examine_until(
+    app: &Arc<App>,
+    appid: Option<&AppId>,
+    enough: impl Future<Output = ()>,
+) -> Vec<Finding> {
+    let mut enough = pin!(enough);
+    let mut findings = tokio::select! {
+        findings = wechat::examine(app) => findings,
+        () = &mut enough => return vec![Finding::unfinished(Step::Network)],
+    };
     if let Some(locked) = app.roster.locked() {
         let finding = Finding::new(
             Step::AppSecret,
@@ -188,18 +242,52 @@ pub async fn examine_wechat(app: &App, appid: Option<&AppId>) -> Vec<Finding> {
         return findings;
     }
     let accounts = app.keeper.accounts();
-    let kept = accounts
-        .iter()
-        .filter(|kept| appid.is_none_or(|appid| kept.account.appid == *appid));
-    let kept: Vec<_> = kept.map(std::sync::Arc::clone).collect();
+    let asked = |kept: &&Arc<Kept>| appid.is_none_or(|appid| kept.account.appid == *appid);
+    let mut kept: Vec<_> = accounts.iter().filter(asked).map(Arc::clone).collect();
     drop(accounts);
-    for kept in kept {
-        findings.extend(account::examine(app, &kept.account).await);
-    }
+    kept.sort_unstable_by(|one, other| one.account.appid.cmp(&other.account.appid));
+    findings.extend(examine_accounts(app, &kept, enough).await);
     findings
+}
+
+/// What is found about accounts, in their order, as far as it is known once `enough` is over.
+async fn examine_accounts(
+    app: &Arc<App>,
+    kept: &[Arc<Kept>],
+    mut enough: Pin<&mut impl Future<Output = ()>>,
+) -> Vec<Finding> {
+    let seats = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for (place, kept) in kept.iter().enumerate() {
+        let (app, kept, seats) = (Arc::clone(app), Arc::clone(kept), Arc::clone(&seats));
+        running.spawn(async move {
+            let _seat = seats.acquire().await;
+            (place, account::examine(&app, &kept.account).await)
+        });
+    }
+    let mut found = vec![None; kept.len()];
+    loop {
+        tokio::select! {
+            ended = running.join_next() => match ended {
+                Some(Ok((place, findings))) => found[place] = Some(findings),
+                // It has panicked, which the log tells of.
+                Some(Err(_)) => {}
+                None => break,
+            },
+            () = &mut enough => break,
+        }
+    }
+    let unfinished = |kept: &Kept| Finding::unfinished(Step::AppSecret).of(&kept.account.appid);
+    let found = found.into_iter().zip(kept);
+    found
+        .flat_map(|(found, kept)| found.unwrap_or_else(|| vec![unfinished(kept)]))
+        .collect()
 }
 
 /// Nothing more can be said of any account.
 fn is_out_of_reach(finding: &Finding) -> bool {
     finding.step == Step::Network && finding.outcome == Outcome::Bad
 }
+
+#[cfg(test)]
+mod tests;

@@ -328,13 +328,10 @@
     document.getElementById('snippet-html').textContent = [
       '<script src="' + location.origin + '/static/wxsign.js"></' + 'script>',
       '<script>',
-      "wxsign.config({ jsApiList: ['updateAppMessageShareData'] }).then(",
-      '  ({ wx }) => wx.updateAppMessageShareData({',
-      "    title: 'Hello', desc: 'From my page',",
-      "    link: location.href.split('#')[0], imgUrl: 'https://…/icon.png',",
-      '  }),',
-      '  (error) => console.error(error.code, error.errMsg, error.help),',
-      ');',
+      'wxsign.watch({',
+      '  onError: (error) => console.error(error.code, error.errMsg, error.help),',
+      '});',
+      "wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: 'https://…/icon.png' });",
       '</' + 'script>',
     ].join('\n');
     document.getElementById('snippet-curl').textContent =

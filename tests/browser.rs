@@ -3,12 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+#[path = "browser/applications.rs"]
+mod applications;
+#[path = "browser/clients.rs"]
+mod clients;
 #[path = "browser/console.rs"]
 mod console;
 #[path = "browser/debugger.rs"]
 mod debugger;
 #[path = "browser/harness.rs"]
 mod harness;
+#[path = "browser/helper.rs"]
+mod helper;
+#[path = "browser/site.rs"]
+mod site;
 
 use std::path::Path;
 

@@ -427,7 +427,7 @@ fn the_compose_file_configures_nodes_as_they_want_it() {
         .unwrap();
     let (toml, _) = in_image.split_once("        TOML\n").unwrap();
     place.write("wxsign.toml", toml);
-    for secret in ["appsecret", "redis", "master_key", "client_key"] {
+    for secret in ["appsecret", "redis", "master_key", "client_key", "console"] {
         place.write(secret, &CANARY.repeat(2).replace(['n', 'r', 'y'], "0"));
     }
     let here = place.path().display().to_string();

@@ -192,6 +192,21 @@ fn welcome(address: SocketAddr, wechat: SocketAddr, key: &str, console: &str) ->
   {bold}Its ticket{plain}  curl -s 'http://{address}/simulator/control/tickets?appid={APPID}'
 
 The simulated WeChat listens on http://{wechat}. Ctrl-C ends both.
+
+{}"
+        ,with_a_real_account()
+    )
+}
+
+/// How it goes on, with this program as it was called.
+fn with_a_real_account() -> String {
+    let program = std::env::args().next();
+    let program = program.as_deref().unwrap_or("wxsign");
+    format!(
+        "\
+With a real account (FILE holds its AppSecret, the host is that of your pages):
+  export WXSIGN_APPID=wx… WXSIGN_SECRET_FILE=FILE WXSIGN_PAGE_HOSTS=h5.example.com
+  {program} doctor && {program} serve
 "
     )
 }

@@ -71,10 +71,9 @@ async fn examine(config: Config, appid: Option<&AppId>) -> Result<Vec<Finding>, 
         return Err(Failure::Other(what));
     }
     if is_there {
-        findings.extend(doctor::examine(&app, appid).await);
-    } else {
-        findings.extend(doctor::examine_wechat(&app, appid).await);
+        findings.push(doctor::examine_store(&app).await);
     }
+    findings.extend(doctor::examine_wechat(&app, appid).await);
     Ok(findings)
 }
 

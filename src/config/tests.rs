@@ -364,3 +364,40 @@ proptest! {
         laws::configuration(&dir.path().join("wxsign.toml"), &text, &variables);
     }
 }
+
+#[test]
+fn the_console_is_there_unless_it_is_switched_off() {
+    for (text, enabled) in [
+        ("", true),
+        ("[console]\n", true),
+        ("[console]\nenabled = false\n", false),
+    ] {
+        let console = Case::file_account(text).config().console;
+        assert_eq!(console.enabled, enabled, "{text}");
+        assert_eq!(console.password, None);
+    }
+    let fault = Case::file_account("[console]\nenabled = \"no\"\n").only_fault();
+    assert!(
+        fault.contains("[console] enabled must be true or false"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn the_password_of_the_console_stands_in_a_file_and_is_not_shown() {
+    let case = Case::env_account();
+    let path = case.beside("password", "four words and more\n");
+    let case = case.var("CONSOLE_PASSWORD_FILE", &path);
+    let password = case.config().console.password.unwrap();
+    assert_eq!(password.expose(), "four words and more");
+    let (value, source) = case.setting("console.password_file");
+    assert_eq!(
+        (value.as_str(), source.as_str()),
+        ("\"••••\"", "WXSIGN_CONSOLE_PASSWORD_FILE")
+    );
+    let case = Case::env_account();
+    let path = case.beside("password", "too short\n");
+    let fault = case.var("CONSOLE_PASSWORD_FILE", &path).only_fault();
+    assert!(fault.contains("fewer than 12 characters"), "{fault}");
+    assert!(!fault.contains("too short"), "{fault}");
+}

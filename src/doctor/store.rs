@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Outcome, Step};
+use super::{Finding, Outcome, STEP_WITHIN, Step};
 use crate::app::{self, App};
 use crate::config::{Config, StoreUrl};
 use crate::credential::Kind;
@@ -44,7 +44,12 @@ pub fn open(config: &Config) -> (Option<Store>, Vec<Finding>) {
 
 /// Reads from the store and writes to it.
 pub(super) async fn examine(app: &App) -> Finding {
-    match try_out(&app.store).await {
+    let tried = tokio::time::timeout(STEP_WITHIN, try_out(&app.store)).await;
+    let tried = match tried {
+        Ok(tried) => tried.map_err(|why| why.to_string()),
+        Err(_) => Err(format!("no answer within {} s", STEP_WITHIN.as_secs())),
+    };
+    match tried {
         Ok(()) => Finding::new(
             Step::Store,
             Outcome::Good,
@@ -62,7 +67,7 @@ pub(super) async fn examine(app: &App) -> Finding {
             "check that it runs, that its URL and password are right, that the disk is not full, \
              and that the master key is the one it was written with",
         )
-        .said(why.to_string()),
+        .said(why),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Finding, Outcome, Step};
+use super::{Finding, Outcome, STEP_WITHIN, Step};
 use crate::app::App;
 use crate::upstream::Reached;
 
@@ -11,12 +11,15 @@ const MAX_SKEW: Duration = Duration::from_secs(30);
 
 pub(super) async fn examine(app: &App) -> Vec<Finding> {
     let (host, port) = app.wechat.host();
-    let looked_up = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
+    let looked_up = tokio::net::lookup_host((host.trim_matches(['[', ']']), port));
+    let looked_up = tokio::time::timeout(STEP_WITHIN, looked_up);
+    let (looked_up, reached) = tokio::join!(looked_up, app.wechat.reach(app.keeper.clock()));
+    let looked_up = looked_up.unwrap_or_else(|late| Err(late.into()));
     let addresses = looked_up.map(|found| {
         let found: Vec<String> = found.take(3).map(|at| at.ip().to_string()).collect();
         found.join(", ")
     });
-    let reached = match app.wechat.reach(app.keeper.clock()).await {
+    let reached = match reached {
         Ok(reached) => reached,
         Err(error) => return vec![Finding::failed(Step::Network, &error)],
     };

@@ -167,6 +167,10 @@ impl Keeper {
     /// on, and so do all other limits.
     pub fn try_again(&self, kept: &Kept) {
         kept.known.tries_again.store(true, Ordering::Release);
+        if kept.snapshot().is_in_trouble(Kind::JsapiTicket) {
+            // The one at hand may not be due for a while: the trouble would stay as long.
+            kept.known.doubted_ticket.store(true, Ordering::Release);
+        }
         self.nudge(kept);
     }
 

@@ -197,6 +197,11 @@ impl Snapshot {
         self.standing(kind).trouble.as_deref()
     }
 
+    /// Whether the credential of `kind` could not be renewed.
+    pub(super) const fn is_in_trouble(&self, kind: Kind) -> bool {
+        self.standing(kind).trouble.is_some()
+    }
+
     /// Takes how one credential stands now, and prepares what readers will do with it.
     ///
     /// # Errors

@@ -27,10 +27,10 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use super::Gate;
 use crate::account::AppId;
@@ -62,7 +62,7 @@ pub(super) fn routes(gate: &Arc<Gate>) -> Router<Arc<Gate>> {
         .route("/console/", get(overview::page))
         .route("/console/live", get(live::stream))
         .route("/console/login", get(login::page).post(login::sign_in))
-        .route("/console/logout", post(login::sign_out))
+        .route("/console/logout", post(login::sign_out).get(back))
         .route("/console/setup", get(login::setup).post(login::set_up))
         .route("/console/try", get(trying::page).post(trying::ask))
         .route(
@@ -74,16 +74,28 @@ pub(super) fn routes(gate: &Arc<Gate>) -> Router<Arc<Gate>> {
             "/console/accounts/{appid}/edit",
             get(editing::edit).post(editing::change),
         )
-        .route("/console/accounts/{appid}/remove", post(editing::remove))
-        .route("/console/accounts/{appid}/renew", post(account::renew))
-        .route("/console/accounts/{appid}/reveal", post(account::reveal))
-        .route("/console/accounts/{appid}/doctor", post(examining::one))
+        .route(
+            "/console/accounts/{appid}/remove",
+            post(editing::remove).get(back),
+        )
+        .route(
+            "/console/accounts/{appid}/renew",
+            post(account::renew).get(back),
+        )
+        .route(
+            "/console/accounts/{appid}/reveal",
+            post(account::reveal).get(back),
+        )
+        .route(
+            "/console/accounts/{appid}/doctor",
+            post(examining::one).get(back),
+        )
         .route("/console/events", get(events::page))
         .route("/console/keys", get(keys::page).post(keys::create))
-        .route("/console/keys/{name}", post(keys::change))
+        .route("/console/keys/{name}", post(keys::change).get(back))
         .route("/console/system", get(system::page))
-        .route("/console/system/doctor", post(examining::all))
-        .route("/console/demo", post(overview::demo))
+        .route("/console/system/doctor", post(examining::all).get(back))
+        .route("/console/demo", post(overview::demo).get(back))
         .route("/console/{*rest}", get(nothing_here))
         .layer(from_fn_with_state(Arc::clone(gate), guard))
 }
@@ -191,6 +203,12 @@ fn show(status: StatusCode, page: &impl Template) -> Response {
                 .into_response()
         }
     }
+}
+
+/// Where only forms are sent to, and a browser comes back to by its address: one level up.
+async fn back(uri: Uri) -> Redirect {
+    let path = uri.path();
+    Redirect::to(path.rsplit_once('/').map_or("/console", |(above, _)| above))
 }
 
 async fn nothing_here(Operator(visit): Operator) -> Response {

@@ -1,11 +1,17 @@
 //! Pages and files for browsers: the demo and the browser helper.
 
-use std::sync::Arc;
+mod helper;
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::problem::{Code, Problem};
@@ -27,6 +33,8 @@ struct Demo<'a> {
     simulated: bool,
     /// Whether `/docs` is at the same address.
     documented: bool,
+    /// Whether `/console` is, too.
+    console: bool,
 }
 
 /// The demo page, of the account in `?appid=` or of the first one.
@@ -55,6 +63,7 @@ pub(super) async fn demo(
         version: env!("CARGO_PKG_VERSION"),
         simulated: gate.app.simulator.is_some(),
         documented: audience == Audience::Everyone,
+        console: audience == Audience::Everyone && gate.app.console.is_some(),
     };
     let html = page
         .render()
@@ -76,31 +85,52 @@ pub(super) async fn root() -> Redirect {
 struct Asset {
     name: &'static str,
     content_type: &'static str,
-    content: &'static str,
+    content: Cow<'static, str>,
 }
 
-macro_rules! asset {
-    ($name:literal, $content_type:literal) => {
-        Asset {
-            name: $name,
-            content_type: $content_type,
-            content: include_str!(concat!("../../static/", $name)),
-        }
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+static ASSETS: LazyLock<[Asset; 13]> = LazyLock::new(|| {
+    let asset = |name, content_type, content| Asset {
+        name,
+        content_type,
+        content: Cow::Borrowed(content),
     };
-}
-
-const ASSETS: &[Asset] = &[
-    asset!("wxsign.js", "text/javascript; charset=utf-8"),
-    asset!("demo.js", "text/javascript; charset=utf-8"),
-    asset!("demo.css", "text/css; charset=utf-8"),
-    asset!("debug.js", "text/javascript; charset=utf-8"),
-    asset!("debug.css", "text/css; charset=utf-8"),
-    asset!("console.css", "text/css; charset=utf-8"),
-    asset!("console.js", "text/javascript; charset=utf-8"),
-    asset!("docs.css", "text/css; charset=utf-8"),
-    asset!("simulated-client.js", "text/javascript; charset=utf-8"),
-    asset!("icon.svg", "image/svg+xml"),
-];
+    let made = |name, content| Asset {
+        name,
+        content_type: SCRIPT,
+        content: Cow::Owned(content),
+    };
+    let types = include_str!("../../static/wxsign.d.ts");
+    let simulated = include_str!("../../static/simulated-client.js");
+    let icon = include_str!("../../static/icon.svg");
+    [
+        made("wxsign.js", helper::classic()),
+        made("wxsign.mjs", helper::module()),
+        asset("wxsign.d.ts", PLAIN, types),
+        // Where TypeScript looks for the types of wxsign.mjs.
+        asset("wxsign.d.mts", PLAIN, types),
+        asset("demo.js", SCRIPT, include_str!("../../static/demo.js")),
+        asset("demo.css", STYLE, include_str!("../../static/demo.css")),
+        asset(
+            "console.css",
+            STYLE,
+            include_str!("../../static/console.css"),
+        ),
+        asset(
+            "console.js",
+            SCRIPT,
+            include_str!("../../static/console.js"),
+        ),
+        asset("debug.js", SCRIPT, include_str!("../../static/debug.js")),
+        asset("debug.css", STYLE, include_str!("../../static/debug.css")),
+        asset("docs.css", STYLE, include_str!("../../static/docs.css")),
+        asset("simulated-client.js", SCRIPT, simulated),
+        asset("icon.svg", "image/svg+xml", icon),
+    ]
+});
 
 /// A file under `/static/`. The simulated client exists only beside a simulator.
 pub(super) async fn asset(
@@ -113,15 +143,18 @@ pub(super) async fn asset(
         .find(|asset| asset.name == name)
         .filter(|asset| asset.name != "simulated-client.js" || gate.app.simulator.is_some())
         .ok_or_else(not_found)?;
-    let etag = format!("\"{}\"", Secret::new(asset.content).fingerprint());
-    let caching = [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-cache")];
+    let content = asset.content.as_ref();
+    let etag = format!("\"{}\"", Secret::new(content).fingerprint());
+    // Modules are always loaded with CORS, and this one is the same for every origin.
+    let open = (name == "wxsign.mjs").then_some([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
+    let about = (open, [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-cache")]);
     if headers
         .get(IF_NONE_MATCH)
         .is_some_and(|known| knows(known, &etag))
     {
-        return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, about).into_response());
     }
-    Ok((caching, [(CONTENT_TYPE, asset.content_type)], asset.content).into_response())
+    Ok((about, [(CONTENT_TYPE, asset.content_type)], content).into_response())
 }
 
 /// Whether a list of entity tags holds `etag`; a proxy that compresses makes it a weak one.

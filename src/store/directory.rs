@@ -358,13 +358,15 @@ mod tests {
         #[test]
         fn what_was_lost_is_put_back_and_what_can_be_read_is_read(
             [known, stored] in [(); 2].map(|()| made_of(&[
-                "client/a x\n", "client/b y\n", "account/wx0123456789abcdef {}\n", "history a/1\n",
+                "client/a x\n", "client/b y\n", "console/password {}\n", "console/session/x {}\n",
+                "console/session/00 {}\n", "account/wx0123456789abcdef {}\n", "history a/1\n",
                 "history a/2\n", "history b/1\n", "history x\n", "client/.. z\n", " ", "client/a z\n",
             ])),
             row in object_of(&[
                 "\"key_sha256\":[]", "\"not_after\":null", "\"accounts\":[\"*\"]", "\"scopes\":[\"token\"]",
                 "\"changed_at\":0", "\"name\":null", "\"token_api\":\"classic\"", "\"page_hosts\":[]",
-                "\"secret\":\"AAAA\"", "\"secret\":\"AAAB\"",
+                "\"secret\":\"AAAA\"", "\"secret\":\"AAAB\"", "\"hash\":\"a\"", "\"created_at\":0",
+                "\"seen_at\":0", "\"user_agent\":\"a\"",
             ]),
         ) {
             laws::directory(&known, &stored);

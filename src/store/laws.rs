@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::backend::{Entries, Hint, Version};
 use super::directory::{Directory, lost};
-use super::{AccountRow, ClientRow, Key, Record, sealed};
+use super::{AccountRow, ClientRow, Key, PasswordRow, Record, SessionRow, sealed};
 use crate::credential::{Kind, Secret};
 use crate::laws::CANARY;
 use crate::vault::{MasterKey, Vault};
@@ -29,6 +29,8 @@ pub fn rows(bytes: &[u8]) {
     let client = ClientRow::decode(bytes).map(|row| (ClientRow::decode(&row.encode()), row));
     assert!(account.is_none_or(|(again, row)| again == Some(row)));
     assert!(client.is_none_or(|(again, row)| again == Some(row)));
+    keeps::<PasswordRow>(bytes);
+    keeps::<SessionRow>(bytes);
 }
 
 fn keeps<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> Option<T> {

@@ -20,7 +20,7 @@ use reqwest::{Client, Url};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Sleep;
 
-use super::wechat::{InvalidUpstream, base_url, build, client_builder, was_not_sent, why};
+use super::wechat::{WeChat, was_not_sent, why};
 use crate::credential::Secret;
 
 /// How long WeChat may take to begin its answer, once it has the request; and how long a request
@@ -63,15 +63,11 @@ pub enum NoAnswer {
 }
 
 impl Forwarder {
-    /// A forwarder to the API at `base`, such as `https://api.weixin.qq.com`.
-    ///
-    /// # Errors
-    /// `base` is not the address of a server, or TLS cannot be set up.
-    pub fn new(base: &str) -> Result<Self, InvalidUpstream> {
-        let base = base_url(base)?;
-        // No time limit for the whole: a large body takes what it takes.
-        let client = build(client_builder(&base))?;
-        Ok(Self { client, base })
+    /// A forwarder to the API that `wechat` speaks to. What the two need for encryption takes
+    /// room, and is there once.
+    pub fn beside(wechat: &WeChat) -> Self {
+        let (client, base) = wechat.line();
+        Self { client, base }
     }
 
     /// Sends a call with `token`; returns once the head of the answer is there.

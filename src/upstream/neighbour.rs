@@ -2,7 +2,7 @@
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
-use super::wechat::{base_url, build, client_builder, send};
+use super::wechat::{base_url, client, send};
 use super::{CALL_TIMEOUT, Failure};
 use crate::credential::Secret;
 
@@ -18,14 +18,13 @@ pub async fn post_json(
     body: Vec<u8>,
 ) -> Result<(u16, Vec<u8>), String> {
     let mut url = base_url(base).map_err(|invalid| invalid.what().to_owned())?;
-    let client = build(client_builder(&url).timeout(CALL_TIMEOUT));
-    let client = client.map_err(|invalid| invalid.what().to_owned())?;
+    let client = client(&url).map_err(|invalid| invalid.what().to_owned())?;
     url.set_path(path);
     let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
     if let Some(key) = key {
         request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
     }
-    send(request.body(body))
+    send(request.body(body).timeout(CALL_TIMEOUT))
         .await
         .map_err(|failure| match failure {
             Failure::NotSent(why) | Failure::Lost(why) => format!("{base}: {why}"),

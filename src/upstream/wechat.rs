@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use http::header::DATE;
 use jiff::fmt::rfc2822;
-use reqwest::{Client, ClientBuilder, RequestBuilder, Url, redirect};
+use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::Serialize;
 
 use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
@@ -35,8 +35,13 @@ impl WeChat {
     /// `base` is not the address of a server, or TLS cannot be set up.
     pub fn new(base: &str) -> Result<Self, InvalidUpstream> {
         let base = base_url(base)?;
-        let client = build(client_builder(&base).timeout(CALL_TIMEOUT))?;
+        let client = client(&base)?;
         Ok(Self { client, base })
+    }
+
+    /// What speaks to the API, and where that is.
+    pub(super) fn line(&self) -> (Client, Url) {
+        (self.client.clone(), self.base.clone())
     }
 
     /// The host of the API and its port.
@@ -52,7 +57,8 @@ impl WeChat {
     pub async fn reach(&self, clock: &Clock) -> Result<Reached, UpstreamError> {
         let api = Api::GetApiDomainIp;
         let started = clock.moment();
-        let sent = self.client.get(self.url(api)).send().await;
+        let request = self.client.get(self.url(api)).timeout(CALL_TIMEOUT);
+        let sent = request.send().await;
         let answer = sent.map_err(|error| UpstreamError {
             api,
             failure: failure(&error),
@@ -82,7 +88,7 @@ impl WeChat {
         secrets: &[&Secret],
         read: impl FnOnce(u16, &[u8]) -> Result<T, UpstreamError>,
     ) -> Result<T, UpstreamError> {
-        let (status, body) = send(request)
+        let (status, body) = send(request.timeout(CALL_TIMEOUT))
             .await
             .map_err(|failure| UpstreamError { api, failure })?;
         read(status, &body).map_err(|error| error.without(secrets))
@@ -204,31 +210,33 @@ pub(super) fn base_url(base: &str) -> Result<Url, InvalidUpstream> {
     Ok(base)
 }
 
-/// What all clients of the API at `base` have in common.
-pub(super) fn client_builder(base: &Url) -> ClientBuilder {
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-        .iter()
-        .filter_map(|root| reqwest::Certificate::from_der(root).ok());
-    let builder = Client::builder()
-        .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        // A repeated fetch is a second fetch: the keeper alone decides about it.
-        .retry(reqwest::retry::never())
-        // Without these, a machine without CA certificates cannot even build the client.
-        .tls_certs_merge(roots);
-    if is_loopback(base.host_str().unwrap_or_default()) {
-        // A proxy of the machine's user is not meant for a simulator beside this program.
-        builder.no_proxy()
-    } else {
-        builder
-    }
-}
-
-pub(super) fn build(builder: ClientBuilder) -> Result<Client, InvalidUpstream> {
-    builder
-        .build()
+/// A client of the API at `base`. It sets no time limit for the whole of a call: a large body
+/// takes what it takes.
+pub(super) fn client(base: &Url) -> Result<Client, InvalidUpstream> {
+    let prepared = || {
+        let builder = Client::builder()
+            .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            // A repeated fetch is a second fetch: the keeper alone decides about it.
+            .retry(reqwest::retry::never());
+        if is_loopback(base.host_str().unwrap_or_default()) {
+            // A proxy of the machine's user is not meant for a simulator beside this program.
+            builder.no_proxy()
+        } else {
+            builder
+        }
+    };
+    // On a machine without CA certificates that fails, and those of this program stand in.
+    let of_machine = prepared().build();
+    let of_program = |_| {
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let roots = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
+        prepared().tls_certs_merge(roots).build()
+    };
+    of_machine
+        .or_else(of_program)
         .map_err(|error| InvalidUpstream(format!("TLS cannot be set up: {}", why(&error))))
 }
 

@@ -13,9 +13,10 @@ use std::time::Duration;
 use desk::{APPID, Desk, PASSWORD, SECRET};
 use wxsign::clock::Clock;
 use wxsign::credential::Secret;
+use wxsign::history::What;
 use wxsign::simulator::{self, Action, Fault, FaultRule};
 
-use crate::harness::{Cdn, Driver, Process};
+use crate::harness::{Driver, Process};
 
 const CARD: &str = "#card-wx0123456789abcdef";
 
@@ -34,7 +35,7 @@ async fn the_first_visitor_comes_by_the_link_and_wrong_passwords_lock_out() {
             .then(|| line[start..].to_owned())
     });
     let (profile, driver) = (tempfile::tempdir().unwrap(), Driver::start());
-    let client = driver.open(Cdn::Down, "", profile.path()).await;
+    let client = driver.open(&[], profile.path()).await;
     let page = async || {
         let text = client
             .execute("return document.body.innerText", vec![])
@@ -235,4 +236,30 @@ async fn a_key_is_made_and_a_new_one_takes_its_place() {
     )
     .await;
     assert!(!lets_in(&second).await);
+}
+
+#[tokio::test]
+async fn what_happens_shows_up_among_the_events_and_is_found() {
+    let desk = Desk::signed_in(|_, _| {}).await;
+    desk.go("/console/events").await;
+    desk.run("window.same = true").await;
+    let appid = APPID.parse().unwrap();
+    let history = &desk.app.history;
+    let reported = |errcode| What::TokenReported {
+        errcode,
+        outcome: "outdated".to_owned(),
+    };
+    history.record(reported(42001), Some(&appid), Some("shop"));
+    desk.reads("errcode 42001").await;
+    assert_eq!(desk.run("return window.same").await, true);
+    history.record(reported(40014), Some(&appid), Some("other"));
+    desk.reads("errcode 40014").await;
+    desk.fill("text", "42001").await;
+    desk.click("form.search button").await;
+    desk.sees(
+        "one event",
+        "return document.querySelectorAll('.events li').length === 1",
+    )
+    .await;
+    desk.reads("by shop").await;
 }

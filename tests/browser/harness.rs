@@ -22,6 +22,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::applications;
+use super::site::Site;
+
 /// How long anything may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,8 @@ pub(crate) struct Stage {
     pub(crate) wxsign: String,
     /// `http://127.0.0.1:PORT` of the SDK's server; `/page` is an empty page with the helper.
     pub(crate) elsewhere: String,
+    /// A site with the applications of `tests/pages`, where the test wants it.
+    pub(crate) site: Option<Site>,
     // Dropped in this order: the driver ends the browser, whose profile goes last.
     _driver: Driver,
     _server: Process,
@@ -53,22 +58,42 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(cdn: Cdn) -> Self {
-        let (server, demo) = Process::start(
-            Command::new(env!("CARGO_BIN_EXE_wxsign")).args(["demo", "--listen", "127.0.0.1:0"]),
-            |line| {
-                let start = line.find("http://127.0.0.1:")?;
-                let address = &line[start..];
-                Some(address[..address.find("/demo")?].to_owned())
-            },
-        );
-        let elsewhere = serve_sdk(&demo).await;
+        let (server, wxsign) = start_demo();
+        Self::raise(cdn, server, wxsign, None).await
+    }
+
+    /// The same with [`Self::site`], which has these applications.
+    pub(crate) async fn with(names: &[&str]) -> Self {
+        let (server, wxsign) = start_demo();
+        let applications = applications::built(&wxsign, names).await;
+        let site = Site::open(&wxsign, applications).await;
+        Self::raise(Cdn::Up, server, wxsign, Some(site)).await
+    }
+
+    async fn raise(cdn: Cdn, server: Process, wxsign: String, site: Option<Site>) -> Self {
+        let elsewhere = serve_sdk(&wxsign).await;
         let profile = tempfile::tempdir().expect("a temporary directory");
         let driver = Driver::start();
-        let client = driver.open(cdn, &elsewhere, profile.path()).await;
+        let sdk_server = elsewhere.trim_start_matches("http://");
+        let hosts: &[&str] = match cdn {
+            Cdn::Up => &["res.wx.qq.com", "res2.wx.qq.com"],
+            Cdn::OnlyRes2 => &["res2.wx.qq.com"],
+            Cdn::Down => &[],
+        };
+        let mut rules: Vec<String> = hosts
+            .iter()
+            .map(|host| format!("MAP {host}:80 {sdk_server}"))
+            .collect();
+        if let Some(site) = &site {
+            let host = site.origin.trim_start_matches("http://");
+            rules.push(format!("MAP {host} {}", site.address));
+        }
+        let client = driver.open(&rules, profile.path()).await;
         Self {
             client,
-            wxsign: demo,
+            wxsign,
             elsewhere,
+            site,
             _driver: driver,
             _server: server,
             _profile: profile,
@@ -180,6 +205,17 @@ const READ_PAGE: &str = "
       reports: window.simulatedWeChat ? simulatedWeChat.reports.length : 0,
     };";
 
+fn start_demo() -> (Process, String) {
+    Process::start(
+        Command::new(env!("CARGO_BIN_EXE_wxsign")).args(["demo", "--listen", "127.0.0.1:0"]),
+        |line| {
+            let start = line.find("http://127.0.0.1:")?;
+            let address = &line[start..];
+            Some(address[..address.find("/demo")?].to_owned())
+        },
+    )
+}
+
 const READ_DEBUGGER: &str = "
     const all = (selector) => Array.from(document.querySelectorAll(selector));
     return {
@@ -248,17 +284,10 @@ impl Driver {
         }
     }
 
-    pub(crate) async fn open(&self, cdn: Cdn, elsewhere: &str, profile: &Path) -> Client {
-        let sdk_server = elsewhere.trim_start_matches("http://");
-        let hosts: &[&str] = match cdn {
-            Cdn::Up => &["res.wx.qq.com", "res2.wx.qq.com"],
-            Cdn::OnlyRes2 => &["res2.wx.qq.com"],
-            Cdn::Down => &[],
-        };
-        let reachable: String = hosts
-            .iter()
-            .map(|host| format!("MAP {host}:80 {sdk_server}, "))
-            .collect();
+    /// Starts a browser that reaches this machine alone, and what `rules` of Chromium's
+    /// `--host-resolver-rules` lead to it.
+    pub(crate) async fn open(&self, rules: &[String], profile: &Path) -> Client {
+        let rules: String = rules.iter().map(|rule| format!("{rule}, ")).collect();
         let capabilities = json!({ "goog:chromeOptions": { "args": [
             "--headless=new",
             "--no-sandbox",
@@ -272,7 +301,7 @@ impl Driver {
             "--lang=en-US",
             format!("--user-data-dir={}", profile.display()),
             format!(
-                "--host-resolver-rules={reachable}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+                "--host-resolver-rules={rules}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
             ),
         ] } });
         let Value::Object(capabilities) = capabilities else {

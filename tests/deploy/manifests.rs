@@ -61,6 +61,7 @@ fn the_manifests_fit_together_and_what_they_configure_is_valid() {
     for (name, content) in [
         ("appsecret", "abcdef0123456789abcdef0123456789"),
         ("redis-password", "password"),
+        ("console-password", "four words and more"),
         ("master.key", &"0123456789abcdef".repeat(4)),
     ] {
         std::fs::write(secrets.join(name), content).unwrap();
@@ -72,11 +73,22 @@ fn the_manifests_fit_together_and_what_they_configure_is_valid() {
     let loaded = Config::load(Some(&file), &[].into(), &Flags::default());
     let loaded = loaded.unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.warnings, []);
-    let listen = loaded.config.listen.to_string();
-    assert!(
-        listen.ends_with(&port["containerPort"].to_string()),
-        "{listen}"
+    // What the world may reach is not where operators are.
+    let admin = &container["ports"][1];
+    assert_eq!(service["ports"][1]["targetPort"], admin["name"]);
+    let admin_listen = loaded.config.admin_listen.unwrap();
+    for (listen, port) in [(loaded.config.listen, port), (admin_listen, admin)] {
+        let listen = listen.to_string();
+        let port = port["containerPort"].to_string();
+        assert!(listen.ends_with(&port), "{listen}");
+    }
+    let scraped = &pod["metadata"]["annotations"]["prometheus.io/port"];
+    assert_eq!(
+        scraped.as_str().unwrap(),
+        admin["containerPort"].to_string()
     );
+    // A link that one of the nodes prints would be of no use.
+    assert!(loaded.config.console.password.is_some());
 }
 
 #[test]
@@ -87,6 +99,34 @@ fn the_compose_file_is_yaml_and_asks_the_nodes_how_they_are() {
         (&asked[1], &asked[2]),
         (&"wxsign".into(), &"healthcheck".into())
     );
+    // Each secret file that a node is told of is one that it is given.
+    let node = &compose[0]["services"]["wxsign"];
+    let given = node["secrets"].as_array().unwrap();
+    let variables = node["environment"].as_object().unwrap();
+    let files = variables.iter().filter(|(name, _)| name.ends_with("_FILE"));
+    let mut count = 0;
+    for (name, file) in files {
+        let secret = file.as_str().unwrap().strip_prefix("/run/secrets/");
+        let secret = secret.unwrap_or_else(|| panic!("{name}"));
+        assert!(given.iter().any(|given| given == secret), "{name}");
+        assert!(compose[0]["secrets"][secret].is_object(), "{name}");
+        count += 1;
+    }
+    assert_eq!(count, given.len());
+    assert!(variables.contains_key("WXSIGN_CONSOLE_PASSWORD_FILE"));
+}
+
+/// The text of Caddy's file in the Compose file, as Compose fills it in.
+pub(crate) fn composed_caddyfile(variables: &[(&str, &str)]) -> String {
+    let compose = read_yaml(&printed("compose"));
+    let content = compose[0]["configs"]["caddyfile"]["content"].as_str();
+    let mut content = content.unwrap().to_owned();
+    for (placeholder, value) in variables {
+        assert!(content.contains(placeholder), "{placeholder}");
+        content = content.replace(placeholder, value);
+    }
+    assert!(!content.contains("${"), "{content}");
+    content.replace("$$", "$")
 }
 
 #[test]

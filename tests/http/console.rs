@@ -245,5 +245,45 @@ async fn a_credential_is_shown_to_whoever_shows_the_password_once_more() {
     let revealed = server.ask(&reveal(PASSWORD)).await;
     assert_eq!(revealed.status, 200);
     assert!(revealed.text().contains(&token));
+    // Whoever comes back by its address does not see it once more.
+    let again = get(&format!("{page}/reveal")).with("Cookie", &shown);
+    assert_eq!(server.ask(&again).await.header("location"), page);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn many_accounts_come_in_pages_and_one_is_found_by_its_name() {
+    let mut setup = setup();
+    for number in 0..59 {
+        setup.add_account(&format!("wx{number:016x}"));
+    }
+    setup.config.accounts[30].name = Some("门店 Stores & <b>More</b>".to_owned());
+    let server = setup.start().await;
+    let shown = signed_in(&server).await;
+    let cards = async |path: &str| {
+        let page = server.ask(&get(path).with("Cookie", &shown)).await;
+        assert_eq!(page.status, 200);
+        let text = page.text().to_owned();
+        (text.matches("<article ").count(), text)
+    };
+    let (count, text) = cards("/console?lang=en").await;
+    assert_eq!(count, 50);
+    assert!(text.contains("1 / 2") && text.contains("/console?page=2"));
+    assert_eq!(cards("/console?page=2").await.0, 10);
+    assert_eq!(cards("/console?page=999").await.0, 10);
+    for (search, found) in [
+        ("000000000000001d", 1),
+        ("STORES", 1),
+        ("%E9%97%A8", 1),
+        ("none", 0),
+    ] {
+        assert_eq!(
+            cards(&format!("/console?q={search}")).await.0,
+            found,
+            "{search}"
+        );
+    }
+    let (_, text) = cards("/console?q=stores").await;
+    assert!(!text.contains("<b>More"), "{text}");
     server.end().await;
 }

@@ -79,6 +79,9 @@ async fn a_file_that_the_browser_has_is_not_sent_again() {
     let server = demo().await;
     for (name, content_type) in [
         ("wxsign.js", "text/javascript; charset=utf-8"),
+        ("wxsign.mjs", "text/javascript; charset=utf-8"),
+        ("wxsign.d.ts", "text/plain; charset=utf-8"),
+        ("wxsign.d.mts", "text/plain; charset=utf-8"),
         ("demo.js", "text/javascript; charset=utf-8"),
         ("demo.css", "text/css; charset=utf-8"),
         ("simulated-client.js", "text/javascript; charset=utf-8"),
@@ -88,6 +91,8 @@ async fn a_file_that_the_browser_has_is_not_sent_again() {
         assert_eq!(file.status, 200);
         assert_eq!(file.header("content-type"), content_type);
         assert!(!file.body.is_empty());
+        let open = if name == "wxsign.mjs" { "*" } else { "" };
+        assert_eq!(file.header("access-control-allow-origin"), open);
         let etag = file.header("etag");
         let again = server.ask(&get.clone().with("If-None-Match", etag)).await;
         assert_eq!(again.status, 304);

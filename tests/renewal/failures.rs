@@ -9,7 +9,7 @@ use wxsign::credential::Secret;
 use wxsign::simulator::{Fault, FaultRule};
 use wxsign::upstream::Class;
 
-use super::world::{TICKET_PATH, World};
+use super::world::{TICKET_PATH, World, kept};
 use super::{DAY, HOUR};
 
 /// A failure of the token API that lasts.
@@ -294,4 +294,33 @@ async fn recovers(world: &World, name: &str) {
     assert!(world.serves_the_newest_token(), "{name}");
     assert_eq!(world.signature_is_accepted(), Some(true), "{name}");
     assert_eq!(world.snapshot().trouble(), None, "{name}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_human_has_mended_is_tried_at_once_when_he_says_so() {
+    for path in ["/cgi-bin/token", TICKET_PATH] {
+        let world = World::new(TokenApi::Classic);
+        world.pass(HOUR).await;
+        let rule = FaultRule::new(Fault::Errcode(40164)).on(path);
+        world.simulator.inject(rule);
+        // The token is due after 80 to 85 minutes, the ticket is asked for every 5.
+        world.pass(HOUR / 2).await;
+        let calls = || (world.token_calls(), world.ticket_calls());
+        assert!(world.snapshot().trouble().is_some(), "{path}");
+        let kept = kept(world.keeper());
+        // Who says so too early gets the next refusal, and no flood of them.
+        let before = calls();
+        for _ in 0..5 {
+            world.keeper().try_again(&kept);
+            world.pass(1).await;
+        }
+        let (tokens, tickets) = calls();
+        // The ticket may be due beside.
+        assert!(tokens + tickets - before.0 - before.1 <= 6, "{path}");
+        assert!(world.snapshot().trouble().is_some(), "{path}");
+        world.mend();
+        world.keeper().try_again(&kept);
+        world.pass(2).await;
+        assert!(world.snapshot().trouble().is_none(), "{path}");
+    }
 }

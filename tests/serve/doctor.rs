@@ -6,6 +6,7 @@ use wxsign::credential::Kind;
 use wxsign::simulator::{Fault, FaultRule};
 use wxsign::store::{Key, Sqlite, Store, Tell};
 
+use crate::canaries::APP_SECRET;
 use crate::harness::{
     APPID, Place, Ran, TICKET_PATH, TOKEN_PATH, WeChat, appid, eventually, nobody,
 };
@@ -187,6 +188,26 @@ async fn another_program_that_fetches_tokens_is_told_of_with_the_times() {
         .find(|found| found["step"] == "other_programs");
     let said = found.unwrap()["said"].as_str().unwrap();
     assert_eq!(said.matches('Z').count(), 2, "{said}");
+}
+
+#[tokio::test]
+async fn the_demo_says_how_to_go_on_with_a_real_account() {
+    let wechat = WeChat::start().await;
+    let place = Place::new(&wechat.url).with("WXSIGN_LISTEN", "127.0.0.1:0");
+    let demo = place.demo().await;
+    demo.prints(" serve\n").await;
+    let said = demo.said();
+    let (_, lines) = said.split_once("With a real account").unwrap();
+    let lines = lines.lines().skip(1).take(2).collect::<Vec<_>>().join("\n");
+    std::fs::write(place.path().join("FILE"), APP_SECRET).unwrap();
+    // A shell that is killed leaves what it runs behind, unless that took its place.
+    let lines = lines.replace("wx…", APPID).replace("&& ", "&& exec ");
+    let script = format!("unset WXSIGN_SECRET\n{lines}");
+    let wxsign = place.start_by("sh", &["-c", &script], "serve", "");
+    wxsign.prints("WeChat issues it").await;
+    wxsign
+        .logs("renewed key=wx0123456789abcdef/jsapi_ticket")
+        .await;
 }
 
 #[tokio::test]

@@ -142,5 +142,7 @@ fn welcome(nodes: &[Node], plan: &Plan, store: &SharedStore, wechat: SocketAddr)
 
 Type the number of a node and Enter to kill it, once more to start it again. Ctrl-C ends all.\n\n"
     );
+    text += &super::with_a_real_account();
+    text.push('\n');
     text
 }

@@ -155,9 +155,45 @@ pub(super) async fn of_account(visit: &Visit, appid: &AppId) -> Vec<Row> {
 
 /// What happened, in words.
 fn tell(lang: Lang, what: &What) -> String {
-    if lang == Lang::En {
-        return what.to_string();
+    match lang {
+        Lang::Zh => in_chinese(what),
+        Lang::En => in_english(what),
     }
+}
+
+/// As the history tells it, but for times, which stand beside others of China here.
+fn in_english(what: &What) -> String {
+    match what {
+        What::Renewed {
+            kind,
+            generation,
+            fingerprint,
+            expires_at,
+        } => format!(
+            "{kind} renewed: generation {generation}, fingerprint {fingerprint}, good until {}",
+            in_china(*expires_at)
+        ),
+        What::RenewalFailed {
+            kind,
+            error,
+            next_at,
+            times,
+            ..
+        } => {
+            let again = match times {
+                0 | 1 => String::new(),
+                _ => format!("; {times} times since it was last told"),
+            };
+            format!(
+                "{kind} not renewed: {error}; next try {}{again}",
+                in_china(*next_at)
+            )
+        }
+        what => what.to_string(),
+    }
+}
+
+fn in_chinese(what: &What) -> String {
     match what {
         What::Renewed {
             kind,

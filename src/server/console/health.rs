@@ -130,7 +130,9 @@ impl Card {
             holder: lease.map(|lease| lease.holder.clone()).or(last),
             help: match trouble {
                 Some(trouble) => Some(Help::of(trouble, now.wall, lang)),
-                None => snapshot.is_robbed().then(|| Help::of_robbery(lang)),
+                None => snapshot
+                    .is_robbed()
+                    .then(|| Help::of_robbery(&snapshot, lang)),
             },
             can_try_again: trouble.is_some_and(Trouble::can_be_tried_again),
         }
@@ -191,6 +193,8 @@ pub(super) struct Help {
     pub(super) link: &'static str,
     pub(super) errcode: Option<i64>,
     pub(super) errmsg: Option<String>,
+    /// When WeChat rejected tokens that should have lived on.
+    pub(super) evidence: Option<String>,
     /// The address that WeChat wants on its white list.
     pub(super) address: Option<String>,
     pub(super) failed: Option<String>,
@@ -211,13 +215,19 @@ impl Help {
             link: explanation.link,
             errcode: trouble.errcode,
             errmsg: trouble.errmsg.clone(),
+            evidence: None,
             address: address.map(|address| address.to_string()),
             failed: Some(lang.ago(trouble.failed_at, now)),
             next_try: Some(lang.in_time(trouble.next_at, now)),
         }
     }
 
-    fn of_robbery(lang: Lang) -> Self {
+    fn of_robbery(snapshot: &Snapshot, lang: Lang) -> Self {
+        let times: Vec<_> = snapshot
+            .died_young()
+            .iter()
+            .map(|at| in_china(*at))
+            .collect();
         Self {
             what: lang.sentence(&FOREIGN_FETCHER.what),
             why: lang.sentence(&FOREIGN_FETCHER.why),
@@ -225,6 +235,7 @@ impl Help {
             link: FOREIGN_FETCHER.link,
             errcode: None,
             errmsg: None,
+            evidence: Some(times.join(lang.t("、", ", "))),
             address: None,
             failed: None,
             next_try: None,

@@ -1,13 +1,17 @@
 //! The process itself: version, configuration, store, sessions.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::visit::Operator;
+use super::visit::{Operator, Visit};
 use super::words::in_china;
 use super::{Shell, show};
+use crate::clock::Moment;
+use crate::credential::Kind;
 
 #[derive(Template)]
 #[template(path = "console/system.html")]
@@ -20,9 +24,13 @@ struct System {
     store: String,
     store_trouble: Option<String>,
     queue_is_alive: bool,
+    /// Which nodes fetched the tokens at hand, and how many.
+    nodes: Vec<(String, usize)>,
     leases: Vec<Lease>,
     sessions: Vec<Session>,
     settings: Vec<Row>,
+    /// How many settings are not shown.
+    more_settings: usize,
 }
 
 struct Lease {
@@ -44,8 +52,12 @@ struct Row {
     source: String,
 }
 
-/// So many leases are listed.
+/// Each account and client has some; of very many only the first are listed.
+const SETTINGS: usize = 300;
+
+/// So many leases and nodes are listed.
 const LEASES: usize = 20;
+const NODES: usize = 20;
 
 /// `GET /console/system`
 pub(super) async fn page(Operator(visit): Operator) -> Response {
@@ -77,6 +89,7 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
             .to_owned(),
         store_trouble: failing.map(|error| error.to_string()),
         queue_is_alive: app.keeper.is_alive(),
+        nodes: nodes(&visit),
         leases: leases(&visit, now),
         sessions: sessions
             .into_iter()
@@ -88,22 +101,40 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
             .collect(),
         settings: settings
             .iter()
+            .take(SETTINGS)
             .map(|setting| Row {
                 key: setting.key.clone(),
                 value: plain(&setting.value),
                 source: setting.source.to_string(),
             })
             .collect(),
+        more_settings: settings.len().saturating_sub(SETTINGS),
     };
     show(StatusCode::OK, &page)
 }
 
+/// The nodes that fetched the tokens at hand, those with the most first.
+fn nodes(visit: &Visit) -> Vec<(String, usize)> {
+    let mut tokens = BTreeMap::<String, usize>::new();
+    for kept in visit.gate.app.keeper.accounts().iter() {
+        let snapshot = kept.snapshot();
+        let token = snapshot.last(Kind::AccessToken);
+        if let Some(node) = token.and_then(|token| token.renewed_by.as_deref()) {
+            *tokens.entry(node.to_owned()).or_default() += 1;
+        }
+    }
+    let mut nodes: Vec<_> = tokens.into_iter().collect();
+    nodes.sort_by_key(|(_, tokens)| std::cmp::Reverse(*tokens));
+    nodes.truncate(NODES);
+    nodes
+}
+
 /// Who fetches at the moment, as far as this node knows.
-fn leases(visit: &super::Visit, now: crate::clock::Moment) -> Vec<Lease> {
+fn leases(visit: &Visit, now: Moment) -> Vec<Lease> {
     let accounts = visit.gate.app.keeper.accounts();
     let all = accounts.iter().flat_map(|kept| {
         let snapshot = kept.snapshot();
-        let leases = crate::credential::Kind::ALL.map(|kind| {
+        let leases = Kind::ALL.map(|kind| {
             let lease = snapshot.lease(kind, now)?;
             Some(Lease {
                 node: lease.holder.clone(),

@@ -28,6 +28,41 @@ const PAGES: [(&str, &str); 12] = [
     ("link-ended", "/console/setup?token=none"),
 ];
 
+/// What forms are answered with: a name, where the form is, and what fills it in and sends it.
+const FORMS: [(&str, &str, &str); 6] = [
+    (
+        "try-refused",
+        "/console/try",
+        "appid.value = 'wx00000000000000aa'; secret.value = 'x'; appid.form.submit()",
+    ),
+    (
+        "try-fault",
+        "/console/try",
+        "appid.value = 'none'; secret.value = 'x'; appid.form.submit()",
+    ),
+    (
+        "new-account-faults",
+        "/console/accounts/new",
+        "appid.value = 'none'; document.querySelector('.stack').submit()",
+    ),
+    (
+        "key-made",
+        "/console/keys",
+        "document.querySelector('.stack #name').value = 'shop-' + document.documentElement.lang;
+         document.querySelector('.stack').submit()",
+    ),
+    (
+        "doctor",
+        "/console/system",
+        "document.getElementById('doctor').form.submit()",
+    ),
+    (
+        "revealed",
+        "/console/accounts/wx0123456789abcdef",
+        "password.value = 'four words and more'; password.form.submit()",
+    ),
+];
+
 /// What a page finds wrong with itself, if that is serious.
 pub(crate) const LOOK: &str = "
     const done = arguments[arguments.length - 1];
@@ -37,7 +72,7 @@ pub(crate) const LOOK: &str = "
 
 #[tokio::test]
 async fn every_page_can_be_read_by_everyone() {
-    let desk = Desk::set(|config, simulator| {
+    let desk = Desk::set(true, |config, simulator| {
         let mut refused = account(REFUSED);
         refused.name = None;
         config.accounts.push(refused);
@@ -65,24 +100,42 @@ async fn every_page_can_be_read_by_everyone() {
         for lang in ["zh", "en"] {
             let joint = if path.contains('?') { '&' } else { '?' };
             desk.go(&format!("{path}{joint}lang={lang}")).await;
-            for scheme in ["light", "dark"] {
-                for width in [1280, 390] {
-                    dress(&desk, scheme, width).await;
-                    let found = desk.client.execute_async(LOOK, vec![]).await.unwrap();
-                    let what = format!("{name}-{lang}-{scheme}-{width}");
-                    let overflows = "return document.documentElement.scrollWidth > innerWidth";
-                    if desk.run(overflows).await == true {
-                        findings.push(format!("{what}: it is wider than the screen"));
-                    }
-                    for one in found.as_array().unwrap() {
-                        findings.push(format!("{what}: {one}"));
-                    }
-                    std::fs::write(pictures.join(what + ".png"), picture(&desk).await).unwrap();
-                }
-            }
+            look(&desk, &format!("{name}-{lang}"), &pictures, &mut findings).await;
+        }
+    }
+    for (name, path, script) in FORMS {
+        for lang in ["zh", "en"] {
+            desk.go(&format!("{path}?lang={lang}")).await;
+            desk.run("window.former = true").await;
+            desk.run(script).await;
+            desk.sees(
+                "an answer",
+                "return !window.former && document.readyState === 'complete'",
+            )
+            .await;
+            look(&desk, &format!("{name}-{lang}"), &pictures, &mut findings).await;
         }
     }
     assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// Looks at the page that is shown, in each dress.
+async fn look(desk: &Desk, name: &str, pictures: &Path, findings: &mut Vec<String>) {
+    for scheme in ["light", "dark"] {
+        for width in [1280, 390] {
+            dress(desk, scheme, width).await;
+            let found = desk.client.execute_async(LOOK, vec![]).await.unwrap();
+            let what = format!("{name}-{scheme}-{width}");
+            let overflows = "return document.documentElement.scrollWidth > innerWidth";
+            if desk.run(overflows).await == true {
+                findings.push(format!("{what}: it is wider than the screen"));
+            }
+            for one in found.as_array().unwrap() {
+                findings.push(format!("{what}: {one}"));
+            }
+            std::fs::write(pictures.join(what + ".png"), picture(desk).await).unwrap();
+        }
+    }
 }
 
 /// axe-core, as a script.

@@ -22,7 +22,7 @@ use wxsign::shutdown::Shutdown;
 use wxsign::simulator::{self, Action, Simulator, wechat_router};
 use wxsign::store::{Key, Record, Sqlite, Store, Tell, Version};
 
-use crate::harness::{Cdn, DevTools, Driver, PATIENCE};
+use crate::harness::{DevTools, Driver, PATIENCE};
 
 pub(crate) const APPID: &str = "wx0123456789abcdef";
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -42,8 +42,9 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// A server with one account, whose token is ten minutes old: one that is just born is not
-    /// replaced, whatever happens. `change` may change the configuration before the start.
-    pub(crate) async fn set(change: impl FnOnce(&mut Config, &Simulator)) -> Self {
+    /// replaced, whatever happens. `change` may change the configuration before the start. It is
+    /// a demo if it knows that WeChat is simulated.
+    pub(crate) async fn set(is_demo: bool, change: impl FnOnce(&mut Config, &Simulator)) -> Self {
         let simulator = Simulator::new(Clock::system(), 1);
         let mut config = Config::with_accounts(vec![account(APPID)]);
         config.console.password = Some(Secret::new(PASSWORD));
@@ -61,7 +62,8 @@ impl Desk {
         let (shutdown, wechat_stop) = (Shutdown::default(), CancellationToken::new());
         let router = wechat_router(simulator.clone());
         tokio::spawn(wxsign::server::serve(wechat, router, wechat_stop.clone()));
-        let (app, queue) = App::build(config, None, shutdown.draining.clone()).unwrap();
+        let known = is_demo.then(|| simulator.clone());
+        let (app, queue) = App::build(config, known, shutdown.draining.clone()).unwrap();
         let listeners = Listeners {
             pages: listener.into(),
             admin: None,
@@ -69,7 +71,7 @@ impl Desk {
         let serving = wxsign::server::run(listeners, Arc::clone(&app), queue, shutdown.clone());
         tokio::spawn(serving);
         let driver = Driver::start();
-        let client = driver.open(Cdn::Down, "", files[1].path()).await;
+        let client = driver.open(&[], files[1].path()).await;
         Self {
             client,
             url: format!("http://{address}"),
@@ -84,7 +86,7 @@ impl Desk {
 
     /// The same, with the browser let in and all accounts at work.
     pub(crate) async fn signed_in(change: impl FnOnce(&mut Config, &Simulator)) -> Self {
-        let desk = Self::set(change).await;
+        let desk = Self::set(false, change).await;
         desk.go("/console/login?lang=en").await;
         desk.fill("password", PASSWORD).await;
         desk.click("form.stack button").await;
