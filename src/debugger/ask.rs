@@ -140,7 +140,8 @@ fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Err
     }
     Ok(match Option::deserialize(from)? {
         None => Vec::new(),
-        Some(Given::One(url)) => vec![url],
+        // Android answers some lists as text.
+        Some(Given::One(text)) => serde_json::from_str(&text).unwrap_or_else(|_| vec![text]),
         Some(Given::Many(urls)) => urls,
     })
 }
