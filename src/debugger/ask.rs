@@ -14,22 +14,24 @@ const MAX_REAL_URLS: usize = 8;
 
 /// What a developer has at hand.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Ask {
     /// The page's address, `location.href`.
     pub url: String,
     /// The address at which the page was entered, if it is another one.
+    #[serde(default, deserialize_with = "text_or_nothing")]
     pub landing: String,
     /// What `wx.config` was given: a text, or the object itself.
     #[serde(deserialize_with = "text_or_object")]
     pub config: String,
     /// `realAuthUrl` of WeChat's answer: the addresses that it compared.
-    #[serde(deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "one_or_many")]
     pub real_auth_url: Vec<String>,
     /// `errMsg` of WeChat's answer.
+    #[serde(default, deserialize_with = "text_or_nothing")]
     pub err_msg: String,
     /// `navigator.userAgent`.
-    #[serde(rename = "ua")]
+    #[serde(rename = "ua", default, deserialize_with = "text_or_nothing")]
     pub user_agent: String,
 }
 
@@ -44,7 +46,7 @@ impl Ask {
             .into_iter()
             .chain(&self.real_auth_url);
         if texts.any(too_long) {
-            return Err(ReadFault::at("", 0, Fault::TooLong));
+            return Err(ReadFault::at("", 0, Fault::LongAddress));
         }
         Pasted::read(&self.config)
     }
@@ -117,6 +119,10 @@ impl Platform {
     }
 }
 
+fn text_or_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
 fn text_or_object<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     match serde_json::Value::deserialize(from)? {
         serde_json::Value::Null => Ok(String::new()),
@@ -134,7 +140,8 @@ fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Err
     }
     Ok(match Option::deserialize(from)? {
         None => Vec::new(),
-        Some(Given::One(url)) => vec![url],
+        // Android answers some lists as text.
+        Some(Given::One(text)) => serde_json::from_str(&text).unwrap_or_else(|_| vec![text]),
         Some(Given::Many(urls)) => urls,
     })
 }

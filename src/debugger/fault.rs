@@ -22,6 +22,8 @@ pub enum Fault {
     Empty,
     /// Longer than 16 KiB.
     TooLong,
+    /// An address or a message beside it is longer than 4096 bytes.
+    LongAddress,
     /// No `{`.
     NoObject,
     /// The text ends within the object or a list.
@@ -62,6 +64,9 @@ impl ReadFault {
         match &self.what {
             Fault::Empty => "there is no wx.config: paste the object that it was given".to_owned(),
             Fault::TooLong => "the text is longer than 16 KiB: paste the object alone".to_owned(),
+            Fault::LongAddress => {
+                "an address or a message is longer than 4096 bytes: leave the rest out".to_owned()
+            }
             Fault::NoObject => {
                 "there is no object in the text: paste wx.config({…}) or its JSON".to_owned()
             }
@@ -91,6 +96,7 @@ impl ReadFault {
         match &self.what {
             Fault::Empty => "没有 wx.config：请粘贴传给它的对象".to_owned(),
             Fault::TooLong => "文本超过 16 KiB：请只粘贴该对象".to_owned(),
+            Fault::LongAddress => "网址或报错信息超过 4096 字节：请去掉多余部分".to_owned(),
             Fault::NoObject => "文本中没有对象：请粘贴 wx.config({…}) 或其 JSON".to_owned(),
             Fault::Unclosed => {
                 format!("对象没有结束，文本就没有了（{place}）：请粘贴到最后一个 }} 为止")

@@ -454,7 +454,12 @@ fn a_question_is_read_as_the_browser_helper_writes_it() {
     .unwrap();
     assert_eq!(ask.real_auth_url, ["https://a.example/"]);
     assert_eq!(ask.read().unwrap().app_id(), "wx1");
-    let ask: Ask = serde_json::from_str(r#"{"config":"{}","realAuthUrl":null}"#).unwrap();
+    let ask: Ask =
+        serde_json::from_str(r#"{"url":"","config":"{}","realAuthUrl":"[\"a\",\"b\"]"}"#).unwrap();
+    assert_eq!(ask.real_auth_url, ["a", "b"]);
+    let ask: Ask =
+        serde_json::from_str(r#"{"url":"","config":"{}","realAuthUrl":null,"errMsg":null}"#)
+            .unwrap();
     assert_eq!(ask.read().unwrap_err().what, Fault::NoConfig);
 }
 

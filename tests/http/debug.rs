@@ -243,6 +243,16 @@ async fn what_cannot_be_read_is_told_with_its_place() {
         "invalid_body",
         "JSON.stringify",
     );
+    let question = json!({ "url": URL.repeat(100), "config": "{}" });
+    let answer = server.ask(&check(&question)).await;
+    is_problem(&answer, 400, "invalid_body", "longer than 4096 bytes");
+    let question = json!({ "config": "{}" });
+    is_problem(
+        &server.ask(&check(&question)).await,
+        400,
+        "invalid_body",
+        "url",
+    );
     let long = json!({ "url": URL, "config": "x".repeat(20_000) });
     is_problem(&server.ask(&check(&long)).await, 413, "body_too_large", "");
     server.end().await;
