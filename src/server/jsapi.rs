@@ -4,6 +4,8 @@
 //! without a lock, a store or waiting. Everything else (no ticket yet, `POST`) goes through the
 //! handlers below, by the same rules.
 
+mod config;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,20 +18,19 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, REFERER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 
-use super::ahead::write_all;
+use config::Config;
+
 use super::client_address::{Caller, client_address};
 use super::limits::client_key;
 use super::openapi::{OfPageReports, OfPosted, OfSigning, PAGES, shapes};
 use super::problem::{Code, Problem};
 use super::{Gate, PATIENCE, Peer};
-use crate::account::AppId;
-use crate::clock::{Moment, Timestamp};
+use crate::clock::Moment;
 use crate::credential::Kind;
 use crate::diagnosis::lint::{Lint, lint};
 use crate::history::What;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
-use crate::signer::{Decimal, Nonce, Signature, Signer};
 
 /// Answers a `GET` at once, by what `answer` makes of it, or `None` if it would have to wait for a
 /// ticket, or if there is something to say about the page.
@@ -357,78 +358,6 @@ pub(super) fn describe_config(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
-
-/// What `wx.config` wants, with the URL that was signed.
-pub(super) struct Config<'a> {
-    appid: &'a AppId,
-    pub(super) now: Timestamp,
-    timestamp: Decimal,
-    nonce: Nonce,
-    signature: Signature,
-    pub(super) url: PageUrl<'a>,
-}
-
-impl<'a> Config<'a> {
-    fn new(kept: &'a Kept, signer: &Signer, url: PageUrl<'a>, now: Timestamp) -> Self {
-        let nonce = Nonce::random();
-        kept.count_signature();
-        Self {
-            appid: &kept.account.appid,
-            now,
-            timestamp: Decimal::new(now.as_secs()),
-            nonce,
-            signature: signer.sign(nonce, now.as_secs(), url),
-            url,
-        }
-    }
-
-    /// What stands before the URL.
-    fn parts(&self) -> [&[u8]; 9] {
-        [
-            br#"{"appId":""#,
-            self.appid.as_str().as_bytes(),
-            br#"","timestamp":"#,
-            self.timestamp.as_ref(),
-            br#","nonceStr":""#,
-            self.nonce.as_ref(),
-            br#"","signature":""#,
-            self.signature.as_ref(),
-            br#"","url":""#,
-        ]
-    }
-
-    /// The length of the JSON, in bytes.
-    pub(super) fn length(&self) -> usize {
-        let url = self.url.as_str().bytes();
-        let escaped: usize = url.map(|byte| 1 + usize::from(byte == b'"')).sum();
-        let parts: usize = self.parts().iter().map(|part| part.len()).sum();
-        parts + escaped + END.len()
-    }
-
-    /// Writes the JSON.
-    pub(super) fn write_into(&self, out: &mut Vec<u8>) {
-        write_all(out, &self.parts());
-        // A page's URL is printable ASCII without a backslash: only quotes need one.
-        let url = self.url.as_str().as_bytes();
-        for piece in url.split_inclusive(|byte| *byte == b'"') {
-            match piece.split_last() {
-                Some((b'"', rest)) => write_all(out, &[rest, br#"\""#]),
-                _ => out.extend_from_slice(piece),
-            }
-        }
-        out.extend_from_slice(END);
-    }
-
-    /// The JSON.
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(self.length());
-        self.write_into(&mut json);
-        json
-    }
-}
-
-/// What stands behind the URL.
-const END: &[u8] = br#""}"#;
 
 #[cfg(test)]
 mod tests {
