@@ -94,7 +94,7 @@ impl<K> Default for Reports<K> {
 }
 
 impl<K: Eq + Hash> Reports<K> {
-    /// Whether this report is to be told of.
+    /// Whether this report is to be told of. When too many are known, none is.
     pub(super) fn note(&mut self, report: K, now: Timestamp) -> bool {
         let is_recent = |at: &Timestamp| now.since(*at) < REPORTED && *at <= now;
         if self.0.get(&report).is_some_and(is_recent) {
@@ -103,10 +103,11 @@ impl<K: Eq + Hash> Reports<K> {
         if self.0.len() >= MANY {
             self.0.retain(|_, at| is_recent(at));
         }
-        if self.0.len() < MANY {
+        let has_room = self.0.len() < MANY;
+        if has_room {
             self.0.insert(report, now);
         }
-        true
+        has_room
     }
 }
 
@@ -157,5 +158,15 @@ mod tests {
         assert!(note("a", 0) && note("b", 1));
         assert!(!note("a", 59));
         assert!(note("a", 60));
+    }
+
+    #[test]
+    fn however_many_reports_come_only_so_many_are_told_a_minute() {
+        let mut reports = Reports::default();
+        let mut told = |seconds: u64| {
+            let now = NOW + Duration::from_secs(seconds);
+            (0..10 * MANY).filter(|of| reports.note(*of, now)).count()
+        };
+        assert_eq!([told(0), told(59), told(60)], [MANY, 0, MANY]);
     }
 }

@@ -26,6 +26,11 @@ fn login() -> What {
     What::LoggedIn { address }
 }
 
+fn refused() -> What {
+    let address = "192.0.2.7".to_owned();
+    What::LoginRefused { address }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_recorded_is_heard_at_once_and_found_in_the_store_a_second_later() {
     let store = Store::memory();
@@ -104,14 +109,56 @@ async fn what_is_too_old_or_too_much_is_forgotten() {
     let (writer, stop) = (history.clone(), CancellationToken::new());
     tokio::spawn(async move { writer.keep_writing(stop).await });
     for _ in 0..5 {
-        history.record(login(), None, None);
+        history.record(refused(), None, None);
     }
-    tokio::time::sleep(2 * GATHERING).await;
-    assert_eq!(names(&store, Query::default()).await.len(), 3);
-    tokio::time::sleep(Duration::from_secs(3 * 24 * 3600)).await;
-    history.record(What::PasswordSet, None, None);
-    tokio::time::sleep(2 * GATHERING).await;
-    assert_eq!(names(&store, Query::default()).await, ["console.password"]);
+    history.record(login(), None, None);
+    tokio::time::sleep(PRUNING + GATHERING).await;
+    let kept = [
+        "console.login",
+        "console.refused",
+        "console.refused",
+        "console.refused",
+    ];
+    assert_eq!(names(&store, Query::default()).await, kept);
+    // Nothing happens meanwhile.
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600) + PRUNING).await;
+    assert_eq!(names(&store, Query::default()).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_flood_pushes_out_who_changed_what() {
+    let store = Store::memory();
+    let history = history(Retention::default(), &store);
+    history.record(What::AccountAdded, Some(&appid(1)), Some(CLI));
+    for _ in 0..WAITING + 7 {
+        history.record(refused(), None, None);
+    }
+    history.record(What::PasswordSet, None, Some(CLI));
+    assert_eq!(history.lost(), 7);
+    history.flush().await.unwrap();
+    let changes = async |what: &str| {
+        let what = Some(what.to_owned());
+        let query = Query {
+            what,
+            ..Query::default()
+        };
+        names(&store, query).await
+    };
+    assert_eq!(changes("account").await, ["account.added"]);
+    assert_eq!(changes("console.password").await, ["console.password"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_makes_errcodes_up_is_told_of_once_a_minute() {
+    let store = Store::memory();
+    let history = history(Retention::default(), &store);
+    for errcode in 0..1000 {
+        history.record_report(&appid(1), "shop", errcode, "not_about_the_token");
+    }
+    history.record_report(&appid(1), "shop", 40001, "renewed");
+    history.record_report(&appid(1), "other", 1, "not_about_the_token");
+    history.flush().await.unwrap();
+    assert_eq!(names(&store, Query::default()).await, ["token.reported"; 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,15 +225,23 @@ impl Backend for Arc<Away> {
         true
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         if self.is_away.load(Ordering::Relaxed) {
             return Box::pin(async { Err(StoreError::unreachable()) });
         }
-        self.memory.append_events(events)
+        self.memory.append_events(stream, events)
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
-        self.memory.events(range)
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        self.memory.events(stream, range)
     }
 }
 

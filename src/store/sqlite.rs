@@ -10,8 +10,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{
-    Backend, EncodedChanges, Entries, EventId, EventRange, Key, StoreError, Stored, StoredEvent,
-    Version, Write,
+    Backend, EncodedChanges, Entries, EventId, EventRange, EventStream, Key, StoreError, Stored,
+    StoredEvent, Version, Write,
 };
 pub use backup::{Restored, back_up, restore};
 use futures_core::future::BoxFuture;
@@ -26,7 +26,7 @@ const APPLICATION_ID: i32 = 0x7778_7367;
 const SCHEMA_VERSION: i32 = LAYOUTS.len() as i32;
 
 /// What each layout adds to the one before.
-const LAYOUTS: [&str; 4] = [
+const LAYOUTS: [&str; 5] = [
     "CREATE TABLE record (
          appid   TEXT NOT NULL,
          kind    TEXT NOT NULL,
@@ -54,10 +54,16 @@ const LAYOUTS: [&str; 4] = [
          event BLOB NOT NULL
      ) STRICT, WITHOUT ROWID;
      CREATE INDEX event_of_account ON event (appid, id) WHERE appid IS NOT NULL;",
+    "CREATE TABLE audit (
+         id    BLOB NOT NULL PRIMARY KEY,
+         appid TEXT,
+         event BLOB NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX audit_of_account ON audit (appid, id) WHERE appid IS NOT NULL;",
 ];
 
-/// Records, the directory and what happened in an SQLite file: a table for each, every write on the disk before
-/// its call returns.
+/// Records, the directory and what happened in an SQLite file: a table for each, every write on the
+/// disk before its call returns.
 pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
 }
@@ -197,16 +203,29 @@ impl Backend for Sqlite {
         }))
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.run(move |connection| events::append(connection, &events)))
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.run(move |connection| events::append(connection, stream, &events)))
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
-        Box::pin(self.run(move |connection| events::find(connection, &range)))
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(self.run(move |connection| events::find(connection, stream, &range)))
     }
 
-    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.run(move |connection| events::prune(connection, before, most)))
+    fn prune_events(
+        &self,
+        stream: EventStream,
+        before: EventId,
+        most: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.run(move |connection| events::prune(connection, stream, before, most)))
     }
 }
 
