@@ -50,7 +50,7 @@ pub use postgres::Postgres;
 pub use record::{Attempt, Backoff, Calls, Lease, Record};
 pub use redis::Redis;
 pub use server_url::{Endpoint, Engine, FORMS, ServerUrl};
-pub use sqlite::{Restored, Sqlite, back_up, restore};
+pub use sqlite::{OpenError, Restored, Sqlite, back_up, restore};
 pub use tally::{Op, Tally};
 
 use crate::vault::Vault;

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use super::database::Database;
+use super::database::{Database, must_be_there};
 use super::{Failure, answer};
 use crate::clock::Clock;
-use crate::config::StoreUrl;
+use crate::config::{Loaded, StoreUrl};
 use crate::store::{Engine, ServerUrl, back_up, restore};
 
 /// Copy the database into a file, also while the server runs
@@ -38,7 +38,9 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run_backup(args: &BackupArgs) -> Result<(), Failure> {
-    let from = file_of(&args.database)?;
+    let loaded = args.database.load()?;
+    must_be_there(&loaded)?;
+    let from = file_of(loaded)?;
     back_up(&from, &args.file).map_err(Failure::Other)?;
     answer(&format!(
         "copied {} to {}\n",
@@ -48,7 +50,7 @@ pub(super) fn run_backup(args: &BackupArgs) -> Result<(), Failure> {
 }
 
 pub(super) fn run_restore(args: &RestoreArgs) -> Result<(), Failure> {
-    let to = file_of(&args.database)?;
+    let to = file_of(args.database.load()?)?;
     let restored = restore(&args.file, &to, &dated()).map_err(Failure::Other)?;
     let (file, to) = (args.file.display(), to.display());
     answer(&format!("restored {to} from {file}\n"))?;
@@ -66,8 +68,8 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Result<(), Failure> {
 }
 
 /// The file that the configuration names; of other stores, how they are copied.
-fn file_of(database: &Database) -> Result<PathBuf, Failure> {
-    let url = match database.load()?.config.store {
+fn file_of(loaded: Loaded) -> Result<PathBuf, Failure> {
+    let url = match loaded.config.store {
         StoreUrl::Sqlite(path) => return Ok(path),
         StoreUrl::Memory => {
             return Err(Failure::Other(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::{
     Backend, EncodedChanges, Entries, EventId, EventRange, EventStream, Key, StoreError, Stored,
@@ -69,20 +69,28 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file at `path` and makes it if it is not there.
+    /// Opens the file at `path` as its server does: makes it if it is not there, and gives it the
+    /// newest layout.
     ///
     /// # Errors
     /// It cannot be opened or written, or it is not a file of this program; the text says what
     /// to do.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |reason: String| OpenError {
-            path: path.to_owned(),
-            reason,
-        };
-        create_for_owner(path).map_err(|error| failed(error.to_string()))?;
-        let connection = open(path)
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(failed)?;
+        create_for_owner(path).map_err(|error| OpenError::new(path, error.to_string()))?;
+        Self::open_by(path, Opener::Server)
+    }
+
+    /// Opens the file at `path` beside its server: it must be there, and of the newest layout.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where only the server may do what is to be done.
+    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        Self::open_by(path, Opener::Other)
+    }
+
+    fn open_by(path: &Path, opener: Opener) -> Result<Self, OpenError> {
+        let connection =
+            open(path, opener).map_err(|error| OpenError::new(path, error.to_string()))??;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
         })
@@ -270,16 +278,29 @@ fn create_for_owner(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Who opens a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opener {
+    Server,
+    Other,
+}
+
 /// Opens the file; what is not ours is left as it is, and the inner error says why.
-fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
-    let mut connection = Connection::open(path)?;
+fn open(path: &Path, opener: Opener) -> rusqlite::Result<Result<Connection, OpenError>> {
+    let failed = |why: String| Ok(Err(OpenError::new(path, why)));
+    let flags = OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE);
+    let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let version = match layout(&connection)? {
         Ok(version) => version,
-        Err(why) => return Ok(Err(why)),
+        Err(why) => return failed(why),
     };
+    if version != SCHEMA_VERSION && opener != Opener::Server {
+        // A server of the version that wrote it may run on it.
+        return Ok(Err(OpenError::former(path, version)));
+    }
     if connection.is_readonly("main")? {
-        return Ok(Err("it can be read but not written".to_owned()));
+        return failed("it can be read but not written".to_owned());
     }
     // WAL lets other programs read while this one writes; FULL is an fsync per commit, without
     // which a power cut could take back a token that WeChat has already superseded another for.
@@ -289,9 +310,9 @@ fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
         if version > 0
             && let Err(why) = backup::keep_layout(&connection, path, version)
         {
-            return Ok(Err(format!(
+            return failed(format!(
                 "it is to get a new layout, and a copy of it must be made before: {why}"
-            )));
+            ));
         }
         lay_out(&mut connection)?;
     }
@@ -341,13 +362,47 @@ fn lay_out(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// The database file cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "the database {} cannot be used: {reason}; check that the directory exists and that this \
-     user may write to it, or name another file with --store sqlite:PATH", path.display()
-)]
+#[error("the database {} cannot be used: {reason}; {advice}", path.display())]
 pub struct OpenError {
     path: PathBuf,
     reason: String,
+    advice: &'static str,
+    is_former: bool,
+}
+
+impl OpenError {
+    fn new(path: &Path, reason: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            reason,
+            advice: "check that the directory exists and that this user may write to it, or name \
+                     another file with --store sqlite:PATH",
+            is_former: false,
+        }
+    }
+
+    /// One that is of a former layout, or has none yet.
+    fn former(path: &Path, version: i32) -> Self {
+        let reason = match version {
+            0 => "nothing is in it yet".to_owned(),
+            _ => format!(
+                "a former version of wxsign wrote it (layout {version}, this one has \
+                 {SCHEMA_VERSION})"
+            ),
+        };
+        Self {
+            reason,
+            advice: "start the server with this version first, which sees to that and keeps a \
+                     copy, or name another file with --store sqlite:PATH",
+            is_former: true,
+            ..Self::new(path, String::new())
+        }
+    }
+
+    /// Whether the server has to be started with this version first.
+    pub const fn is_former(&self) -> bool {
+        self.is_former
+    }
 }
 
 #[cfg(test)]
