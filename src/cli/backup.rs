@@ -13,7 +13,7 @@ use crate::store::{Engine, ServerUrl, back_up, restore};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
-  wxsign backup wxsign-$(date +%F).db")]
+  wxsign backup --store sqlite:/var/lib/wxsign/wxsign.db wxsign-$(date +%F).db")]
 pub(super) struct BackupArgs {
     /// The file to make; it must not be there yet
     file: PathBuf,
@@ -23,13 +23,15 @@ pub(super) struct BackupArgs {
 
 /// Put a copy of the database in its place
 ///
-/// No server may run on the database. The one that is there is kept beside it. Tokens and tickets
-/// are not taken from the copy: WeChat may have superseded them, and issues new ones when the
-/// server starts.
+/// No server may run on the database. The one that is there is kept beside it, and its owner is that
+/// of the new one. Tokens and tickets are not taken from the copy: WeChat may have superseded them,
+/// and issues new ones when the server starts.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
-  systemctl stop wxsign && wxsign restore wxsign-2026-01-31.db && systemctl start wxsign")]
+  systemctl stop wxsign
+  wxsign restore --store sqlite:/var/lib/wxsign/wxsign.db wxsign-2026-01-31.db
+  systemctl start wxsign")]
 pub(super) struct RestoreArgs {
     /// A file that wxsign backup has made
     file: PathBuf,
