@@ -307,14 +307,11 @@ fn open(path: &Path, opener: Opener) -> rusqlite::Result<Result<Connection, Open
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     if version != SCHEMA_VERSION {
-        if version > 0
-            && let Err(why) = backup::keep_layout(&connection, path, version)
-        {
+        if let Err(why) = lay_out(&mut connection, path)? {
             return failed(format!(
                 "it is to get a new layout, and a copy of it must be made before: {why}"
             ));
         }
-        lay_out(&mut connection)?;
     }
     Ok(Ok(connection))
 }
@@ -344,20 +341,28 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(count, [], |row| row.get(0))
 }
 
-/// Brings the file to the newest layout, all at once or not at all.
-fn lay_out(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Brings the file to the newest layout, all at once or not at all; the inner error says why there
+/// is no copy of it as it was.
+fn lay_out(connection: &mut Connection, path: &Path) -> rusqlite::Result<Result<(), String>> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been faster.
     let version: usize = change.pragma_query_value(None, "user_version", |row| {
         row.get::<_, i32>(0)
             .map(|version| version.unsigned_abs() as usize)
     })?;
+    let former = i32::try_from(version).unwrap_or(SCHEMA_VERSION);
+    if (1..SCHEMA_VERSION).contains(&former)
+        && let Err(why) = backup::keep_layout(path, former)
+    {
+        return Ok(Err(why));
+    }
     for addition in LAYOUTS.iter().skip(version) {
         change.execute_batch(addition)?;
     }
     change.pragma_update(None, "application_id", APPLICATION_ID)?;
     change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    change.commit()
+    change.commit()?;
+    Ok(Ok(()))
 }
 
 /// The database file cannot be used.
@@ -458,7 +463,11 @@ mod tests {
             ))
             .unwrap();
         drop(former);
-        let kept = directory.path().join("wxsign.db.layout-2");
+        // From another time, and not whole.
+        let stale = directory.path().join("wxsign.db.layout-2");
+        std::fs::write(&stale, "").unwrap();
+        std::fs::write(directory.path().join("wxsign.db.layout-2.new"), "broken").unwrap();
+        let kept = directory.path().join("wxsign.db.layout-2-2");
         for _ in 0..2 {
             let sqlite = Sqlite::open(&path).unwrap();
             let copy = Connection::open(&kept).unwrap();
@@ -474,6 +483,17 @@ mod tests {
             assert_eq!(count("PRAGMA user_version"), Ok(SCHEMA_VERSION.into()));
             assert_eq!(count("PRAGMA application_id"), Ok(APPLICATION_ID.into()));
         }
+        assert_eq!(std::fs::read(&stale).unwrap(), b"");
+        assert!(!directory.path().join("wxsign.db.layout-2.new").exists());
+        assert!(!directory.path().join("wxsign.db.layout-2-3").exists());
+
+        // The way back: the former version finds its layout, and no token that is superseded.
+        restore(&kept, &path, "now").unwrap();
+        let former = Connection::open(&path).unwrap();
+        let count = |sql| former.query_row(sql, [], |row| row.get::<_, i64>(0));
+        assert_eq!(count("PRAGMA user_version"), Ok(2));
+        assert_eq!(count("SELECT count(*) FROM account"), Ok(1));
+        assert_eq!(count("SELECT count(*) FROM record"), Ok(0));
     }
 
     #[cfg(unix)]

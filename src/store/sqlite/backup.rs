@@ -38,7 +38,8 @@ pub fn back_up(from: &Path, to: &Path) -> Result<(), String> {
 
 /// Puts the copy `from` in the place of the database at `to`, which no server may hold; that one is
 /// kept beside it, under a name that ends with `dated`. Stored credentials are left out: WeChat may
-/// have superseded them since, and issues new ones.
+/// have superseded them since, and issues new ones. A copy of a former layout keeps it, for the
+/// version that it is of.
 ///
 /// # Errors
 /// Why all is as it was.
@@ -139,17 +140,21 @@ fn rename(from: &Path, to: &Path) -> Result<(), String> {
     })
 }
 
-/// Copies the database before its layout is changed, unless that was done before.
-pub(super) fn keep_layout(
-    connection: &Connection,
-    path: &Path,
-    version: i32,
-) -> Result<(), String> {
-    let to = named(path, &format!(".layout-{version}"));
-    if to.exists() {
-        return Ok(());
+/// Copies the database before its layout is changed; whoever does that holds its write lock. What
+/// stands there from another time is left alone: nobody knows how whole or how old it is.
+pub(super) fn keep_layout(path: &Path, version: i32) -> Result<(), String> {
+    let name = format!(".layout-{version}");
+    let new = named(path, &format!("{name}.new"));
+    let mut to = named(path, &name);
+    let mut number = 1;
+    while to.exists() {
+        number += 1;
+        to = named(path, &format!("{name}-{number}"));
     }
-    copy(connection, &to, |_| Ok(()))?;
+    // One that broke off has left it.
+    let _ = fs::remove_file(&new);
+    copy(&open_to_read(path)?, &new, |_| Ok(()))?;
+    rename(&new, &to)?;
     tracing::info!(
         copy = %to.display(),
         "the database gets a new layout: a copy of the former is kept, which can be deleted"
