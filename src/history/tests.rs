@@ -86,7 +86,7 @@ async fn what_other_nodes_write_late_is_found_once() {
     here.record(What::ForeignOver, Some(&appid(1)), None);
     here.flush().await.unwrap();
     let mut next = async || {
-        let new = following.next(&store, |_| true).await.unwrap();
+        let new = following.next(&store, NOW, |_| true).await.unwrap();
         new.iter()
             .map(|event| event.what.name())
             .collect::<Vec<_>>()
@@ -95,6 +95,32 @@ async fn what_other_nodes_write_late_is_found_once() {
     there.flush().await.unwrap();
     assert_eq!(next().await, ["foreign.noticed"]);
     assert_eq!(next().await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_clock_is_ahead_hides_nothing_from_who_follows() {
+    let store = Store::memory();
+    let clock = Clock::following_tokio(NOW + Duration::from_secs(300));
+    let ahead = History::new(Retention::default(), store.clone(), clock, "host/2");
+    let here = history(Retention::default(), &store);
+    let mut following = Following::new(Query::default(), NOW);
+    let mut next = async |what: What, on: &History, seconds: u64| {
+        on.record(what, None, None);
+        on.flush().await.unwrap();
+        let now = NOW + Duration::from_secs(seconds);
+        let new = following.next(&store, now, |_| true).await.unwrap();
+        new.iter()
+            .map(|event| event.what.name())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        next(What::PasswordSet, &ahead, 0).await,
+        ["console.password"]
+    );
+    for seconds in 0..60 {
+        assert_eq!(next(login(), &here, seconds).await, ["console.login"]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
