@@ -114,7 +114,7 @@ impl App {
         let (keeper, queue) = Keeper::new(
             clock,
             store.clone(),
-            Arc::clone(&upstream),
+            upstream,
             node,
             config.accounts.clone(),
         );
@@ -127,7 +127,8 @@ impl App {
             config.clients,
             vault,
             store.clone(),
-            upstream,
+            // Not counted: whoever tries an AppSecret that is none has not made renewals fail.
+            Arc::new(wechat.clone()),
             keeper.clone(),
         );
         let clock = keeper.clock().clone();
