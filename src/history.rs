@@ -152,8 +152,7 @@ impl History {
         drop(waiting);
         if begins {
             tracing::warn!(
-                "events come faster than the store takes them, or it takes none: some are lost to \
-                 the history"
+                "events come faster than the store takes them: some are lost to the history"
             );
         }
         shared.recorded.notify_one();
@@ -236,6 +235,7 @@ impl History {
     }
 
     async fn keep_flushing(&self, shared: &Shared, stop: &CancellationToken) {
+        let mut failing = None;
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -245,10 +245,19 @@ impl History {
                 () = stop.cancelled() => return,
                 () = shared.clock.sleep(GATHERING) => {}
             }
-            if self.flush().await.is_err() {
+            let failed = self.flush().await.err();
+            match &failed {
                 // They wait, and are written with the next ones.
-                shared.recorded.notify_one();
+                Some(error) => {
+                    shared.recorded.notify_one();
+                    if failing.as_ref() != Some(error) {
+                        tracing::warn!(%error, "what happens cannot be written down and waits");
+                    }
+                }
+                None if failing.is_some() => tracing::info!("what happens is written down again"),
+                None => {}
             }
+            failing = failed;
         }
     }
 
