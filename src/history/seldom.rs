@@ -85,11 +85,18 @@ impl Failures {
 }
 
 /// What was reported last, and when.
-pub(super) struct Reports<K>(HashMap<K, Timestamp>);
+pub(super) struct Reports<K> {
+    known: HashMap<K, Timestamp>,
+    /// None of them was before.
+    oldest: Timestamp,
+}
 
 impl<K> Default for Reports<K> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self {
+            known: HashMap::new(),
+            oldest: Timestamp::from_millis(i64::MAX),
+        }
     }
 }
 
@@ -97,15 +104,22 @@ impl<K: Eq + Hash> Reports<K> {
     /// Whether this report is to be told of. When too many are known, none is.
     pub(super) fn note(&mut self, report: K, now: Timestamp) -> bool {
         let is_recent = |at: &Timestamp| now.since(*at) < REPORTED && *at <= now;
-        if self.0.get(&report).is_some_and(is_recent) {
+        if self.known.get(&report).is_some_and(is_recent) {
             return false;
         }
-        if self.0.len() >= MANY {
-            self.0.retain(|_, at| is_recent(at));
+        if self.known.len() >= MANY {
+            // All are looked through only when one is to go.
+            if is_recent(&self.oldest) {
+                return false;
+            }
+            self.known.retain(|_, at| is_recent(at));
+            let oldest = self.known.values().min().copied();
+            self.oldest = oldest.unwrap_or(now);
         }
-        let has_room = self.0.len() < MANY;
+        let has_room = self.known.len() < MANY;
         if has_room {
-            self.0.insert(report, now);
+            self.oldest = self.oldest.min(now);
+            self.known.insert(report, now);
         }
         has_room
     }

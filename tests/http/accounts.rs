@@ -115,7 +115,7 @@ async fn what_wechat_says_of_a_wrong_secret_is_shown_and_nothing_is_stored() {
     let unknown = put(&server, "wx00000000000000ff", &wrong).await;
     is_problem(&unknown, 422, "wechat_refused", "40013");
     // Somebody has mistyped something, which is no reason to wake anybody.
-    let metrics = server.get("/metrics").await.text();
+    let metrics = String::from_utf8(server.get("/metrics").await.body).unwrap();
     let refused = metrics.lines().find(|line| {
         line.starts_with("wxsign_upstream_requests_total") && line.contains("errcode=\"40")
     });

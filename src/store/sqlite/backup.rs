@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
 
-use super::{APPLICATION_ID, BUSY_TIMEOUT, create_for_owner, is_empty, layout};
+use super::layout::{APPLICATION_ID, BUSY_TIMEOUT, create_for_owner, is_empty, layout};
 
 /// So long is a file waited for that a server may hold.
 const HELD: Duration = Duration::from_millis(500);
