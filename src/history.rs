@@ -49,6 +49,9 @@ const AUDITED: u32 = 10_000;
 /// Who listens and falls behind by more than this misses some.
 const LISTENING: usize = 1024;
 
+/// Why nothing can be written down is said when that begins, and another reason so much later.
+const TELLING: Duration = Duration::from_secs(60);
+
 /// What is too old is forgotten this often.
 const PRUNING: Duration = Duration::from_secs(60);
 
@@ -235,7 +238,7 @@ impl History {
     }
 
     async fn keep_flushing(&self, shared: &Shared, stop: &CancellationToken) {
-        let mut failing = None;
+        let mut told: Option<(StoreError, Duration)> = None;
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -245,19 +248,22 @@ impl History {
                 () = stop.cancelled() => return,
                 () = shared.clock.sleep(GATHERING) => {}
             }
-            let failed = self.flush().await.err();
-            match &failed {
-                // They wait, and are written with the next ones.
-                Some(error) => {
-                    shared.recorded.notify_one();
-                    if failing.as_ref() != Some(error) {
-                        tracing::warn!(%error, "what happens cannot be written down and waits");
-                    }
+            let Err(error) = self.flush().await else {
+                if told.take().is_some() {
+                    tracing::info!("what happens is written down again");
                 }
-                None if failing.is_some() => tracing::info!("what happens is written down again"),
-                None => {}
+                continue;
+            };
+            // They wait, and are written with the next ones.
+            shared.recorded.notify_one();
+            let now = shared.clock.moment().boot;
+            let is_told = told
+                .as_ref()
+                .is_some_and(|(known, at)| *known == error || now.saturating_sub(*at) < TELLING);
+            if !is_told {
+                tracing::warn!(%error, "what happens cannot be written down, and waits");
+                told = Some((error, now));
             }
-            failing = failed;
         }
     }
 

@@ -23,9 +23,9 @@ pub(super) struct BackupArgs {
 
 /// Put a copy of the database in its place
 ///
-/// No server may run on the database. The one that is there is kept beside it, and its owner is that
-/// of the new one. Tokens and tickets are not taken from the copy: WeChat may have superseded them,
-/// and issues new ones when the server starts.
+/// No server may run on the database. The one that is there is kept beside it, and the new one gets
+/// its owner. Tokens and tickets are not taken from the copy: WeChat may have superseded them, and
+/// issues new ones when the server starts.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
