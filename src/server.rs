@@ -116,7 +116,7 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     tokio::spawn(async move { watched.rates.keep_sampling(&watched.keeper, stop).await });
     let (history, stop) = (app.history.clone(), shutdown.draining.clone());
     let writing = tokio::spawn(async move { history.keep_writing(stop).await });
-    let history = app.history.clone();
+    let (history, clock) = (app.history.clone(), app.keeper.clock().clone());
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     let gate = Arc::new(Gate::new(app));
     let closing = shutdown.closing;
@@ -134,7 +134,7 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
             );
         }
     }
-    let deadline = tokio::time::Instant::now() + LAST;
+    let began = clock.moment().boot;
     // It was told to stop long ago; what happened since then is written here.
     let so_far = async {
         let _ = writing.await;
@@ -142,8 +142,8 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     };
     // Beside the fetch, which may take all the time that there is.
     let (renewed, _) = tokio::join!(
-        tokio::time::timeout_at(deadline, renewing),
-        tokio::time::timeout_at(deadline, so_far),
+        tokio::time::timeout(LAST, renewing),
+        tokio::time::timeout(LAST, so_far),
     );
     match renewed {
         Ok(Ok(())) => {}
@@ -151,7 +151,8 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
         Err(_) => tracing::warn!("a fetch did not end in time: the next start will repeat it"),
     }
     // What the fetch has brought about.
-    let last = tokio::time::timeout_at(deadline, history.flush()).await;
+    let left = LAST.saturating_sub(clock.moment().boot.saturating_sub(began));
+    let last = tokio::time::timeout(left, history.flush()).await;
     if !matches!(last, Ok(Ok(()))) {
         tracing::warn!("the store does not answer: what happened last is lost to the history");
     }

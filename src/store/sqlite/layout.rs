@@ -94,12 +94,12 @@ pub(super) fn open(path: &Path, opener: Opener) -> rusqlite::Result<Result<Conne
     // which a power cut could take back a token that WeChat has already superseded another for.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    if version != SCHEMA_VERSION {
-        if let Err(why) = lay_out(&mut connection, path)? {
-            return failed(format!(
-                "it is to get a new layout, and a copy of it must be made before: {why}"
-            ));
-        }
+    if version != SCHEMA_VERSION
+        && let Err(why) = lay_out(&mut connection, path)?
+    {
+        return failed(format!(
+            "it is to get a new layout, and a copy of it must be made before: {why}"
+        ));
     }
     Ok(Ok(connection))
 }
