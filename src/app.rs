@@ -1,6 +1,7 @@
 //! Where the parts meet: built once, read from top to bottom.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::keeper::{Keeper, Node, Overview, Queue};
 use crate::rates::Rates;
 use crate::roster::Roster;
 use crate::simulator::Simulator;
-use crate::store::{Engine, Hint, Postgres, Redis, Sqlite, Store};
+use crate::store::{Engine, Hint, OpenError, Postgres, Redis, Sqlite, Store};
 use crate::timings::Timings;
 use crate::upstream::forward::Forwarder;
 use crate::upstream::{Calls, Metered, Upstream, WeChat};
@@ -113,7 +114,7 @@ impl App {
         let (keeper, queue) = Keeper::new(
             clock,
             store.clone(),
-            Arc::clone(&upstream),
+            upstream,
             node,
             config.accounts.clone(),
         );
@@ -126,7 +127,8 @@ impl App {
             config.clients,
             vault,
             store.clone(),
-            upstream,
+            // Not counted: whoever tries an AppSecret that is none has not made renewals fail.
+            Arc::new(wechat.clone()),
             keeper.clone(),
         );
         let clock = keeper.clock().clone();
@@ -205,12 +207,25 @@ async fn next(hints: &mut Option<mpsc::UnboundedReceiver<Hint>>) -> Hint {
 /// What others change in the store is seen so much later, at most, also without hints.
 pub const LOOK_EVERY: Duration = Duration::from_secs(4);
 
-/// The store that `config` names.
+/// The store that `config` names, for its server.
 pub(crate) fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
+    open_store_by(config, Sqlite::open)
+}
+
+/// The store that `config` names, for what is done beside its server: a file is not made, and
+/// keeps its layout.
+pub(crate) fn open_store_beside(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
+    open_store_by(config, Sqlite::open_beside)
+}
+
+fn open_store_by(
+    config: &Config,
+    open: fn(&Path) -> Result<Sqlite, OpenError>,
+) -> Result<Store, Box<dyn std::error::Error>> {
     let vault = config.master_key.as_ref().map(Vault::new);
     Ok(match &config.store {
         StoreUrl::Memory => Store::memory(),
-        StoreUrl::Sqlite(path) => Store::sealed(Sqlite::open(path)?, vault),
+        StoreUrl::Sqlite(path) => Store::sealed(open(path)?, vault),
         StoreUrl::Shared(url) if url.engine == Engine::Postgres => {
             Store::sealed(Postgres::new(url)?, vault)
         }

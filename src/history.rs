@@ -6,7 +6,7 @@
 //! ([`History::subscribe`]). No secret is in it, only fingerprints.
 //!
 //! It is kept for so many days and up to so many events as [`Retention`] says. What happens again
-//! and again is told seldom.
+//! and again is told seldom, and who changed what is kept apart, so that nothing pushes it out.
 
 mod event;
 mod query;
@@ -32,7 +32,7 @@ use seldom::{Failures, Reports};
 use crate::account::AppId;
 use crate::clock::Clock;
 use crate::config::Retention;
-use crate::store::{Backoff, EventId, Key, Store, StoreError};
+use crate::store::{Backoff, EventId, EventStream, Key, Store, StoreError};
 
 /// What is recorded waits so long for others, to be written with them.
 const GATHERING: Duration = Duration::from_secs(1);
@@ -40,11 +40,17 @@ const GATHERING: Duration = Duration::from_secs(1);
 /// So many events are written at once.
 const BATCH: usize = 1000;
 
-/// So many wait for the store; what comes then is lost.
+/// So many of each stream wait for the store; what comes then is lost.
 const WAITING: usize = 8192;
+
+/// So many changes are kept, unless everything is.
+const AUDITED: u32 = 10_000;
 
 /// Who listens and falls behind by more than this misses some.
 const LISTENING: usize = 1024;
+
+/// Why nothing can be written down is said when that begins, and another reason so much later.
+const TELLING: Duration = Duration::from_secs(60);
 
 /// What is too old is forgotten this often.
 const PRUNING: Duration = Duration::from_secs(60);
@@ -66,15 +72,25 @@ struct Shared {
     live: broadcast::Sender<Arc<Event>>,
     lost: AtomicU64,
     failures: Mutex<Failures>,
-    reports: Mutex<Reports<(AppId, String, i64, &'static str)>>,
+    reports: Mutex<Reports<(AppId, String, &'static str)>>,
 }
 
 #[derive(Default)]
 struct Waiting {
-    events: VecDeque<Arc<Event>>,
+    course: VecDeque<Arc<Event>>,
+    audit: VecDeque<Arc<Event>>,
     last: Option<EventId>,
     /// Some got lost since the last one that did not.
     is_losing: bool,
+}
+
+impl Waiting {
+    const fn of(&mut self, stream: EventStream) -> &mut VecDeque<Arc<Event>> {
+        match stream {
+            EventStream::Course => &mut self.course,
+            EventStream::Audit => &mut self.audit,
+        }
+    }
 }
 
 impl History {
@@ -127,19 +143,19 @@ impl History {
         });
         // Nobody listens: then nobody wants to know.
         let _ = shared.live.send(Arc::clone(&event));
-        let is_full = waiting.events.len() >= WAITING;
+        let queue = waiting.of(event.what.stream());
+        let is_full = queue.len() >= WAITING;
         if is_full {
             shared.lost.fetch_add(1, Ordering::Relaxed);
         } else {
-            waiting.events.push_back(event);
+            queue.push_back(event);
         }
         let begins = is_full && !waiting.is_losing;
         waiting.is_losing = is_full;
         drop(waiting);
         if begins {
             tracing::warn!(
-                "events come faster than the store takes them, or it takes none: some are lost to \
-                 the history"
+                "events come faster than the store takes them: some are lost to the history"
             );
         }
         shared.recorded.notify_one();
@@ -178,7 +194,8 @@ impl History {
         self.record(what, Some(&key.appid), None);
     }
 
-    /// Records the report of a token: of the same one again and again, one a minute.
+    /// Records the report of a token: of those of a client about an account with the same outcome,
+    /// one a minute. The errcode tells none apart, for it is whatever the client says.
     pub(crate) fn record_report(
         &self,
         appid: &AppId,
@@ -187,7 +204,7 @@ impl History {
         outcome: &'static str,
     ) {
         let Some(shared) = &self.shared else { return };
-        let report = (appid.clone(), client.to_owned(), errcode, outcome);
+        let report = (appid.clone(), client.to_owned(), outcome);
         if lock(&shared.reports).note(report, shared.clock.now()) {
             let outcome = outcome.to_owned();
             let what = What::TokenReported { errcode, outcome };
@@ -214,7 +231,14 @@ impl History {
     /// Writes down what is recorded until `stop`, and forgets what is too old. One task does this.
     pub async fn keep_writing(&self, stop: CancellationToken) {
         let Some(shared) = &self.shared else { return };
-        let mut pruned = None;
+        tokio::join!(
+            self.keep_flushing(shared, &stop),
+            stop.run_until_cancelled(shared.keep_pruning()),
+        );
+    }
+
+    async fn keep_flushing(&self, shared: &Shared, stop: &CancellationToken) {
+        let mut told: Option<(StoreError, Duration)> = None;
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -224,15 +248,21 @@ impl History {
                 () = stop.cancelled() => return,
                 () = shared.clock.sleep(GATHERING) => {}
             }
-            if self.flush().await.is_err() {
-                // They wait, and are written with the next ones.
-                shared.recorded.notify_one();
+            let Err(error) = self.flush().await else {
+                if told.take().is_some() {
+                    tracing::info!("what happens is written down again");
+                }
                 continue;
-            }
+            };
+            // They wait, and are written with the next ones.
+            shared.recorded.notify_one();
             let now = shared.clock.moment().boot;
-            if pruned.is_none_or(|at| now.saturating_sub(at) > PRUNING) {
-                pruned = Some(now);
-                shared.prune().await;
+            let is_told = told
+                .as_ref()
+                .is_some_and(|(known, at)| *known == error || now.saturating_sub(*at) < TELLING);
+            if !is_told {
+                tracing::warn!(%error, "what happens cannot be written down, and waits");
+                told = Some((error, now));
             }
         }
     }
@@ -245,10 +275,15 @@ impl History {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
+        shared.flush(EventStream::Audit).await?;
+        shared.flush(EventStream::Course).await
+    }
+}
+
+impl Shared {
+    async fn flush(&self, stream: EventStream) -> Result<(), StoreError> {
         loop {
-            let batch: Vec<_> = lock(&shared.waiting)
-                .events
-                .iter()
+            let batch: Vec<_> = (lock(&self.waiting).of(stream).iter())
                 .take(BATCH)
                 .cloned()
                 .collect();
@@ -256,34 +291,38 @@ impl History {
                 return Ok(());
             };
             let events = batch.iter().map(|event| event.store()).collect();
-            shared.store.append_events(events).await?;
-            let mut waiting = lock(&shared.waiting);
+            self.store.append_events(stream, events).await?;
+            let mut waiting = lock(&self.waiting);
+            let queue = waiting.of(stream);
             // Those in front are the same, unless another call has written them meanwhile.
-            let is_written = waiting
-                .events
-                .get(count - 1)
-                .is_some_and(|event| event.id == last);
+            let is_written = (queue.get(count - 1)).is_some_and(|event| event.id == last);
             if is_written {
-                waiting.events.drain(..count);
+                queue.drain(..count);
             }
         }
     }
-}
 
-impl Shared {
+    async fn keep_pruning(&self) {
+        loop {
+            self.clock.sleep(PRUNING).await;
+            self.prune().await;
+        }
+    }
+
     async fn prune(&self) {
         let Retention {
             days, max_events, ..
         } = self.retention;
         let age = Duration::from_secs(u64::from(days) * 24 * 3600);
         let before = EventId::first_of(self.clock.now().before(age));
-        let most = if max_events == 0 {
-            u32::MAX
-        } else {
-            max_events
+        let most = match max_events {
+            0 => [u32::MAX; 2],
+            most => [most, AUDITED],
         };
-        if let Err(error) = self.store.prune_events(before, most).await {
-            tracing::debug!(%error, "the history is not pruned now");
+        for (stream, most) in EventStream::ALL.into_iter().zip(most) {
+            if let Err(error) = self.store.prune_events(stream, before, most).await {
+                tracing::debug!(%error, "the history is not pruned now");
+            }
         }
     }
 }

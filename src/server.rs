@@ -78,11 +78,9 @@ use problem::{Code, Problem};
 use request_id::RequestId;
 use seats::Seats;
 
-/// How long a fetch that runs may take to end and be stored, once the connections are gone.
-const LAST_FETCH: Duration = Duration::from_secs(10);
-
-/// How long it may take to write down what happened last.
-const LAST_EVENTS: Duration = Duration::from_secs(3);
+/// How long a fetch that runs may take to end and be stored, and what happened last to be written
+/// down, once the connections are gone.
+const LAST: Duration = Duration::from_secs(10);
 
 /// Where the server listens.
 #[derive(Debug)]
@@ -120,7 +118,7 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
     tokio::spawn(async move { watched.rates.keep_sampling(&watched.keeper, stop).await });
     let (history, stop) = (app.history.clone(), shutdown.draining.clone());
     let writing = tokio::spawn(async move { history.keep_writing(stop).await });
-    let history = app.history.clone();
+    let (history, clock) = (app.history.clone(), app.keeper.clock().clone());
     let renewing = tokio::spawn(queue.run(shutdown.draining));
     let gate = Arc::new(Gate::new(app));
     let closing = shutdown.closing;
@@ -138,17 +136,26 @@ pub async fn run(listeners: impl Into<Listeners>, app: Arc<App>, queue: Queue, s
             );
         }
     }
-    match tokio::time::timeout(LAST_FETCH, renewing).await {
+    let began = clock.moment().boot;
+    // It was told to stop long ago; what happened since then is written here.
+    let so_far = async {
+        let _ = writing.await;
+        history.flush().await
+    };
+    // Beside the fetch, which may take all the time that there is.
+    let (renewed, _) = tokio::join!(
+        tokio::time::timeout(LAST, renewing),
+        tokio::time::timeout(LAST, so_far),
+    );
+    match renewed {
         Ok(Ok(())) => {}
         Ok(Err(_)) => tracing::error!("the keeper ended in a panic"),
         Err(_) => tracing::warn!("a fetch did not end in time: the next start will repeat it"),
     }
-    // It was told to stop long ago; what happened since then is written here.
-    let last = async {
-        let _ = writing.await;
-        history.flush().await
-    };
-    if !matches!(tokio::time::timeout(LAST_EVENTS, last).await, Ok(Ok(()))) {
+    // What the fetch has brought about.
+    let left = LAST.saturating_sub(clock.moment().boot.saturating_sub(began));
+    let last = tokio::time::timeout(left, history.flush()).await;
+    if !matches!(last, Ok(Ok(()))) {
         tracing::warn!("the store does not answer: what happened last is lost to the history");
     }
 }

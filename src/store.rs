@@ -44,13 +44,13 @@ pub use backend::{
 pub use client_row::ClientRow;
 pub use console_row::{ConsoleChanges, ConsoleRows, PasswordRow, SessionRow};
 pub use directory::{AccountRows, Changes, ClientRows, Directory};
-pub use event::{EventId, EventRange, StoredEvent};
+pub use event::{EventId, EventRange, EventStream, PRUNED_AT_ONCE, StoredEvent};
 pub use memory::Memory;
 pub use postgres::Postgres;
 pub use record::{Attempt, Backoff, Calls, Lease, Record};
 pub use redis::Redis;
 pub use server_url::{Endpoint, Engine, FORMS, ServerUrl};
-pub use sqlite::{Restored, Sqlite, back_up, restore};
+pub use sqlite::{OpenError, Restored, Sqlite, back_up, restore};
 pub use tally::{Op, Tally};
 
 use crate::vault::Vault;
@@ -325,33 +325,6 @@ impl Store {
         }
         self.call(Op::Changes, self.shared.backend.changes(position))
             .await
-    }
-
-    /// Adds to what happened. An event that is there already is left as it is.
-    ///
-    /// # Errors
-    /// The store cannot be reached; the events may or may not be there.
-    pub async fn append_events(&self, events: Vec<StoredEvent>) -> Result<(), StoreError> {
-        let appended = self.shared.backend.append_events(events);
-        self.call_beside(Op::AppendEvents, appended).await
-    }
-
-    /// What happened, the newest first.
-    ///
-    /// # Errors
-    /// The store cannot be reached.
-    pub async fn events(&self, range: EventRange) -> Result<Vec<StoredEvent>, StoreError> {
-        let found = self.shared.backend.events(range);
-        self.call_beside(Op::Events, found).await
-    }
-
-    /// Forgets what happened before `before`, and all but the newest `most` events.
-    ///
-    /// # Errors
-    /// The store cannot be reached.
-    pub async fn prune_events(&self, before: EventId, most: u32) -> Result<(), StoreError> {
-        let pruned = self.shared.backend.prune_events(before, most);
-        self.call_beside(Op::PruneEvents, pruned).await
     }
 
     /// Waits until the store has answered, but no longer than `patience`.

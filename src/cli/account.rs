@@ -107,6 +107,8 @@ pub(super) fn run(args: AccountArgs) -> Result<(), Failure> {
 }
 
 async fn add(args: AddArgs) -> Result<(), Failure> {
+    // With that a server may begin.
+    args.database.make()?;
     args.database
         .with_roster(async |roster| {
             let mut page_hosts = PageHosts::default();

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use super::database::Database;
+use super::database::{Database, must_be_there};
 use super::{Failure, answer};
 use crate::clock::Clock;
-use crate::config::StoreUrl;
+use crate::config::{Loaded, StoreUrl};
 use crate::store::{Engine, ServerUrl, back_up, restore};
 
 /// Copy the database into a file, also while the server runs
@@ -13,7 +13,7 @@ use crate::store::{Engine, ServerUrl, back_up, restore};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
-  wxsign backup wxsign-$(date +%F).db")]
+  wxsign backup --store sqlite:/var/lib/wxsign/wxsign.db wxsign-$(date +%F).db")]
 pub(super) struct BackupArgs {
     /// The file to make; it must not be there yet
     file: PathBuf,
@@ -23,13 +23,15 @@ pub(super) struct BackupArgs {
 
 /// Put a copy of the database in its place
 ///
-/// No server may run on the database. The one that is there is kept beside it. Tokens and tickets
-/// are not taken from the copy: WeChat may have superseded them, and issues new ones when the
-/// server starts.
+/// No server may run on the database. The one that is there is kept beside it, and the new one gets
+/// its owner. Tokens and tickets are not taken from the copy: WeChat may have superseded them, and
+/// issues new ones when the server starts.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
-  systemctl stop wxsign && wxsign restore wxsign-2026-01-31.db && systemctl start wxsign")]
+  systemctl stop wxsign
+  wxsign restore --store sqlite:/var/lib/wxsign/wxsign.db wxsign-2026-01-31.db
+  systemctl start wxsign")]
 pub(super) struct RestoreArgs {
     /// A file that wxsign backup has made
     file: PathBuf,
@@ -38,7 +40,9 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run_backup(args: &BackupArgs) -> Result<(), Failure> {
-    let from = file_of(&args.database)?;
+    let loaded = args.database.load()?;
+    must_be_there(&loaded)?;
+    let from = file_of(loaded)?;
     back_up(&from, &args.file).map_err(Failure::Other)?;
     answer(&format!(
         "copied {} to {}\n",
@@ -48,7 +52,7 @@ pub(super) fn run_backup(args: &BackupArgs) -> Result<(), Failure> {
 }
 
 pub(super) fn run_restore(args: &RestoreArgs) -> Result<(), Failure> {
-    let to = file_of(&args.database)?;
+    let to = file_of(args.database.load()?)?;
     let restored = restore(&args.file, &to, &dated()).map_err(Failure::Other)?;
     let (file, to) = (args.file.display(), to.display());
     answer(&format!("restored {to} from {file}\n"))?;
@@ -66,8 +70,8 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Result<(), Failure> {
 }
 
 /// The file that the configuration names; of other stores, how they are copied.
-fn file_of(database: &Database) -> Result<PathBuf, Failure> {
-    let url = match database.load()?.config.store {
+fn file_of(loaded: Loaded) -> Result<PathBuf, Failure> {
+    let url = match loaded.config.store {
         StoreUrl::Sqlite(path) => return Ok(path),
         StoreUrl::Memory => {
             return Err(Failure::Other(

@@ -8,9 +8,11 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFlags, Failure, StoreParser, answer, print_warnings};
-use crate::app::{App, LOOK_EVERY};
-use crate::config::{Loaded, StoreUrl};
+use crate::app::{App, LOOK_EVERY, open_store_beside};
+use crate::config::{Loaded, Source, StoreUrl};
+use crate::keeper::Node;
 use crate::roster::{Roster, RosterError};
+use crate::store::Sqlite;
 
 /// Where what is added at run time is kept.
 #[derive(clap::Args)]
@@ -58,9 +60,27 @@ impl Database {
         Ok(loaded)
     }
 
+    /// Makes the file that is named, if it is one and is not there, and says so.
+    pub(super) fn make(&self) -> Result<(), Failure> {
+        let StoreUrl::Sqlite(path) = self.load()?.config.store else {
+            return Ok(());
+        };
+        if !path.exists() {
+            Sqlite::open(&path).map_err(|why| Failure::Other(why.to_string()))?;
+            let path = std::path::absolute(&path).unwrap_or(path);
+            anstream::eprintln!(
+                "Made the database {}, for none was there: let the server use that one, as this \
+                 user.",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+
     /// Opens what is kept there.
     pub(super) async fn open(&self) -> Result<Arc<App>, Failure> {
         let loaded = self.load()?;
+        must_be_there(&loaded)?;
         if loaded.config.store == StoreUrl::Memory {
             return Err(Failure::Other(
                 "the store is memory:, which no other program sees and which ends with the \
@@ -69,11 +89,36 @@ impl Database {
                     .to_owned(),
             ));
         }
+        let failed = |error: Box<dyn std::error::Error>| Failure::Other(error.to_string());
+        let store = open_store_beside(&loaded.config).map_err(failed)?;
+        let node = Node::of_process(std::process::id());
         // Nobody runs the queue, so nothing is renewed here.
-        let (app, _queue) = App::build(loaded.config, None, CancellationToken::new())
-            .map_err(|error| Failure::Other(error.to_string()))?;
+        let (app, _queue) =
+            App::of_store(loaded.config, store, node, None, CancellationToken::new())
+                .map_err(failed)?;
         app.store.reached(PATIENCE).await;
         Ok(app)
+    }
+}
+
+/// Refuses a file that is not there: who names a wrong one is not to work on a new, empty database.
+pub(super) fn must_be_there(loaded: &Loaded) -> Result<(), Failure> {
+    match &loaded.config.store {
+        StoreUrl::Sqlite(path) if !path.exists() => {
+            let setting = loaded
+                .settings
+                .iter()
+                .find(|setting| setting.key == "store");
+            let source = setting.map_or(&Source::Default, |setting| &setting.source);
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            Err(Failure::Other(format!(
+                "there is no database {} (store: {source}): start the server first, which makes \
+                 it; or name the one that the server uses, with --store sqlite:PATH, WXSIGN_STORE, \
+                 or its configuration file (--config FILE, WXSIGN_CONFIG)",
+                path.display()
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn run(args: EventsArgs) -> Result<(), Failure> {
         let mut failing = false;
         while args.follow && !gone {
             clock.sleep(LOOK_EVERY).await;
-            match following.next(&app.store, |_| true).await {
+            match following.next(&app.store, clock.now(), |_| true).await {
                 Ok(events) => {
                     failing = false;
                     gone = !say(&events, args.json)?;

@@ -11,7 +11,8 @@ use super::section::Section;
 pub struct Retention {
     /// `days`: events are kept for so long; 0 keeps none. Default 30.
     pub days: u32,
-    /// `max_events`: the newest ones are kept, 0 for any number. Default 100000.
+    /// `max_events`: the newest ones are kept, 0 for any number. Default 100000. Beside them are
+    /// kept the newest 10000 changes and logins, or any number.
     pub max_events: u32,
     /// `skip_renewals`: renewals that go well are not recorded. Default false.
     pub skip_renewals: bool,

@@ -8,7 +8,7 @@ use super::{Finding, Outcome, STEP_WITHIN, Step};
 use crate::app::{self, App};
 use crate::config::{Config, StoreUrl};
 use crate::credential::Kind;
-use crate::store::{Key, Record, Store, StoreError, Tell, Version};
+use crate::store::{Key, OpenError, Record, Store, StoreError, Tell, Version};
 
 /// Opens the store that `config` names, if it is there, and says what is wrong with it. A file that
 /// is not there is not made: it would belong to whoever asks, and not to the server.
@@ -20,7 +20,7 @@ pub fn open(config: &Config) -> (Option<Store>, Vec<Finding>) {
     if let Some(path) = path.filter(|path| !path.exists()) {
         return (None, vec![not_there(path)]);
     }
-    match app::open_store(config) {
+    match app::open_store_beside(config) {
         Ok(store) => {
             let open_to_others = path.and_then(|path| open_to_others(path));
             (Some(store), open_to_others.into_iter().collect())
@@ -32,11 +32,20 @@ pub fn open(config: &Config) -> (Option<Store>, Vec<Finding>) {
                 "存储打不开",
                 "the store cannot be opened",
             );
-            let finding = finding.remedy(
-                "检查路径是否存在、当前用户能否写入，或用 --store 换一个位置",
-                "check that it is there and that this user may write to it, or name another with \
-                 --store",
-            );
+            let is_former = (why.downcast_ref::<OpenError>()).is_some_and(OpenError::is_former);
+            let finding = if is_former {
+                finding.remedy(
+                    "先用这个版本启动服务器：它会升级数据库并保留一份副本",
+                    "start the server with this version first: it changes the database, and keeps a \
+                     copy",
+                )
+            } else {
+                finding.remedy(
+                    "检查路径是否存在、当前用户能否写入，或用 --store 换一个位置",
+                    "check that it is there and that this user may write to it, or name another \
+                     with --store",
+                )
+            };
             (None, vec![finding.said(why.to_string())])
         }
     }

@@ -85,28 +85,43 @@ impl Failures {
 }
 
 /// What was reported last, and when.
-pub(super) struct Reports<K>(HashMap<K, Timestamp>);
+pub(super) struct Reports<K> {
+    known: HashMap<K, Timestamp>,
+    /// None of them was before.
+    oldest: Timestamp,
+}
 
 impl<K> Default for Reports<K> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self {
+            known: HashMap::new(),
+            oldest: Timestamp::from_millis(i64::MAX),
+        }
     }
 }
 
 impl<K: Eq + Hash> Reports<K> {
-    /// Whether this report is to be told of.
+    /// Whether this report is to be told of. When too many are known, none is.
     pub(super) fn note(&mut self, report: K, now: Timestamp) -> bool {
         let is_recent = |at: &Timestamp| now.since(*at) < REPORTED && *at <= now;
-        if self.0.get(&report).is_some_and(is_recent) {
+        if self.known.get(&report).is_some_and(is_recent) {
             return false;
         }
-        if self.0.len() >= MANY {
-            self.0.retain(|_, at| is_recent(at));
+        if self.known.len() >= MANY {
+            // All are looked through only when one is to go.
+            if is_recent(&self.oldest) {
+                return false;
+            }
+            self.known.retain(|_, at| is_recent(at));
+            let oldest = self.known.values().min().copied();
+            self.oldest = oldest.unwrap_or(now);
         }
-        if self.0.len() < MANY {
-            self.0.insert(report, now);
+        let has_room = self.known.len() < MANY;
+        if has_room {
+            self.oldest = self.oldest.min(now);
+            self.known.insert(report, now);
         }
-        true
+        has_room
     }
 }
 
@@ -157,5 +172,15 @@ mod tests {
         assert!(note("a", 0) && note("b", 1));
         assert!(!note("a", 59));
         assert!(note("a", 60));
+    }
+
+    #[test]
+    fn however_many_reports_come_only_so_many_are_told_a_minute() {
+        let mut reports = Reports::default();
+        let mut told = |seconds: u64| {
+            let now = NOW + Duration::from_secs(seconds);
+            (0..10 * MANY).filter(|of| reports.note(*of, now)).count()
+        };
+        assert_eq!([told(0), told(59), told(60)], [MANY, 0, MANY]);
     }
 }

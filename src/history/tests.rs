@@ -26,6 +26,11 @@ fn login() -> What {
     What::LoggedIn { address }
 }
 
+fn refused() -> What {
+    let address = "192.0.2.7".to_owned();
+    What::LoginRefused { address }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_recorded_is_heard_at_once_and_found_in_the_store_a_second_later() {
     let store = Store::memory();
@@ -81,7 +86,7 @@ async fn what_other_nodes_write_late_is_found_once() {
     here.record(What::ForeignOver, Some(&appid(1)), None);
     here.flush().await.unwrap();
     let mut next = async || {
-        let new = following.next(&store, |_| true).await.unwrap();
+        let new = following.next(&store, NOW, |_| true).await.unwrap();
         new.iter()
             .map(|event| event.what.name())
             .collect::<Vec<_>>()
@@ -90,6 +95,32 @@ async fn what_other_nodes_write_late_is_found_once() {
     there.flush().await.unwrap();
     assert_eq!(next().await, ["foreign.noticed"]);
     assert_eq!(next().await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_clock_is_ahead_hides_nothing_from_who_follows() {
+    let store = Store::memory();
+    let clock = Clock::following_tokio(NOW + Duration::from_secs(300));
+    let ahead = History::new(Retention::default(), store.clone(), clock, "host/2");
+    let here = history(Retention::default(), &store);
+    let mut following = Following::new(Query::default(), NOW);
+    let mut next = async |what: What, on: &History, seconds: u64| {
+        on.record(what, None, None);
+        on.flush().await.unwrap();
+        let now = NOW + Duration::from_secs(seconds);
+        let new = following.next(&store, now, |_| true).await.unwrap();
+        new.iter()
+            .map(|event| event.what.name())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        next(What::PasswordSet, &ahead, 0).await,
+        ["console.password"]
+    );
+    for seconds in 0..60 {
+        assert_eq!(next(login(), &here, seconds).await, ["console.login"]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,14 +135,56 @@ async fn what_is_too_old_or_too_much_is_forgotten() {
     let (writer, stop) = (history.clone(), CancellationToken::new());
     tokio::spawn(async move { writer.keep_writing(stop).await });
     for _ in 0..5 {
-        history.record(login(), None, None);
+        history.record(refused(), None, None);
     }
-    tokio::time::sleep(2 * GATHERING).await;
-    assert_eq!(names(&store, Query::default()).await.len(), 3);
-    tokio::time::sleep(Duration::from_secs(3 * 24 * 3600)).await;
-    history.record(What::PasswordSet, None, None);
-    tokio::time::sleep(2 * GATHERING).await;
-    assert_eq!(names(&store, Query::default()).await, ["console.password"]);
+    history.record(login(), None, None);
+    tokio::time::sleep(PRUNING + GATHERING).await;
+    let kept = [
+        "console.login",
+        "console.refused",
+        "console.refused",
+        "console.refused",
+    ];
+    assert_eq!(names(&store, Query::default()).await, kept);
+    // Nothing happens meanwhile.
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600) + PRUNING).await;
+    assert_eq!(names(&store, Query::default()).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_flood_pushes_out_who_changed_what() {
+    let store = Store::memory();
+    let history = history(Retention::default(), &store);
+    history.record(What::AccountAdded, Some(&appid(1)), Some(CLI));
+    for _ in 0..WAITING + 7 {
+        history.record(refused(), None, None);
+    }
+    history.record(What::PasswordSet, None, Some(CLI));
+    assert_eq!(history.lost(), 7);
+    history.flush().await.unwrap();
+    let changes = async |what: &str| {
+        let what = Some(what.to_owned());
+        let query = Query {
+            what,
+            ..Query::default()
+        };
+        names(&store, query).await
+    };
+    assert_eq!(changes("account").await, ["account.added"]);
+    assert_eq!(changes("console.password").await, ["console.password"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_makes_errcodes_up_is_told_of_once_a_minute() {
+    let store = Store::memory();
+    let history = history(Retention::default(), &store);
+    for errcode in 0..1000 {
+        history.record_report(&appid(1), "shop", errcode, "not_about_the_token");
+    }
+    history.record_report(&appid(1), "shop", 40001, "renewed");
+    history.record_report(&appid(1), "other", 1, "not_about_the_token");
+    history.flush().await.unwrap();
+    assert_eq!(names(&store, Query::default()).await, ["token.reported"; 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,15 +251,23 @@ impl Backend for Arc<Away> {
         true
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         if self.is_away.load(Ordering::Relaxed) {
             return Box::pin(async { Err(StoreError::unreachable()) });
         }
-        self.memory.append_events(events)
+        self.memory.append_events(stream, events)
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
-        self.memory.events(range)
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        self.memory.events(stream, range)
     }
 }
 

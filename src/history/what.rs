@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, Kind};
+use crate::store::EventStream;
 use crate::upstream::Class;
 
 /// What happened. What it is called begins with what it is about, so that a query can ask for all
@@ -66,7 +67,7 @@ pub enum What {
         /// What the page was told, its beginning.
         err_msg: String,
     },
-    /// A back end reported a token. Of the same report again and again, one a minute is told.
+    /// A back end reported a token. Of its reports with the same outcome, one a minute is told.
     #[serde(rename = "token.reported")]
     TokenReported {
         /// What WeChat had answered.
@@ -191,6 +192,33 @@ impl What {
             Self::Revealed { .. } => "console.revealed",
             Self::PasswordSet => "console.password",
             Self::Unknown => "unknown",
+        }
+    }
+
+    /// Where it is kept. A refused login is nobody's deed but that of strangers, who can make many.
+    pub const fn stream(&self) -> EventStream {
+        match self {
+            Self::AccountAdded
+            | Self::AccountChanged
+            | Self::AccountRemoved
+            | Self::AccountsRekeyed { .. }
+            | Self::ClientAdded { .. }
+            | Self::ClientChanged { .. }
+            | Self::ClientRotated { .. }
+            | Self::ClientRemoved { .. }
+            | Self::LoggedIn { .. }
+            | Self::LoggedOut { .. }
+            | Self::Revealed { .. }
+            | Self::PasswordSet => EventStream::Audit,
+            Self::Renewed { .. }
+            | Self::RenewalFailed { .. }
+            | Self::Recovered { .. }
+            | Self::ForeignNoticed
+            | Self::ForeignOver
+            | Self::PageReported { .. }
+            | Self::TokenReported { .. }
+            | Self::LoginRefused { .. }
+            | Self::Unknown => EventStream::Course,
         }
     }
 

@@ -192,6 +192,10 @@ impl Batched {
     /// Takes the rest back, when hyper has come to that end.
     pub(super) fn take_back(&mut self) {
         self.ahead = self.ahead.split_off(self.replayed);
+        // They came while the one before was answered, and are the beginning of the next one.
+        if self.ahead.iter().any(is_of_request) {
+            self.activity.received();
+        }
         (self.replayed, self.looked, self.lent) = (0, 0, None);
     }
 
@@ -284,5 +288,43 @@ impl AsyncWrite for Batched {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::patience::Patience;
+    use super::*;
+
+    /// After how many looks a connection is given up that has said `all` and nothing more, of which
+    /// hyper was lent the first `lent` bytes.
+    async fn looks(all: &[u8], lent: usize) -> Option<u32> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(all).await.unwrap();
+        let (served, _) = listener.accept().await.unwrap();
+        let activity = Activity::new();
+        let opened = Batched::open(Wire::Tcp(served), activity.clone());
+        let mut batched = opened.await.unwrap();
+        batched.lend(lent);
+        let mut read = vec![0; lent];
+        batched.read_exact(&mut read).await.unwrap();
+        drop(activity.answering());
+        batched.take_back();
+        let mut patience = Patience::new(activity);
+        (1..=100).find(|_| patience.is_lost(false))
+    }
+
+    #[tokio::test]
+    async fn what_is_left_behind_a_request_is_the_beginning_of_the_next_one() {
+        let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+        let next = [&request[..], b"GET /metr"].concat();
+        let for_head = looks(&next, request.len()).await;
+        let for_next = looks(request, request.len()).await;
+        // The look that sees what has happened, and those that make ten seconds, or seventy-five.
+        assert_eq!((for_head, for_next), (Some(3), Some(16)));
     }
 }

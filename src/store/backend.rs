@@ -8,7 +8,7 @@ use futures_core::future::BoxFuture;
 use rand::Rng;
 use tokio::sync::mpsc;
 
-use super::{EventId, EventRange, StoreError, StoredEvent};
+use super::{EventId, EventRange, EventStream, StoreError, StoredEvent};
 use crate::account::AppId;
 use crate::credential::Kind;
 
@@ -129,18 +129,32 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Adds to what happened, all at once or not at all; what is there already under an id stays.
     /// One that keeps none of it does nothing.
-    fn append_events(&self, _events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn append_events(
+        &self,
+        _stream: EventStream,
+        _events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
     }
 
     /// What happened, the newest first.
-    fn events(&self, _range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+    fn events(
+        &self,
+        _stream: EventStream,
+        _range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Forgets the events before `before`, and all but the newest `most`.
-    fn prune_events(&self, _before: EventId, _most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async { Ok(()) })
+    /// Forgets the events of the stream before `before`, and all but the newest `most`, the oldest
+    /// first. Says how many; with [`PRUNED_AT_ONCE`](super::PRUNED_AT_ONCE) there may be more.
+    fn prune_events(
+        &self,
+        _stream: EventStream,
+        _before: EventId,
+        _most: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(async { Ok(0) })
     }
 
     /// The hints of this backend, for whoever asks first.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use rand::Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::{Op, Store, StoreError};
 use crate::account::AppId;
 use crate::clock::Timestamp;
 
@@ -101,6 +102,23 @@ pub struct StoredEvent {
     pub bytes: Vec<u8>,
 }
 
+/// Events that are kept apart, so that many of the one sort push none of the other out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventStream {
+    /// What comes by itself, and what anybody can bring about.
+    Course,
+    /// Who changed what.
+    Audit,
+}
+
+impl EventStream {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Course, Self::Audit];
+}
+
+/// No more events are forgotten at one time, for whoever calls the store meanwhile waits.
+pub const PRUNED_AT_ONCE: u32 = 10_000;
+
 /// Which events, and how many of them: the newest that match, the newest first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EventRange {
@@ -119,6 +137,55 @@ impl EventRange {
     pub(super) fn bounds(&self) -> (EventId, EventId) {
         let (all, none) = (EventId(0), EventId(u128::MAX));
         (self.after.unwrap_or(all), self.before.unwrap_or(none))
+    }
+}
+
+impl Store {
+    /// Adds to what happened. An event that is there already is left as it is.
+    ///
+    /// # Errors
+    /// The store cannot be reached; the events may or may not be there.
+    pub async fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> Result<(), StoreError> {
+        let appended = self.shared.backend.append_events(stream, events);
+        self.call_beside(Op::AppendEvents, appended).await
+    }
+
+    /// What happened, of both sorts, the newest first.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn events(&self, range: EventRange) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut found = Vec::new();
+        for stream in EventStream::ALL {
+            let of_one = self.shared.backend.events(stream, range.clone());
+            found.extend(self.call_beside(Op::Events, of_one).await?);
+        }
+        found.sort_unstable_by_key(|event| std::cmp::Reverse(event.id));
+        found.truncate(range.limit as usize);
+        Ok(found)
+    }
+
+    /// Forgets what happened before `before`, and all but the newest `most` events of the stream,
+    /// in steps of [`PRUNED_AT_ONCE`].
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub async fn prune_events(
+        &self,
+        stream: EventStream,
+        before: EventId,
+        most: u32,
+    ) -> Result<(), StoreError> {
+        loop {
+            let pruned = self.shared.backend.prune_events(stream, before, most);
+            if self.call_beside(Op::PruneEvents, pruned).await? < PRUNED_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use futures_core::future::BoxFuture;
 
 use super::directory::apply;
 use super::{
-    Backend, EncodedChanges, Entries, EventId, EventRange, Key, StoreError, Stored, StoredEvent,
-    Version, Write,
+    Backend, EncodedChanges, Entries, EventId, EventRange, EventStream, Key, StoreError, Stored,
+    StoredEvent, Version, Write,
 };
 
 /// Records and the directory in this process's memory, gone when it ends.
@@ -17,8 +17,11 @@ use super::{
 pub struct Memory {
     records: Mutex<HashMap<Key, Stored>>,
     directory: Mutex<Entries>,
-    events: Mutex<BTreeMap<EventId, StoredEvent>>,
+    course: Mutex<Happened>,
+    audit: Mutex<Happened>,
 }
+
+type Happened = BTreeMap<EventId, StoredEvent>;
 
 impl Memory {
     /// No code that can panic runs under the locks.
@@ -32,8 +35,12 @@ impl Memory {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn happened(&self) -> MutexGuard<'_, BTreeMap<EventId, StoredEvent>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn happened(&self, stream: EventStream) -> MutexGuard<'_, Happened> {
+        let happened = match stream {
+            EventStream::Course => &self.course,
+            EventStream::Audit => &self.audit,
+        };
+        happened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,9 +97,13 @@ impl Backend for Memory {
         true
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut happened = self.happened();
+            let mut happened = self.happened(stream);
             for event in events {
                 happened.entry(event.id).or_insert(event);
             }
@@ -100,13 +111,17 @@ impl Backend for Memory {
         })
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
         Box::pin(async move {
             let (after, before) = range.bounds();
             if after >= before {
                 return Ok(Vec::new());
             }
-            let happened = self.happened();
+            let happened = self.happened(stream);
             let between = (Bound::Excluded(after), Bound::Excluded(before));
             let wanted = happened.range(between).map(|(_, event)| event);
             let wanted = wanted.filter(|event| range.appid.is_none() || event.appid == range.appid);
@@ -115,14 +130,20 @@ impl Backend for Memory {
         })
     }
 
-    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+    /// All at once: it takes no time.
+    fn prune_events(
+        &self,
+        stream: EventStream,
+        before: EventId,
+        most: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async move {
-            let mut happened = self.happened();
+            let mut happened = self.happened(stream);
             let oldest = happened.keys().rev().nth((most as usize).saturating_sub(1));
             let oldest = oldest.map_or(before, |oldest| before.max(*oldest));
             let kept = happened.split_off(&oldest);
             *happened = kept;
-            Ok(())
+            Ok(0)
         })
     }
 }

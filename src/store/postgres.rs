@@ -1,8 +1,10 @@
 //! Records, the directory and what happened in PostgreSQL.
 //!
-//! A table of records, one of the directory's entries, one with its version, and one of events. Each record says
-//! which transaction brought its last news, so that others can ask for what they did not see.
+//! A table of records, one of the directory's entries, one with its version, and two of events. Each
+//! record says which transaction brought its last news, so that others can ask for what they did not
+//! see.
 
+mod events;
 mod sql;
 
 use std::collections::HashMap;
@@ -19,8 +21,8 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Row};
 use super::dial::{Dialer, Stream};
 use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Fault, Link, first_of};
 use super::{
-    Backend, EncodedChanges, Endpoint, Entries, EventId, EventRange, Hint, Key, News, ServerUrl,
-    StoreError, Stored, StoredEvent, Version, Write,
+    Backend, EncodedChanges, Endpoint, Entries, EventId, EventRange, EventStream, Hint, Key, News,
+    ServerUrl, StoreError, Stored, StoredEvent, Version, Write,
 };
 use sql::Sql;
 
@@ -122,9 +124,13 @@ fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
     row: &'a Row,
     number: usize,
 ) -> Result<T, StoreError> {
-    row.try_get(number)
-        .map_err(|_| StoreError("the tables are none of this version's: use another prefix, or the wxsign that made them"
-            .to_owned()))
+    row.try_get(number).map_err(|_| other_tables())
+}
+
+fn other_tables() -> StoreError {
+    let text = "the tables are none of this version's: use another prefix, or the wxsign that made \
+                them";
+    StoreError(text.to_owned())
 }
 
 fn version(bytes: &[u8]) -> Result<Version, StoreError> {
@@ -140,24 +146,10 @@ fn directory_version(rows: &[Row]) -> Result<Version, StoreError> {
     first.map_or(Ok(Version::ABSENT), |row| version(column(row, 0)?))
 }
 
-fn stored_event(row: &Row) -> Result<StoredEvent, StoreError> {
-    let id: &[u8] = column(row, 0)?;
-    let id = id.try_into().map(EventId::from_bytes);
-    let appid: Option<&str> = column(row, 1)?;
-    Ok(StoredEvent {
-        id: id.map_err(|_| {
-            StoreError("the tables are none of wxsign's: use another prefix".to_owned())
-        })?,
-        appid: appid.and_then(|appid| appid.parse().ok()),
-        bytes: column(row, 2)?,
-    })
-}
-
 /// A transaction's number, which PostgreSQL has as a text.
 fn number(text: &str) -> Result<u64, StoreError> {
     let number = text.parse();
-    number.map_err(|_| StoreError("the tables are none of this version's: use another prefix, or the wxsign that made them"
-            .to_owned()))
+    number.map_err(|_| other_tables())
 }
 
 impl Backend for Postgres {
@@ -294,56 +286,29 @@ impl Backend for Postgres {
         })
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let ids: Vec<_> = events.iter().map(|event| event.id.to_bytes()).collect();
-            let ids: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
-            let appid = |event: &StoredEvent| event.appid.as_ref().map(ToString::to_string);
-            let appids: Vec<Option<String>> = events.iter().map(appid).collect();
-            let contents: Vec<_> = events.iter().map(|event| &event.bytes[..]).collect();
-            let params: [(&(dyn ToSql + Sync), Type); 3] = [
-                (&ids, Type::BYTEA_ARRAY),
-                (&appids, Type::TEXT_ARRAY),
-                (&contents, Type::BYTEA_ARRAY),
-            ];
-            let statement = &self.sql.append_events;
-            self.ask_within(BULK_TIMEOUT, statement, &params).await?;
-            Ok(())
-        })
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.append(stream, events))
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
-        Box::pin(async move {
-            let (after, before) = range.bounds();
-            let (after, before) = (after.to_bytes(), before.to_bytes());
-            let (after, before) = (&after[..], &before[..]);
-            let (limit, appid) = (i64::from(range.limit), range.appid.map(|of| of.to_string()));
-            let mut params: Vec<(&(dyn ToSql + Sync), Type)> = vec![
-                (&after, Type::BYTEA),
-                (&before, Type::BYTEA),
-                (&limit, Type::INT8),
-            ];
-            let statement = if appid.is_some() {
-                params.push((&appid, Type::TEXT));
-                &self.sql.events_of_account
-            } else {
-                &self.sql.events
-            };
-            let rows = self.ask_within(BULK_TIMEOUT, statement, &params).await?;
-            rows.iter().map(stored_event).collect()
-        })
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(self.find(stream, range))
     }
 
-    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            let (before, most) = (before.to_bytes(), i64::from(most.max(1)));
-            let before = &before[..];
-            let params: [(&(dyn ToSql + Sync), Type); 2] =
-                [(&before, Type::BYTEA), (&most, Type::INT8)];
-            let statement = &self.sql.prune_events;
-            self.ask_within(BULK_TIMEOUT, statement, &params).await?;
-            Ok(())
-        })
+    fn prune_events(
+        &self,
+        stream: EventStream,
+        before: EventId,
+        most: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.prune(stream, before, most))
     }
 
     fn hints(&self) -> Option<mpsc::UnboundedReceiver<Hint>> {

@@ -12,6 +12,7 @@
 //! | `{wxsign}:position` | the last position |
 //! | `{wxsign}:events` | a sorted set of events, each headed by its id and its account |
 //! | `{wxsign}:events:APPID` | a sorted set of the ids of those about an account |
+//! | `{wxsign}:audit`, `{wxsign}:audit:APPID` | the same of who changed what |
 //!
 //! Hints are published on the channel `{wxsign}:hints`.
 
@@ -28,8 +29,8 @@ use tokio::sync::mpsc;
 
 use super::link::{BULK_TIMEOUT, CALL_TIMEOUT, Fault, Link};
 use super::{
-    Backend, EncodedChanges, Entries, EventId, EventRange, Hint, Key, News, ServerUrl, StoreError,
-    Stored, StoredEvent, Version, Write,
+    Backend, EncodedChanges, Entries, EventId, EventRange, EventStream, Hint, Key, News, ServerUrl,
+    StoreError, Stored, StoredEvent, Version, Write,
 };
 use connect::Server;
 
@@ -57,6 +58,13 @@ impl Keys {
 
     fn named(&self, name: &str) -> String {
         format!("{}:{name}", self.tag)
+    }
+
+    fn events(&self, stream: EventStream) -> String {
+        self.named(match stream {
+            EventStream::Course => "events",
+            EventStream::Audit => "audit",
+        })
     }
 
     fn hints(&self) -> String {
@@ -313,16 +321,24 @@ impl Backend for Redis {
         })
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let append = events::append(self.keys.named("events"), events);
+            let append = events::append(self.keys.events(stream), events);
             self.ask_within(BULK_TIMEOUT, append).await
         })
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
         Box::pin(async move {
-            let find = events::find(self.keys.named("events"), &range);
+            let find = events::find(self.keys.events(stream), &range);
             let found: Vec<Vec<u8>> = self.ask_within(BULK_TIMEOUT, find).await?;
             Ok(found
                 .iter()
@@ -331,9 +347,14 @@ impl Backend for Redis {
         })
     }
 
-    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn prune_events(
+        &self,
+        stream: EventStream,
+        before: EventId,
+        most: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async move {
-            let prune = events::prune(self.keys.named("events"), before, most);
+            let prune = events::prune(self.keys.events(stream), before, most);
             self.ask_within(BULK_TIMEOUT, prune).await
         })
     }

@@ -2,81 +2,51 @@
 
 mod backup;
 mod events;
+mod layout;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{
-    Backend, EncodedChanges, Entries, EventId, EventRange, Key, StoreError, Stored, StoredEvent,
-    Version, Write,
+    Backend, EncodedChanges, Entries, EventId, EventRange, EventStream, Key, StoreError, Stored,
+    StoredEvent, Version, Write,
 };
 pub use backup::{Restored, back_up, restore};
 use futures_core::future::BoxFuture;
+pub use layout::OpenError;
+use layout::{Opener, create_for_owner, open};
 
-/// How long a write waits for another process that writes to the same file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Marks the file as ours (`PRAGMA application_id`): "wxsg".
-const APPLICATION_ID: i32 = 0x7778_7367;
-
-/// The layout of the file (`PRAGMA user_version`): [`LAYOUTS`] has its parts.
-const SCHEMA_VERSION: i32 = LAYOUTS.len() as i32;
-
-/// What each layout adds to the one before.
-const LAYOUTS: [&str; 4] = [
-    "CREATE TABLE record (
-         appid   TEXT NOT NULL,
-         kind    TEXT NOT NULL,
-         version BLOB NOT NULL,
-         record  BLOB NOT NULL,
-         PRIMARY KEY (appid, kind)
-     ) STRICT, WITHOUT ROWID;",
-    "CREATE TABLE account (
-         appid   TEXT NOT NULL PRIMARY KEY,
-         account BLOB NOT NULL
-     ) STRICT, WITHOUT ROWID;",
-    "CREATE TABLE entry (
-         name    TEXT NOT NULL PRIMARY KEY,
-         content BLOB NOT NULL
-     ) STRICT, WITHOUT ROWID;
-     CREATE TABLE directory (
-         version BLOB NOT NULL
-     ) STRICT;
-     INSERT INTO entry SELECT 'account/' || appid, account FROM account;
-     INSERT INTO directory SELECT randomblob(16) WHERE EXISTS (SELECT 1 FROM entry);
-     DROP TABLE account;",
-    "CREATE TABLE event (
-         id    BLOB NOT NULL PRIMARY KEY,
-         appid TEXT,
-         event BLOB NOT NULL
-     ) STRICT, WITHOUT ROWID;
-     CREATE INDEX event_of_account ON event (appid, id) WHERE appid IS NOT NULL;",
-];
-
-/// Records, the directory and what happened in an SQLite file: a table for each, every write on the disk before
-/// its call returns.
+/// Records, the directory and what happened in an SQLite file: a table for each, every write on the
+/// disk before its call returns.
 pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
 }
 
 impl Sqlite {
-    /// Opens the file at `path` and makes it if it is not there.
+    /// Opens the file at `path` as its server does: makes it if it is not there, and gives it the
+    /// newest layout.
     ///
     /// # Errors
     /// It cannot be opened or written, or it is not a file of this program; the text says what
     /// to do.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |reason: String| OpenError {
-            path: path.to_owned(),
-            reason,
-        };
-        create_for_owner(path).map_err(|error| failed(error.to_string()))?;
-        let connection = open(path)
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(failed)?;
+        create_for_owner(path).map_err(|error| OpenError::new(path, error.to_string()))?;
+        Self::open_by(path, Opener::Server)
+    }
+
+    /// Opens the file at `path` beside its server: it must be there, and of the newest layout.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where only the server may do what is to be done.
+    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        Self::open_by(path, Opener::Other)
+    }
+
+    fn open_by(path: &Path, opener: Opener) -> Result<Self, OpenError> {
+        let connection =
+            open(path, opener).map_err(|error| OpenError::new(path, error.to_string()))??;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
         })
@@ -197,16 +167,29 @@ impl Backend for Sqlite {
         }))
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.run(move |connection| events::append(connection, &events)))
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.run(move |connection| events::append(connection, stream, &events)))
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
-        Box::pin(self.run(move |connection| events::find(connection, &range)))
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(self.run(move |connection| events::find(connection, stream, &range)))
     }
 
-    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.run(move |connection| events::prune(connection, before, most)))
+    fn prune_events(
+        &self,
+        stream: EventStream,
+        before: EventId,
+        most: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.run(move |connection| events::prune(connection, stream, before, most)))
     }
 }
 
@@ -236,180 +219,4 @@ fn directory_version(connection: &Connection) -> rusqlite::Result<Version> {
 
 fn columns(key: &Key) -> (String, &'static str) {
     (key.appid.as_str().to_owned(), key.kind.as_str())
-}
-
-/// The file holds tokens: it is made so that nobody but its owner may read it, and SQLite gives
-/// its side files the same rights.
-fn create_for_owner(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Opens the file; what is not ours is left as it is, and the inner error says why.
-fn open(path: &Path) -> rusqlite::Result<Result<Connection, String>> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    let version = match layout(&connection)? {
-        Ok(version) => version,
-        Err(why) => return Ok(Err(why)),
-    };
-    if connection.is_readonly("main")? {
-        return Ok(Err("it can be read but not written".to_owned()));
-    }
-    // WAL lets other programs read while this one writes; FULL is an fsync per commit, without
-    // which a power cut could take back a token that WeChat has already superseded another for.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    if version != SCHEMA_VERSION {
-        if version > 0
-            && let Err(why) = backup::keep_layout(&connection, path, version)
-        {
-            return Ok(Err(format!(
-                "it is to get a new layout, and a copy of it must be made before: {why}"
-            )));
-        }
-        lay_out(&mut connection)?;
-    }
-    Ok(Ok(connection))
-}
-
-/// The layout of a database, 0 if nothing is in it yet; the inner error says why it is not for
-/// this program to use.
-fn layout(connection: &Connection) -> rusqlite::Result<Result<i32, String>> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    if is_empty(connection)? {
-        return Ok(Ok(0));
-    }
-    if number("application_id")? != APPLICATION_ID {
-        return Ok(Err("it is a database of another program".to_owned()));
-    }
-    let version = number("user_version")?;
-    if !(1..=SCHEMA_VERSION).contains(&version) {
-        return Ok(Err(format!(
-            "it has layout {version} and this version of wxsign knows {SCHEMA_VERSION}: use the \
-             version that wrote it, or a newer one"
-        )));
-    }
-    Ok(Ok(version))
-}
-
-fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    let count = "SELECT count(*) = 0 FROM sqlite_schema";
-    connection.query_row(count, [], |row| row.get(0))
-}
-
-/// Brings the file to the newest layout, all at once or not at all.
-fn lay_out(connection: &mut Connection) -> rusqlite::Result<()> {
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
-    let version: usize = change.pragma_query_value(None, "user_version", |row| {
-        row.get::<_, i32>(0)
-            .map(|version| version.unsigned_abs() as usize)
-    })?;
-    for addition in LAYOUTS.iter().skip(version) {
-        change.execute_batch(addition)?;
-    }
-    change.pragma_update(None, "application_id", APPLICATION_ID)?;
-    change.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    change.commit()
-}
-
-/// The database file cannot be used.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "the database {} cannot be used: {reason}; check that the directory exists and that this \
-     user may write to it, or name another file with --store sqlite:PATH", path.display()
-)]
-pub struct OpenError {
-    path: PathBuf,
-    reason: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_cannot_be_used_says_why_and_what_to_do() {
-        let directory = tempfile::tempdir().unwrap();
-        let text = directory.path().join("text");
-        std::fs::write(&text, "this is no database, it is a text").unwrap();
-        let foreign = directory.path().join("foreign.db");
-        Connection::open(&foreign)
-            .unwrap()
-            .execute_batch("CREATE TABLE t (x)")
-            .unwrap();
-        let newer = directory.path().join("newer.db");
-        drop(Sqlite::open(&newer).unwrap());
-        Connection::open(&newer)
-            .unwrap()
-            .pragma_update(None, "user_version", 99)
-            .unwrap();
-        let before = [&foreign, &newer].map(|path| std::fs::read(path).unwrap());
-        for (path, reason) in [
-            (directory.path().to_owned(), "directory"),
-            (directory.path().join("no/such/dir.db"), "No such file"),
-            (text.clone(), "not a database"),
-            (foreign.clone(), "another program"),
-            (newer.clone(), "layout 99"),
-        ] {
-            let error = Sqlite::open(&path).map(drop).unwrap_err().to_string();
-            assert!(error.contains(reason), "{error}");
-            assert!(error.contains("--store sqlite:PATH"), "{error}");
-            assert!(error.contains(path.to_str().unwrap()), "{error}");
-        }
-        let after = [&foreign, &newer].map(|path| std::fs::read(path).unwrap());
-        assert_eq!(before, after, "what is not ours is left as it is");
-        let kept = std::fs::read_to_string(text).unwrap();
-        assert_eq!(kept, "this is no database, it is a text");
-    }
-
-    #[test]
-    fn a_file_of_a_former_layout_gets_the_newest_and_keeps_what_it_holds() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("wxsign.db");
-        let former = Connection::open(&path).unwrap();
-        former
-            .execute_batch(&format!(
-                "{} {} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 2;
-                 INSERT INTO record VALUES ('wx0123456789abcdef', 'access_token', x'01', x'7b7d');
-                 INSERT INTO account VALUES ('wx0123456789abcdef', x'7b7d');",
-                LAYOUTS[0], LAYOUTS[1]
-            ))
-            .unwrap();
-        drop(former);
-        let kept = directory.path().join("wxsign.db.layout-2");
-        for _ in 0..2 {
-            let sqlite = Sqlite::open(&path).unwrap();
-            let copy = Connection::open(&kept).unwrap();
-            let accounts = "SELECT count(*) FROM account";
-            let accounts = copy.query_row(accounts, [], |row| row.get::<_, i64>(0));
-            assert_eq!(accounts, Ok(1), "a copy of the former layout is kept");
-            let connection = sqlite.connection.lock().unwrap();
-            let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-            assert_eq!(count("SELECT count(*) FROM record"), Ok(1));
-            let entries = "SELECT count(*) FROM entry WHERE name = 'account/wx0123456789abcdef'";
-            assert_eq!(count(entries), Ok(1));
-            assert_ne!(directory_version(&connection), Ok(Version::ABSENT));
-            assert_eq!(count("PRAGMA user_version"), Ok(SCHEMA_VERSION.into()));
-            assert_eq!(count("PRAGMA application_id"), Ok(APPLICATION_ID.into()));
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_the_owner_may_read_the_file() {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("wxsign.db");
-        drop(Sqlite::open(&path).unwrap());
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
 }

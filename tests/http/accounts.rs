@@ -114,6 +114,12 @@ async fn what_wechat_says_of_a_wrong_secret_is_shown_and_nothing_is_stored() {
     assert!(errmsg.contains("invalid appsecret"), "{errmsg}");
     let unknown = put(&server, "wx00000000000000ff", &wrong).await;
     is_problem(&unknown, 422, "wechat_refused", "40013");
+    // Somebody has mistyped something, which is no reason to wake anybody.
+    let metrics = String::from_utf8(server.get("/metrics").await.body).unwrap();
+    let refused = metrics.lines().find(|line| {
+        line.starts_with("wxsign_upstream_requests_total") && line.contains("errcode=\"40")
+    });
+    assert_eq!(refused, None);
     is_problem(&delete(&server, ADDED).await, 404, "unknown_account", ADDED);
 
     let unchecked = body(json!({ "secret": "a-wrong-one", "unchecked": true }));

@@ -18,7 +18,7 @@ const ADD: [&str; 5] = ["account", "add", APPID, "--page-host", "h5.example.com"
 /// A directory with a database, a master key, and no account.
 fn place(wechat: &WeChat) -> Place {
     Place::new(&wechat.url)
-        .with_database()
+        .with_former_server()
         .with("WXSIGN_APPID", "")
         .with("WXSIGN_SECRET", "")
         .with("WXSIGN_PAGE_HOSTS", "")

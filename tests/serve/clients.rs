@@ -55,7 +55,7 @@ fn assert_nowhere(key: &str, wxsign: &Wxsign, place: &Place) {
 #[tokio::test]
 async fn a_key_is_given_out_replaced_and_taken_back_while_the_server_runs() {
     let wechat = WeChat::start().await;
-    let place = Place::new(&wechat.url).with_database();
+    let place = Place::new(&wechat.url).with_former_server();
     let wxsign = place.serve().await;
     wxsign.signs().await;
 
@@ -92,7 +92,7 @@ async fn a_key_is_given_out_replaced_and_taken_back_while_the_server_runs() {
 #[tokio::test]
 async fn the_list_shows_what_there_is_and_where_it_is_kept() {
     let wechat = WeChat::start().await;
-    let place = Place::new(&wechat.url).with_database();
+    let place = Place::new(&wechat.url).with_former_server();
     for (name, scopes, rest) in [
         ("shop", "token", ["--account", APPID]),
         (
@@ -146,7 +146,7 @@ async fn the_list_shows_what_there_is_and_where_it_is_kept() {
 #[tokio::test]
 async fn what_cannot_be_done_says_why_and_what_to_do() {
     let wechat = WeChat::start().await;
-    let place = Place::new(&wechat.url).with_database();
+    let place = Place::new(&wechat.url).with_former_server();
     place.admit(CHIEF, "admin");
     let add = ["add", "shop", "--scope", "token"];
     for (store, args, told) in [
@@ -179,7 +179,7 @@ async fn what_cannot_be_done_says_why_and_what_to_do() {
 async fn the_log_tells_who_changed_which_client_and_shows_no_key() {
     let wechat = WeChat::start().await;
     let place = Place::new(&wechat.url)
-        .with_database()
+        .with_former_server()
         .with("WXSIGN_LOG_FORMAT", "json");
     let chief = key(
         &place,

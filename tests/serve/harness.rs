@@ -146,6 +146,13 @@ impl Place {
         self.with("WXSIGN_STORE", "sqlite:wxsign.db")
     }
 
+    /// The same where a server has run before.
+    pub(crate) fn with_former_server(self) -> Self {
+        let place = self.with_database();
+        drop(Sqlite::open(&place.path().join("wxsign.db")).unwrap());
+        place
+    }
+
     /// What the file holds of a credential.
     pub(crate) async fn stored(&self, kind: Kind) -> Record {
         let store = Store::new(Sqlite::open(&self.path().join("wxsign.db")).unwrap());

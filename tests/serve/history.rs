@@ -117,8 +117,8 @@ async fn who_follows_sees_a_failure_as_it_begins() {
     wechat
         .simulator
         .inject(FaultRule::new(Fault::Errcode(40164)));
-    let mut following = place.start_verb(&["events", "--follow", "--what", "renewal.failed"]);
     let wxsign = place.serve().await;
+    let mut following = place.start_verb(&["events", "--follow", "--what", "renewal.failed"]);
     following.prints("access_token not renewed").await;
     stop(wxsign).await;
     following.signal(Signal::INT);
@@ -185,7 +185,7 @@ async fn a_copy_made_while_the_server_runs_is_put_back_and_tokens_are_fetched_an
 async fn what_is_newer_or_elsewhere_is_not_restored() {
     let wechat = WeChat::start().await;
     let mut place = place(&wechat);
-    ran(&place, &["client", "list"]).await;
+    stop(place.serve().await).await;
     ran(&place, &["backup", "copy.db"]).await;
     let copy = rusqlite::Connection::open(place.path().join("copy.db")).unwrap();
     copy.pragma_update(None, "user_version", 99).unwrap();
@@ -199,4 +199,79 @@ async fn what_is_newer_or_elsewhere_is_not_restored() {
     place.set("WXSIGN_STORE", "postgres://localhost/w");
     refused(&place, &["restore", "copy.db"], "pg_restore").await;
     assert!(!place.path().join("other.db").exists());
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_not_invented_and_where_it_was_looked_for_is_said() {
+    let wechat = WeChat::start().await;
+    let place = place(&wechat);
+    let path = place.path().join("wxsign.db");
+    for args in [
+        &["events"][..],
+        &["client", "list"],
+        &["client", "add", "shop", "--scope", "token"],
+        &["account", "list"],
+        &["account", "remove", APPID],
+        &["backup", "copy.db"],
+    ] {
+        refused(&place, args, "no database ").await;
+        refused(&place, args, "wxsign.db (store: WXSIGN_STORE)").await;
+        refused(&place, args, "--store sqlite:PATH").await;
+    }
+    let args = ["console", "password"];
+    let ran = place.run(&args, "four words and more\n").await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("no database "), "{ran:?}");
+    assert!(!path.exists());
+
+    let args = [
+        "account",
+        "add",
+        OTHER,
+        "--page-host",
+        "h5.example.com",
+        "--unchecked",
+    ];
+    let ran = place.run(&args, APP_SECRET).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("Made the database "), "{ran:?}");
+    assert!(path.exists());
+    let again = place.run(&args, APP_SECRET).await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(!again.stderr.contains("Made the database"), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_former_layout_is_changed_by_the_server_alone() {
+    let wechat = WeChat::start().await;
+    let place = place(&wechat);
+    let path = place.path().join("wxsign.db");
+    let former = rusqlite::Connection::open(&path).unwrap();
+    former
+        .execute_batch(
+            "CREATE TABLE record (
+                 appid TEXT NOT NULL, kind TEXT NOT NULL, version BLOB NOT NULL,
+                 record BLOB NOT NULL, PRIMARY KEY (appid, kind)
+             ) STRICT, WITHOUT ROWID;
+             PRAGMA application_id = 0x77787367; PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(former);
+    let before = fs::read(&path).unwrap();
+    for args in [&["events"][..], &["account", "list"], &["client", "list"]] {
+        refused(&place, args, "layout 1").await;
+        refused(&place, args, "start the server with this version first").await;
+    }
+    let ran = place.run(&["doctor"], "").await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stdout.contains("start the server with this version"),
+        "{ran:?}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert!(!place.path().join("wxsign.db.layout-1").exists());
+
+    stop(place.serve().await).await;
+    self::ran(&place, &["events"]).await;
+    assert!(place.path().join("wxsign.db.layout-1").exists());
 }

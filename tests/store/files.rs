@@ -6,8 +6,8 @@ use futures_core::future::BoxFuture;
 use wxsign::account::AppId;
 use wxsign::credential::Kind;
 use wxsign::store::{
-    Backend, Changes, EncodedChanges, Entries, EventId, EventRange, Key, Memory, Record, Sqlite,
-    Store, StoreError, Stored, StoredEvent, Tell, Version, Write,
+    Backend, Changes, EncodedChanges, Entries, EventId, EventRange, EventStream, Key, Memory,
+    Record, Sqlite, Store, StoreError, Stored, StoredEvent, Tell, Version, Write,
 };
 use wxsign::vault::Vault;
 
@@ -45,16 +45,29 @@ impl Backend for Shared {
         true
     }
 
-    fn append_events(&self, events: Vec<StoredEvent>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.0.append_events(events)
+    fn append_events(
+        &self,
+        stream: EventStream,
+        events: Vec<StoredEvent>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.0.append_events(stream, events)
     }
 
-    fn events(&self, range: EventRange) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
-        self.0.events(range)
+    fn events(
+        &self,
+        stream: EventStream,
+        range: EventRange,
+    ) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        self.0.events(stream, range)
     }
 
-    fn prune_events(&self, before: EventId, most: u32) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.0.prune_events(before, most)
+    fn prune_events(
+        &self,
+        stream: EventStream,
+        before: EventId,
+        most: u32,
+    ) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.0.prune_events(stream, before, most)
     }
 }
 

@@ -1,8 +1,8 @@
 //! PostgreSQL.
 
-use wxsign::clock::Clock;
+use wxsign::clock::{Clock, Timestamp};
 use wxsign::credential::Kind;
-use wxsign::store::{Postgres, ServerUrl, Store};
+use wxsign::store::{EventId, EventStream, Postgres, ServerUrl, Store, StoredEvent};
 
 use super::engines;
 use super::engines::eventually;
@@ -130,4 +130,34 @@ async fn news_is_told_once_however_long_another_transaction_goes_on() {
         assert_eq!(next.accounts.map(|accounts| accounts.len()), Some(1));
     };
     tokio::join!(postgres.sql(long), looking);
+}
+
+#[tokio::test]
+async fn without_the_right_to_make_a_table_credentials_are_kept_and_the_history_says_why_not() {
+    let postgres = engines::postgres::Postgres::start().await;
+    write(&open(&postgres.url()), 1).await.unwrap();
+    postgres
+        .sql(
+            "DROP TABLE wxsign_event, wxsign_audit;
+             CREATE ROLE plain LOGIN;
+             REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+             GRANT ALL ON wxsign_record, wxsign_entry, wxsign_directory TO plain;",
+        )
+        .await;
+    let plain = open(&format!("postgres://plain@{}/postgres", postgres.address()));
+    write(&plain, 2).await.unwrap();
+    for (stream, table) in [
+        (EventStream::Course, "no table wxsign_event"),
+        (EventStream::Audit, "no table wxsign_audit"),
+    ] {
+        let event = StoredEvent {
+            id: EventId::first_of(Timestamp::from_secs(1_700_000_000)),
+            appid: None,
+            bytes: b"{}".to_vec(),
+        };
+        let error = plain.append_events(stream, vec![event]).await.unwrap_err();
+        assert!(error.0.contains(table), "{error}");
+        assert!(error.0.contains("GRANT CREATE"), "{error}");
+    }
+    write(&plain, 3).await.unwrap();
 }

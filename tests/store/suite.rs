@@ -8,8 +8,8 @@ use wxsign::client::{Accounts, KeyHash, Scope};
 use wxsign::clock::Timestamp;
 use wxsign::credential::{Credential, Kind, Secret};
 use wxsign::store::{
-    AccountRow, Attempt, Backend, Changes, ClientRow, Directory, EventId, EventRange, Hint, Key,
-    Lease, Record, Store, StoreError, StoredEvent, Tell, Version,
+    AccountRow, Attempt, Backend, Changes, ClientRow, Directory, EventId, EventRange, EventStream,
+    Hint, Key, Lease, PRUNED_AT_ONCE, Record, Store, StoreError, StoredEvent, Tell, Version,
 };
 
 pub(crate) fn key(kind: Kind) -> Key {
@@ -158,16 +158,24 @@ async fn event_suite(one: &Store, two: &Store) {
 
     // Nothing has happened at first.
     assert_eq!(found(one, everything.clone()).await, []);
-    two.prune_events(all[0].id, 5).await.unwrap();
+    two.prune_events(EventStream::Course, all[0].id, 5)
+        .await
+        .unwrap();
 
     // What is put there by anyone is found by everyone, the newest first, and but once.
-    one.append_events(all[5..].to_vec()).await.unwrap();
-    two.append_events(all[..7].to_vec()).await.unwrap();
+    one.append_events(EventStream::Course, all[5..].to_vec())
+        .await
+        .unwrap();
+    two.append_events(EventStream::Course, all[..7].to_vec())
+        .await
+        .unwrap();
     let mut newest_first = all.clone();
     newest_first.reverse();
     assert_eq!(found(one, everything.clone()).await, newest_first);
     assert_eq!(found(two, everything.clone()).await, newest_first);
-    one.append_events(Vec::new()).await.unwrap();
+    one.append_events(EventStream::Course, Vec::new())
+        .await
+        .unwrap();
 
     // Only what is asked for is found.
     let between = EventRange {
@@ -201,13 +209,71 @@ async fn event_suite(one: &Store, two: &Store) {
     assert_eq!(found(one, nothing).await, []);
 
     // What is too old is forgotten, and what is too much.
-    one.prune_events(all[3].id, 100).await.unwrap();
+    one.prune_events(EventStream::Course, all[3].id, 100)
+        .await
+        .unwrap();
     assert_eq!(found(two, everything.clone()).await, newest_first[..7]);
-    one.prune_events(all[0].id, 3).await.unwrap();
+    one.prune_events(EventStream::Course, all[0].id, 3)
+        .await
+        .unwrap();
     assert_eq!(found(two, everything.clone()).await, newest_first[..3]);
     assert_eq!(found(two, of_one).await, [all[7].clone()]);
-    one.prune_events(all[0].id, 3).await.unwrap();
-    assert_eq!(found(two, everything).await, newest_first[..3]);
+    one.prune_events(EventStream::Course, all[0].id, 3)
+        .await
+        .unwrap();
+    assert_eq!(found(two, everything.clone()).await, newest_first[..3]);
+
+    // Who changed what stands among them, is kept apart, and is as well forgotten.
+    let changes = [
+        event(20, Some(1)),
+        event(6, Some(1)),
+        event(5, None),
+        event(1, None),
+    ];
+    two.append_events(EventStream::Audit, changes.to_vec())
+        .await
+        .unwrap();
+    assert_eq!(found(one, everything.clone()).await.len(), 7);
+    one.prune_events(EventStream::Course, all[0].id, 1)
+        .await
+        .unwrap();
+    let kept = [&changes[..1], &newest_first[..1], &changes[1..]].concat();
+    assert_eq!(found(two, everything.clone()).await, kept);
+    let newest = EventRange {
+        limit: 2,
+        ..everything.clone()
+    };
+    assert_eq!(found(two, newest).await, kept[..2]);
+    let of_one = EventRange {
+        appid: Some(appid(1)),
+        ..everything.clone()
+    };
+    assert_eq!(found(two, of_one.clone()).await, changes[..2]);
+    one.prune_events(EventStream::Audit, all[5].id, 2)
+        .await
+        .unwrap();
+    let kept = [&changes[..1], &newest_first[..1], &changes[1..2]].concat();
+    assert_eq!(found(two, everything.clone()).await, kept);
+    assert_eq!(found(two, of_one).await, changes[..2]);
+
+    // However much there is to be forgotten, it is.
+    let flood = (0..2 * PRUNED_AT_ONCE + 5).map(|number| StoredEvent {
+        id: EventId::first_of(Timestamp::from_millis(
+            1_600_000_000_000 + i64::from(number),
+        )),
+        appid: None,
+        bytes: b"{}".to_vec(),
+    });
+    let flood: Vec<_> = flood.collect();
+    for some in flood.chunks(1000) {
+        one.append_events(EventStream::Course, some.to_vec())
+            .await
+            .unwrap();
+    }
+    one.prune_events(EventStream::Course, all[0].id, 100)
+        .await
+        .unwrap();
+    assert_eq!(found(two, everything).await, kept);
 }
 
 async fn directory_suite(one: &Store, two: &Store, raw: &impl Backend) {

@@ -1,7 +1,8 @@
 //! What PostgreSQL is asked. Each is one statement, and so one transaction.
 
 use super::Hint;
-use crate::store::Version;
+use super::events::EventSql;
+use crate::store::{EventStream, Version};
 
 /// Two that lay out at once would trip over each other: whoever does holds this lock.
 const LAYING_OUT: i64 = 0x7778_7369_676e;
@@ -24,24 +25,25 @@ pub(super) struct Sql {
     pub(super) swap_directory: String,
     /// $1 the first transaction that may not have been seen
     pub(super) changes: String,
-    /// $1 ids, $2 accounts, $3 events
-    pub(super) append_events: String,
-    /// $1 after, $2 before, $3 how many
-    pub(super) events: String,
-    /// The same, and $4 the account
-    pub(super) events_of_account: String,
-    /// $1 before, $2 how many stay at most
-    pub(super) prune_events: String,
+    /// By stream, as [`EventStream::ALL`] has them.
+    events: [EventSql; 2],
 }
 
-/// No more events are taken away at one time, for the next call waits meanwhile.
-const PRUNED_AT_ONCE: u32 = 10_000;
-
 impl Sql {
+    /// The statements about a stream.
+    pub(super) const fn of(&self, stream: EventStream) -> &EventSql {
+        let [course, audit] = &self.events;
+        match stream {
+            EventStream::Course => course,
+            EventStream::Audit => audit,
+        }
+    }
+
     pub(super) fn new(prefix: &str) -> Self {
-        let [record, entry, directory, event, hints] =
-            ["record", "entry", "directory", "event", "hints"]
-                .map(|name| format!("{prefix}_{name}"));
+        let [record, entry, directory, hints] =
+            ["record", "entry", "directory", "hints"].map(|name| format!("{prefix}_{name}"));
+        let events = EventStream::ALL.map(|stream| EventSql::new(prefix, stream));
+        let [lay_out_course, lay_out_audit] = events.each_ref().map(|sql| sql.lay_out(LAYING_OUT));
         let absent = format!("'\\x{}'::bytea", Version::ABSENT);
         let all = Hint::Directory;
         let all = all.as_str();
@@ -72,16 +74,8 @@ impl Sql {
                        one boolean PRIMARY KEY DEFAULT true CHECK (one), version bytea NOT NULL);
                    END IF;
                  END $$;
-                 DO $$ BEGIN
-                   IF to_regclass('{event}') IS NULL THEN
-                     PERFORM pg_advisory_xact_lock({LAYING_OUT});
-                     CREATE TABLE IF NOT EXISTS {event} (
-                       id bytea PRIMARY KEY, appid text, event bytea NOT NULL);
-                     CREATE INDEX IF NOT EXISTS {event}_of_account ON {event} (appid, id);
-                   END IF;
-                 EXCEPTION WHEN insufficient_privilege THEN
-                   RAISE WARNING 'there is no table {event}, and no right to make it';
-                 END $$;
+                 {lay_out_course}
+                 {lay_out_audit}
                  LISTEN {hints}"
             ),
             load: format!("SELECT version, record FROM {record} WHERE key = $1"),
@@ -127,25 +121,7 @@ impl Sql {
                    array_agg(key), array_agg(told::text)
                  FROM {record} WHERE told >= $1::text::xid8"
             ),
-            append_events: format!(
-                "INSERT INTO {event} (id, appid, event)
-                 SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING"
-            ),
-            events: format!(
-                "SELECT id, appid, event FROM {event} WHERE id > $1 AND id < $2
-                 ORDER BY id DESC LIMIT $3"
-            ),
-            events_of_account: format!(
-                "SELECT id, appid, event FROM {event} WHERE id > $1 AND id < $2 AND appid = $4
-                 ORDER BY id DESC LIMIT $3"
-            ),
-            prune_events: format!(
-                "DELETE FROM {event} WHERE id IN (
-                   SELECT id FROM {event}
-                   WHERE id < greatest($1,
-                     (SELECT id FROM {event} ORDER BY id DESC OFFSET $2 - 1 LIMIT 1))
-                   ORDER BY id LIMIT {PRUNED_AT_ONCE})"
-            ),
+            events,
         }
     }
 }

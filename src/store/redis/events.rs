@@ -4,7 +4,7 @@
 use ::redis::Cmd;
 
 use super::script;
-use crate::store::{EventId, EventRange, StoredEvent};
+use crate::store::{EventId, EventRange, PRUNED_AT_ONCE, StoredEvent};
 
 /// How long an id is.
 const ID: usize = 32;
@@ -33,12 +33,12 @@ for _, id in ipairs(ids) do
 end
 return found";
 
-/// Takes those before ARGV[1] away, and all but the newest ARGV[2], but no more than ten thousand
-/// at one time: others wait meanwhile.
+/// Takes those before ARGV[1] away, and all but the newest ARGV[2], but no more than ARGV[3]. Says
+/// how many.
 const PRUNE: &str = "\
 local old = redis.call('ZLEXCOUNT', KEYS[1], '-', '(' .. ARGV[1])
 local many = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[2])
-local count = math.min(math.max(old, many), 10000)
+local count = math.min(math.max(old, many), tonumber(ARGV[3]))
 if count > 0 then
   for _, event in ipairs(redis.call('ZRANGE', KEYS[1], 0, count - 1)) do
     local id, appid = string.sub(event, 1, 32), string.match(event, '^([^ ]*) ', 33)
@@ -46,7 +46,7 @@ if count > 0 then
   end
   redis.call('ZREMRANGEBYRANK', KEYS[1], 0, count - 1)
 end
-return redis.status_reply('OK')";
+return math.max(count, 0)";
 
 pub(super) fn append(key: String, events: Vec<StoredEvent>) -> Cmd {
     let mut append = script(APPEND, [key]);
@@ -74,7 +74,10 @@ pub(super) fn find(key: String, range: &EventRange) -> Cmd {
 
 pub(super) fn prune(key: String, before: EventId, most: u32) -> Cmd {
     let mut prune = script(PRUNE, [key]);
-    prune.arg(before.to_string()).arg(most.max(1));
+    prune
+        .arg(before.to_string())
+        .arg(most.max(1))
+        .arg(PRUNED_AT_ONCE);
     prune
 }
 

@@ -1,13 +1,14 @@
 //! Copies of an SQLite file, made while others write to it.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
 
-use super::{APPLICATION_ID, BUSY_TIMEOUT, create_for_owner, is_empty, layout};
+use super::layout::{APPLICATION_ID, BUSY_TIMEOUT, create_for_owner, is_empty, layout};
 
 /// So long is a file waited for that a server may hold.
 const HELD: Duration = Duration::from_millis(500);
@@ -37,7 +38,8 @@ pub fn back_up(from: &Path, to: &Path) -> Result<(), String> {
 
 /// Puts the copy `from` in the place of the database at `to`, which no server may hold; that one is
 /// kept beside it, under a name that ends with `dated`. Stored credentials are left out: WeChat may
-/// have superseded them since, and issues new ones.
+/// have superseded them since, and issues new ones. A copy of a former layout keeps it, for the
+/// version that it is of.
 ///
 /// # Errors
 /// Why all is as it was.
@@ -65,10 +67,19 @@ pub fn restore(from: &Path, to: &Path, dated: &str) -> Result<Restored, String> 
     copy(&source, &new, |copied| {
         copied.execute("DELETE FROM record", []).map(drop)
     })?;
-    // The log of a database that broke off would be taken for that of the new one.
+    if let Err(why) = give_away(&new, to) {
+        let _ = fs::remove_file(&new);
+        return Err(why);
+    }
+    let is_whole = matches!(held, Some(Some(_)));
     for side in ["-wal", "-journal", "-shm"] {
         let left = named(to, side);
-        if left.exists() {
+        if left.exists() && is_whole {
+            // It is of the one who holds the database, and says nothing any more.
+            fs::remove_file(&left)
+                .map_err(|why| format!("{} cannot be removed: {why}", left.display()))?;
+        } else if left.exists() {
+            // The log of a database that broke off would be taken for that of the new one.
             rename(&left, &named(&replaced, side))?;
         }
     }
@@ -81,6 +92,37 @@ pub fn restore(from: &Path, to: &Path, dated: &str) -> Result<Restored, String> 
     Ok(Restored {
         replaced: was_there.then_some(replaced),
     })
+}
+
+/// Gives the file the owner of the one that it takes the place of, or of the directory: what root
+/// puts there is to be the server's.
+fn give_away(new: &Path, to: &Path) -> Result<(), String> {
+    let failed = |why: std::io::Error| format!("{} cannot be given away: {why}", new.display());
+    let (was_there, new) = (to.exists(), fs::File::open(new).map_err(failed)?);
+    let of = if was_there { to } else { directory_of(to) };
+    let (wanted, has) = (fs::metadata(of), new.metadata());
+    let (wanted, has) = (wanted.map_err(failed)?, has.map_err(failed)?);
+    let (user, group) = (wanted.uid(), wanted.gid());
+    if (user, group) == (has.uid(), has.gid()) {
+        return Ok(());
+    }
+    match fchown(&new, Some(user), Some(group)) {
+        // It is not for this user to give away, nor is it anybody else's.
+        Err(_) if !was_there || user == has.uid() => Ok(()),
+        Err(why) => Err(format!(
+            "{} belongs to the user {user}, whom the new one cannot be given to: {why}; restore as \
+             that user or as root",
+            to.display()
+        )),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// What is called as `path` is, with something behind it.
@@ -98,17 +140,21 @@ fn rename(from: &Path, to: &Path) -> Result<(), String> {
     })
 }
 
-/// Copies the database before its layout is changed, unless that was done before.
-pub(super) fn keep_layout(
-    connection: &Connection,
-    path: &Path,
-    version: i32,
-) -> Result<(), String> {
-    let to = named(path, &format!(".layout-{version}"));
-    if to.exists() {
-        return Ok(());
+/// Copies the database before its layout is changed; whoever does that holds its write lock. What
+/// stands there from another time is left alone: nobody knows how whole or how old it is.
+pub(super) fn keep_layout(path: &Path, version: i32) -> Result<(), String> {
+    let name = format!(".layout-{version}");
+    let new = named(path, &format!("{name}.new"));
+    let mut to = named(path, &name);
+    let mut number = 1;
+    while to.exists() {
+        number += 1;
+        to = named(path, &format!("{name}-{number}"));
     }
-    copy(connection, &to, |_| Ok(()))?;
+    // One that broke off has left it.
+    let _ = fs::remove_file(&new);
+    copy(&open_to_read(path)?, &new, |_| Ok(()))?;
+    rename(&new, &to)?;
     tracing::info!(
         copy = %to.display(),
         "the database gets a new layout: a copy of the former is kept, which can be deleted"
@@ -208,10 +254,7 @@ fn copy(
 /// Has a file and its name on the disk.
 fn sync(path: &Path) -> std::io::Result<()> {
     fs::File::open(path)?.sync_all()?;
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => fs::File::open(parent)?.sync_all(),
-        _ => fs::File::open(".")?.sync_all(),
-    }
+    fs::File::open(directory_of(path))?.sync_all()
 }
 
 #[cfg(test)]
@@ -261,6 +304,44 @@ mod tests {
         assert_eq!(kept, text);
         let again = restore(&path("copy.db"), &path("w.db"), "now").unwrap_err();
         assert!(again.contains("move it away"), "{again}");
+    }
+
+    fn owner(path: &Path) -> (u32, u32) {
+        let found = fs::metadata(path).unwrap();
+        (found.uid(), found.gid())
+    }
+
+    #[test]
+    fn what_is_put_back_belongs_to_whom_the_former_belonged_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        database(&path("copy.db"), "copy");
+        database(&path("w.db"), "former");
+        // The owner of the server's files is another one where root restores.
+        let me = owner(&path("w.db"));
+        let other = if me.0 == 0 { (12345, 12345) } else { me };
+        let give = |name: &str| {
+            let file = fs::File::open(path(name)).unwrap();
+            fchown(&file, Some(other.0), Some(other.1)).unwrap();
+        };
+        give("w.db");
+        restore(&path("copy.db"), &path("w.db"), "1").unwrap();
+        assert_eq!(entries(&path("w.db")), ["copy"]);
+        assert_eq!(owner(&path("w.db")), other);
+        assert_eq!(owner(&path("w.db.replaced-1")), other);
+        let mut names: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("w.db."))
+            .collect();
+        names.sort();
+        assert_eq!(names, ["w.db.replaced-1"]);
+        assert!(!path("w.db-journal").exists());
+
+        fs::create_dir(path("d")).unwrap();
+        give("d");
+        restore(&path("copy.db"), &path("d/w.db"), "2").unwrap();
+        assert_eq!(owner(&path("d/w.db")), other);
     }
 
     #[test]
