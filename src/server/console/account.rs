@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::events::{Row, of_account};
-use super::health::Card;
+use super::health::{Card, troubles};
 use super::login::{status, words};
 use super::visit::{Form, Operator, Visit};
 use super::{Shell, not_found, show};
@@ -28,6 +28,7 @@ const TRIED_AGAIN_EVERY: Duration = Duration::from_secs(10);
 #[template(path = "console/account.html")]
 struct Page {
     shell: Shell,
+    troubles: Vec<String>,
     card: Card,
     token_api: &'static str,
     page_hosts: Vec<String>,
@@ -98,6 +99,7 @@ async fn answer(
     let address = format!("/console/accounts/{}", account.appid);
     let page = Page {
         shell: Shell::at(visit, "overview", &address, ""),
+        troubles: troubles(&visit.gate.app, visit.lang),
         card: Card::of(&visit.gate.app, kept, visit.lang),
         rows: of_account(visit, &account.appid).await,
         token_api: account.token_api.as_str(),
