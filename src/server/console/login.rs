@@ -129,18 +129,18 @@ struct Setup {
 
 /// `GET /console/setup`: where the one-time link leads.
 pub(super) async fn setup(visit: Visit) -> Response {
-    setup_form(&visit, visit.argument("token"), None)
+    setup_form(&visit, visit.argument("token"), None).await
 }
 
-fn setup_form(visit: &Visit, token: String, fault: Option<&Refused>) -> Response {
+async fn setup_form(visit: &Visit, token: String, fault: Option<&Refused>) -> Response {
     if visit.transport == Transport::Open {
         return Redirect::to("/console/login").into_response();
     }
-    if !visit.console().link_holds(&token) {
+    if !visit.console().link_holds(&token).await {
         let what = visit.t("这个链接已失效", "This link does not hold any more");
         let why = visit.t(
-            "它只能使用一次，一小时后失效，并且只在打印它的那个进程上有效。口令若已设置，请直接登录；否则重启 wxsign，使用新打印的链接，或运行 wxsign console password。",
-            "It works once, for an hour, and at the process that printed it. If a password is set, sign in with it; else restart wxsign and take the link that it prints, or run wxsign console password.",
+            "链接一小时后失效，口令一经设置也随即失效。如果已经设置过口令，请直接登录；否则请重启 wxsign，打开新打印的链接，或者在服务器上运行 wxsign console password。",
+            "It works for an hour, and until the password is set. If a password is set, sign in with it; else restart wxsign and take the link that it prints, or run wxsign console password.",
         );
         return message(visit, StatusCode::GONE, what, why);
     }
@@ -170,7 +170,7 @@ pub(super) async fn set_up(visit: Visit, body: Bytes) -> Response {
     }
     if password != form.get("again") {
         let differ = Refused::Wrong;
-        return setup_form(&visit, token.to_owned(), Some(&differ));
+        return setup_form(&visit, token.to_owned(), Some(&differ)).await;
     }
     let console = visit.console();
     let set = console.set_up(token, Secret::new(password), &visit.user_agent);
@@ -180,7 +180,7 @@ pub(super) async fn set_up(visit: Visit, body: Bytes) -> Response {
             visit.record(What::PasswordSet, None);
             let_in(&visit, &key, "")
         }
-        Err(refused) => setup_form(&visit, token.to_owned(), Some(&refused)),
+        Err(refused) => setup_form(&visit, token.to_owned(), Some(&refused)).await,
     }
 }
 
