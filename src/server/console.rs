@@ -110,8 +110,8 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
     } else {
         let what = visit.t("请求被拒绝", "The request was refused");
         let why = visit.t(
-            "它不是由本控制台的页面发出的。请回到控制台，重新操作一次。",
-            "It was not sent by a page of this console. Go back to the console and do it there.",
+            "它不是从本控制台的页面发出的。请回到控制台重新操作。如果 wxsign 在反向代理之后，代理须用 HTTPS，原样转发 Host，并发送 X-Forwarded-For 和 X-Forwarded-Proto。",
+            "It was not sent by a page of this console. Go back to the console and do it there. A proxy in front of wxsign must use HTTPS, pass Host on as it is, and send X-Forwarded-For and X-Forwarded-Proto.",
         );
         tracing::warn!(target: "wxsign::audit", address = %visit.address, result = "foreign_page", "the console");
         message(&visit, StatusCode::FORBIDDEN, what, why)

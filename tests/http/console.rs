@@ -1,8 +1,10 @@
 //! The console as browsers and those who mean it ill meet it: who is let in, and over what.
 
+use rusqlite::Connection;
+use wxsign::config::StoreUrl;
 use wxsign::credential::Secret;
 
-use crate::harness::{Server, Setup};
+use crate::harness::{Server, Setup, until};
 use crate::wire::{Answer, Request};
 
 const PASSWORD: &str = "four words and more";
@@ -61,7 +63,7 @@ async fn whoever_shows_the_password_is_let_in_until_he_leaves() {
         (303, "/console")
     );
     let set = answer.header("set-cookie");
-    for attribute in ["wxsign=", "; Path=/;", " HttpOnly;", " SameSite=Strict;"] {
+    for attribute in ["wxsign-8080=", "; Path=/;", " HttpOnly;", " SameSite=Strict;"] {
         assert!(set.contains(attribute), "{set}");
     }
     let shown = cookie(&answer);
@@ -96,7 +98,7 @@ async fn each_page_wants_a_session_and_after_it_one_is_where_one_wanted_to_be() 
         assert_eq!(next, path.replace('/', "%2F"));
         let invented = get(path).with(
             "Cookie",
-            "wxsign=0123456789012345678901234567890123456789abcd",
+            "wxsign-8080=0123456789012345678901234567890123456789abcd",
         );
         leads_to_login(&server.ask(&invented).await);
     }
@@ -175,6 +177,56 @@ async fn what_another_site_sends_changes_nothing() {
     assert_eq!(answer.status, 422);
     let overview = server.ask(&get("/console").with("Cookie", &shown)).await;
     assert_eq!(overview.status, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_says_nothing_of_its_visitors_nobody_is_let_in() {
+    let server = setup().start_ready().await;
+    for origin in ["https://console.example", "http://console.example"] {
+        // The proxy asks at its own address for the server; the browser says where it is.
+        let request = sign_in(PASSWORD).with("Origin", origin);
+        let answer = server.ask(&request).await;
+        assert_eq!(answer.status, 403, "{origin}");
+        assert!(answer.headers.get("set-cookie").is_none());
+        assert!(answer.text().contains("X-Forwarded-Proto"));
+    }
+    let here = sign_in(PASSWORD).with("Origin", &format!("http://{HOST}"));
+    assert_eq!(server.ask(&here).await.status, 303);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_shows_on_the_overview() {
+    let mut setup = setup();
+    setup.has_tokens().await;
+    let StoreUrl::Sqlite(path) = setup.config.store.clone() else {
+        panic!("the tokens are in a file");
+    };
+    let server = setup.start_ready().await;
+    let shown = signed_in(&server).await;
+    let overview = async || {
+        let overview = server.ask(&get("/console").with("Cookie", &shown)).await;
+        assert_eq!(overview.status, 200);
+        overview.text().to_owned()
+    };
+    let trouble = "The store is in trouble";
+    assert!(!overview().await.contains(trouble));
+    let database = Connection::open(path).unwrap();
+    let rename = |from: &str, to: &str| {
+        let change = format!("ALTER TABLE {from} RENAME TO {to}");
+        database.execute_batch(&change).unwrap();
+    };
+    rename("directory", "hidden");
+    until("a banner", async || {
+        overview().await.contains(trouble).then_some(())
+    })
+    .await;
+    rename("hidden", "directory");
+    until("no banner", async || {
+        (!overview().await.contains(trouble)).then_some(())
+    })
+    .await;
     server.end().await;
 }
 

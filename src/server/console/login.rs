@@ -86,7 +86,7 @@ pub(super) async fn sign_in(visit: Visit, body: Bytes) -> Response {
 }
 
 fn let_in(visit: &Visit, key: &Secret, next: &str) -> Response {
-    let Some(cookie) = set_session(visit.transport, Some(key)) else {
+    let Some(cookie) = set_session(visit.transport, &visit.host, Some(key)) else {
         return Redirect::to("/console/login").into_response();
     };
     let to = if is_ours(next) { next } else { "/console" };
@@ -113,7 +113,7 @@ pub(super) async fn sign_out(Operator(visit): Operator) -> Response {
     tracing::info!(target: "wxsign::audit", address = %visit.address, did = "sign out", result = "ok", "the console");
     let address = visit.address.to_string();
     visit.record(What::LoggedOut { address }, None);
-    let cookie = set_session(visit.transport, None);
+    let cookie = set_session(visit.transport, &visit.host, None);
     let cookie = cookie.map(|cookie| [(SET_COOKIE, cookie)]);
     (cookie, Redirect::to("/console/login")).into_response()
 }

@@ -31,7 +31,8 @@ const X_LIVE: HeaderName = HeaderName::from_static("x-live");
 /// (<https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes>).
 const SECURE_COOKIE: &str = "__Host-wxsign";
 
-/// The same on this machine alone, where nothing is encrypted.
+/// The same on this machine alone, where nothing is encrypted; the port follows, as all programs at
+/// one host share their cookies.
 const LOCAL_COOKIE: &str = "wxsign";
 
 /// The cookie that holds the language.
@@ -98,7 +99,8 @@ impl Visit {
             .or_else(|| cookie(headers, LANG_COOKIE).and_then(Lang::named))
             .or_else(|| Lang::preferred(headers))
             .unwrap_or(Lang::En);
-        let key = session_cookie(transport).and_then(|name| cookie(headers, name));
+        let key = session_cookie(transport, &host);
+        let key = key.and_then(|name| cookie(headers, &name));
         let user_agent = headers
             .get(USER_AGENT)
             .and_then(|agent| agent.to_str().ok());
@@ -175,16 +177,31 @@ impl FromRequestParts<Arc<Gate>> for Operator {
 
 /// Whether a request that changes something was made by a page of this console
 /// (<https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html#fetch-metadata-headers>).
+///
+/// Browsers say from which origin a form comes. It must be the host that was asked for: behind a
+/// proxy that says nothing of its visitors all would pass for this machine.
 pub(super) fn is_from_here(parts: &Parts) -> bool {
-    if let Some(site) = parts.headers.get(SEC_FETCH_SITE) {
-        return site == "same-origin";
+    let site = parts.headers.get(SEC_FETCH_SITE);
+    if site.is_some_and(|site| site != "same-origin") {
+        return false;
     }
-    let origin = parts
-        .headers
-        .get(ORIGIN)
-        .and_then(|origin| origin.to_str().ok());
-    let origin_host = origin.and_then(|origin| Some(origin.split_once("://")?.1));
-    origin_host.is_some_and(|origin_host| origin_host.eq_ignore_ascii_case(&host(parts)))
+    match parts.headers.get(ORIGIN) {
+        Some(origin) => (origin.to_str()).is_ok_and(|origin| is_origin_of(origin, &host(parts))),
+        None => site.is_some(),
+    }
+}
+
+/// Whether the origin is that of `host`, encrypted or on this machine.
+fn is_origin_of(origin: &str, host: &str) -> bool {
+    let same = |a: &str, port: &str| {
+        let [a, b] = [a, host].map(|of| of.strip_suffix(port).unwrap_or(of));
+        a.eq_ignore_ascii_case(b)
+    };
+    match origin.split_once("://") {
+        Some(("https", at)) => same(at, ":443"),
+        Some(("http", at)) => same(at, ":80") && is_local(at),
+        _ => false,
+    }
 }
 
 fn host(parts: &Parts) -> String {
@@ -209,18 +226,27 @@ fn came_through_proxy(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(name))
 }
 
-const fn session_cookie(transport: Transport) -> Option<&'static str> {
+fn session_cookie(transport: Transport, host: &str) -> Option<Cow<'static, str>> {
     match transport {
-        Transport::Encrypted => Some(SECURE_COOKIE),
-        Transport::Local => Some(LOCAL_COOKIE),
+        Transport::Encrypted => Some(SECURE_COOKIE.into()),
+        Transport::Local => {
+            let port = host.rsplit_once(':').map(|(_, port)| port);
+            let port = port.filter(|port| !port.is_empty() && !port.ends_with(']'));
+            let port = port.unwrap_or("80");
+            Some(format!("{LOCAL_COOKIE}-{port}").into())
+        }
         Transport::Open => None,
     }
 }
 
-/// The header that has the browser show `key` from now on; without a key it forgets it. `None`
-/// where anybody could read it.
-pub(super) fn set_session(transport: Transport, key: Option<&Secret>) -> Option<HeaderValue> {
-    let name = session_cookie(transport)?;
+/// The header that has the browser show `key` to `host` from now on; without a key it forgets it.
+/// `None` where anybody could read it.
+pub(super) fn set_session(
+    transport: Transport,
+    host: &str,
+    key: Option<&Secret>,
+) -> Option<HeaderValue> {
+    let name = session_cookie(transport, host)?;
     let secure = match transport {
         Transport::Encrypted => " Secure;",
         _ => "",
@@ -305,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_changes_something_comes_from_a_page_of_our_own() {
-        let host = ("host", "a.example:8080");
+        let here = ("host", "a.example:8080");
         for (headers, from_here) in [
             (&[("sec-fetch-site", "same-origin")][..], true),
             (&[("sec-fetch-site", "same-site")], false),
@@ -317,14 +343,46 @@ mod tests {
                 ],
                 false,
             ),
-            (&[("origin", "http://a.example:8080")], true),
+            (
+                &[
+                    ("sec-fetch-site", "same-origin"),
+                    ("origin", "https://a.example"),
+                ],
+                false,
+            ),
+            (
+                &[
+                    ("sec-fetch-site", "same-origin"),
+                    ("origin", "https://a.example:8080"),
+                ],
+                true,
+            ),
+            (&[("origin", "http://a.example:8080")], false),
             (&[("origin", "https://A.example:8080")], true),
             (&[("origin", "http://a.example")], false),
             (&[("origin", "null")], false),
             (&[], false),
         ] {
-            let headers: Vec<_> = headers.iter().copied().chain([host]).collect();
+            let headers: Vec<_> = headers.iter().copied().chain([here]).collect();
             assert_eq!(is_from_here(&parts(&headers)), from_here, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_that_says_nothing_a_form_is_not_from_this_machine() {
+        for (origin, host, fits) in [
+            ("http://localhost:8080", "localhost:8080", true),
+            ("http://127.0.0.1", "127.0.0.1:80", true),
+            ("http://[::1]:8080", "[::1]:8080", true),
+            ("https://console.example", "console.example:443", true),
+            ("https://console.example", "127.0.0.1:8080", false),
+            ("http://console.example", "127.0.0.1:8080", false),
+            ("http://console.example", "console.example", false),
+            ("http://localhost:8081", "localhost:8080", false),
+            ("http://localhost.example", "localhost", false),
+            ("null", "localhost:8080", false),
+        ] {
+            assert_eq!(is_origin_of(origin, host), fits, "{origin} {host}");
         }
     }
 
@@ -358,18 +416,22 @@ mod tests {
     #[test]
     fn cookies_are_as_closed_as_the_way_lets_them_be() {
         let key = Secret::new("k");
-        let set = |transport| {
-            let set = set_session(transport, Some(&key));
+        let set = |transport, host| {
+            let set = set_session(transport, host, Some(&key));
             set.map(|set| set.to_str().unwrap().to_owned())
         };
         assert_eq!(
-            set(Transport::Encrypted).unwrap(),
+            set(Transport::Encrypted, "a.example").unwrap(),
             "__Host-wxsign=k; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=43200"
         );
         assert_eq!(
-            set(Transport::Local).unwrap(),
-            "wxsign=k; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"
+            set(Transport::Local, "localhost:8080").unwrap(),
+            "wxsign-8080=k; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"
         );
-        assert_eq!(set(Transport::Open), None);
+        for (host, port) in [("localhost", "80"), ("[::1]", "80"), ("[::1]:90", "90")] {
+            let name = format!("wxsign-{port}");
+            assert_eq!(session_cookie(Transport::Local, host).unwrap(), name);
+        }
+        assert_eq!(set(Transport::Open, "a.example"), None);
     }
 }

@@ -99,8 +99,9 @@ async fn user_agents(desk: &Desk, strings: &[&str]) {
             .sign_in(Secret::new(PASSWORD), 1, "mine")
             .await
             .unwrap();
+        let port = desk.url.rsplit(':').next().unwrap();
         let cookie = json!({
-            "url": desk.url, "name": "wxsign", "value": key.expose(), "path": "/", "httpOnly": true,
+            "url": desk.url, "name": format!("wxsign-{port}"), "value": key.expose(), "path": "/", "httpOnly": true,
         });
         desk.devtools("Network.setCookie", cookie).await;
         desk.go("/console/system").await;
