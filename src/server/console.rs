@@ -36,7 +36,7 @@ use super::Gate;
 use crate::account::AppId;
 use crate::costly::Costly;
 use overview::Summary;
-use visit::{Operator, Visit, is_from_here, set_lang};
+use visit::{Audited, Operator, Visit, is_from_here, set_lang};
 use words::Lang;
 
 /// Everything comes from this server, nothing is written into the page.
@@ -113,7 +113,7 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
             "它不是从本控制台的页面发出的。请回到控制台重新操作。如果 wxsign 在反向代理之后，代理须用 HTTPS，原样转发 Host，并发送 X-Forwarded-For 和 X-Forwarded-Proto。",
             "It was not sent by a page of this console. Go back to the console and do it there. A proxy in front of wxsign must use HTTPS, pass Host on as it is, and send X-Forwarded-For and X-Forwarded-Proto.",
         );
-        tracing::warn!(target: "wxsign::audit", address = %visit.address, result = "foreign_page", "the console");
+        visit.audit("send a form", "foreign_page", &Audited::default());
         message(&visit, StatusCode::FORBIDDEN, what, why)
     };
     let headers = response.headers_mut();
@@ -215,7 +215,7 @@ async fn nothing_here(Operator(visit): Operator) -> Response {
 }
 
 fn not_found(visit: &Visit) -> Response {
-    let what = visit.t("这里什么也没有", "There is nothing here");
+    let what = visit.t("页面不存在", "There is nothing here");
     let why = visit.t(
         "账号可能已被移除，或者网址不对。",
         "The account may have been removed, or the address is wrong.",

@@ -63,7 +63,12 @@ async fn whoever_shows_the_password_is_let_in_until_he_leaves() {
         (303, "/console")
     );
     let set = answer.header("set-cookie");
-    for attribute in ["wxsign-8080=", "; Path=/;", " HttpOnly;", " SameSite=Strict;"] {
+    for attribute in [
+        "wxsign-8080=",
+        "; Path=/;",
+        " HttpOnly;",
+        " SameSite=Strict;",
+    ] {
         assert!(set.contains(attribute), "{set}");
     }
     let shown = cookie(&answer);

@@ -17,7 +17,7 @@ use super::super::{Gate, OverTls, Peer};
 use super::words::Lang;
 use crate::account::AppId;
 use crate::console::{Console, LONGEST};
-use crate::credential::Secret;
+use crate::credential::{Credential, Secret};
 use crate::history::{CONSOLE, What};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -139,8 +139,50 @@ impl Visit {
         self.gate.app.history.record(what, appid, Some(CONSOLE));
     }
 
+    /// Writes into the audit log what was done in the console, and to what.
+    pub(super) fn audit(&self, did: &str, result: &str, of: &Audited<'_>) {
+        let credential = of.credential;
+        tracing::info!(
+            target: "wxsign::audit",
+            client = CONSOLE,
+            address = %self.address,
+            appid = of.appid.map(tracing::field::display),
+            name = of.name,
+            did,
+            generation = credential.map(|credential| credential.generation),
+            fingerprint =
+                credential.map(|credential| tracing::field::display(credential.value.fingerprint())),
+            result,
+        );
+    }
+
     pub(super) fn t<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
         self.lang.t(zh, en)
+    }
+}
+
+/// What something was done to.
+#[derive(Default)]
+pub(super) struct Audited<'a> {
+    pub(super) appid: Option<&'a AppId>,
+    /// That of a client.
+    pub(super) name: Option<&'a str>,
+    pub(super) credential: Option<&'a Credential>,
+}
+
+impl<'a> Audited<'a> {
+    pub(super) fn account(appid: &'a AppId) -> Self {
+        Self {
+            appid: Some(appid),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn client(name: &'a str) -> Self {
+        Self {
+            name: Some(name),
+            ..Self::default()
+        }
     }
 }
 
