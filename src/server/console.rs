@@ -5,6 +5,7 @@
 //! this console itself.
 
 mod account;
+mod cookies;
 mod editing;
 mod events;
 mod examining;
@@ -35,8 +36,9 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use super::Gate;
 use crate::account::AppId;
 use crate::costly::Costly;
+use cookies::set_lang;
 use overview::Summary;
-use visit::{Audited, Operator, Visit, is_from_here, set_lang};
+use visit::{Audited, Operator, Visit, is_from_here};
 use words::Lang;
 
 /// Everything comes from this server, nothing is written into the page.

@@ -344,3 +344,86 @@ async fn many_accounts_come_in_pages_and_one_is_found_by_its_name() {
     assert!(!text.contains("<b>More"), "{text}");
     server.end().await;
 }
+
+/// Strings that would run as scripts if a page forgot to escape one of them.
+const STRINGS: &str = include_str!("../browser/console/xss.txt");
+
+#[tokio::test]
+async fn what_browsers_say_of_themselves_is_written_as_text() {
+    let server = setup().start_ready().await;
+    let strings = STRINGS.lines().filter(|string| string.is_ascii());
+    for string in strings.filter(|string| string.contains(['<', '"'])) {
+        let foreign = sign_in(PASSWORD).with("Origin", string);
+        let answer = server.ask(&foreign).await;
+        assert_eq!(answer.status, 403, "{string}");
+        assert!(!answer.text().contains(string), "{string}");
+        let answer = server
+            .ask(&sign_in(PASSWORD).with("User-Agent", string))
+            .await;
+        let page = get("/console/system").with("Cookie", &cookie(&answer));
+        let page = server.ask(&page).await;
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains(string), "{string}");
+        assert!(page.text().contains("__xss") || page.text().contains("javascript"));
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_at_a_credential_is_among_the_events() {
+    let mut setup = setup();
+    setup.has_tokens().await;
+    let server = setup.start_ready().await;
+    let shown = signed_in(&server).await;
+    let fields = [("kind", "access_token"), ("password", "not the password")];
+    let reveal = post("/console/accounts/wx0123456789abcdef/reveal", &fields);
+    let refused = server.ask(&reveal.with("Cookie", &shown)).await;
+    assert_eq!(refused.status, 403);
+    let events = async |arguments: &str| {
+        let page = get(&format!("/console/events?lang=en&{arguments}"));
+        server
+            .ask(&page.with("Cookie", &shown))
+            .await
+            .text()
+            .to_owned()
+    };
+    until("the event", async || {
+        let text = events("what=console.refused&appid=wx0123456789abcdef").await;
+        text.contains("login from 127.0.0.1 refused").then_some(())
+    })
+    .await;
+    // An address that was cut off does not show those of all accounts.
+    let text = events("appid=wx0123").await;
+    assert!(text.contains("This is no AppID"), "{text}");
+    assert!(!text.contains("login from"), "{text}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_name_of_an_account_can_be_taken_away() {
+    let mut setup = setup();
+    setup.config.master_key = Some("07".repeat(32).parse().unwrap());
+    let added = "wx00000000000000aa";
+    setup.simulator.add_app(crate::harness::app(added));
+    let server = setup.start_ready().await;
+    let shown = signed_in(&server).await;
+    let secret = crate::harness::secret(added);
+    let new = [
+        ("appid", added),
+        ("secret", secret.expose()),
+        ("name", "Stores"),
+        ("page_hosts", "ok.example.com"),
+    ];
+    let change = [("name", ""), ("page_hosts", "ok.example.com")];
+    let account = format!("/console/accounts/{added}");
+    for (path, fields, is_named) in [
+        ("/console/accounts/new", &new[..], true),
+        (&format!("{account}/edit"), &change[..], false),
+    ] {
+        let answer = server.ask(&post(path, fields).with("Cookie", &shown)).await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        let page = server.ask(&get(&account).with("Cookie", &shown)).await;
+        assert_eq!(page.text().contains("Stores"), is_named);
+    }
+    server.end().await;
+}

@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 
-use super::visit::{Audited, Form, Operator, Transport, Visit, set_session};
+use super::cookies::set_session;
+use super::visit::{Audited, Form, Operator, Transport, Visit};
 use super::{Shell, message, show};
 use crate::console::{MIN_CHARS, Refused, Unfit};
 use crate::credential::Secret;

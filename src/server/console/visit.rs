@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{COOKIE, FORWARDED, HOST, ORIGIN, USER_AGENT};
+use http::header::{FORWARDED, HOST, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::super::client_address::{X_FORWARDED_FOR, client_address};
 use super::super::limits::client_key;
 use super::super::{Gate, OverTls, Peer};
+use super::cookies::{LANG_COOKIE, cookie, session_cookie};
 use super::words::Lang;
 use crate::account::AppId;
-use crate::console::{Console, LONGEST};
-use crate::credential::{Credential, Secret};
+use crate::console::Console;
+use crate::credential::Credential;
 use crate::history::{CONSOLE, What};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -25,18 +26,6 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a page that looks for news by itself says.
 const X_LIVE: HeaderName = HeaderName::from_static("x-live");
-
-/// The cookie that holds the session; a browser takes it with this prefix only where it is
-/// encrypted, and for this host alone
-/// (<https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes>).
-const SECURE_COOKIE: &str = "__Host-wxsign";
-
-/// The same on this machine alone, where nothing is encrypted; the port follows, as all programs at
-/// one host share their cookies.
-const LOCAL_COOKIE: &str = "wxsign";
-
-/// The cookie that holds the language.
-const LANG_COOKIE: &str = "wxsign-lang";
 
 /// What lies between the browser and this server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -268,57 +257,6 @@ fn came_through_proxy(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(name))
 }
 
-fn session_cookie(transport: Transport, host: &str) -> Option<Cow<'static, str>> {
-    match transport {
-        Transport::Encrypted => Some(SECURE_COOKIE.into()),
-        Transport::Local => {
-            let port = host.rsplit_once(':').map(|(_, port)| port);
-            let port = port.filter(|port| !port.is_empty() && !port.ends_with(']'));
-            let port = port.unwrap_or("80");
-            Some(format!("{LOCAL_COOKIE}-{port}").into())
-        }
-        Transport::Open => None,
-    }
-}
-
-/// The header that has the browser show `key` to `host` from now on; without a key it forgets it.
-/// `None` where anybody could read it.
-pub(super) fn set_session(
-    transport: Transport,
-    host: &str,
-    key: Option<&Secret>,
-) -> Option<HeaderValue> {
-    let name = session_cookie(transport, host)?;
-    let secure = match transport {
-        Transport::Encrypted => " Secure;",
-        _ => "",
-    };
-    let (value, age) = match key {
-        Some(key) => (key.expose(), LONGEST.as_secs()),
-        None => ("", 0),
-    };
-    let cookie =
-        format!("{name}={value}; Path=/;{secure} HttpOnly; SameSite=Strict; Max-Age={age}");
-    HeaderValue::from_str(&cookie).ok()
-}
-
-/// The header that has the browser remember the language that its user has chosen.
-pub(super) fn set_lang(lang: Lang) -> HeaderValue {
-    let lang = lang.name();
-    let cookie = format!("{LANG_COOKIE}={lang}; Path=/console; SameSite=Lax; Max-Age=31536000");
-    HeaderValue::from_str(&cookie).expect("it is ASCII")
-}
-
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let all = headers.get_all(COOKIE).iter();
-    let pairs = all.filter_map(|header| header.to_str().ok());
-    let mut pairs = pairs.flat_map(|header| header.split(';'));
-    pairs.find_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name && !value.is_empty()).then_some(value)
-    })
-}
-
 /// An argument of a query or a form.
 pub(super) fn argument(query: &str, name: &str) -> Option<String> {
     let mut arguments = form_urlencoded::parse(query.as_bytes());
@@ -442,38 +380,5 @@ mod tests {
         ] {
             assert!(!is_local(host), "{host}");
         }
-    }
-
-    #[test]
-    fn a_cookie_is_found_among_others() {
-        let parts = parts(&[
-            ("cookie", "a=b; wxsign=one"),
-            ("cookie", "__Host-wxsign=two;x"),
-        ]);
-        assert_eq!(cookie(&parts.headers, "wxsign"), Some("one"));
-        assert_eq!(cookie(&parts.headers, SECURE_COOKIE), Some("two"));
-        assert_eq!(cookie(&parts.headers, "x"), None);
-    }
-
-    #[test]
-    fn cookies_are_as_closed_as_the_way_lets_them_be() {
-        let key = Secret::new("k");
-        let set = |transport, host| {
-            let set = set_session(transport, host, Some(&key));
-            set.map(|set| set.to_str().unwrap().to_owned())
-        };
-        assert_eq!(
-            set(Transport::Encrypted, "a.example").unwrap(),
-            "__Host-wxsign=k; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=43200"
-        );
-        assert_eq!(
-            set(Transport::Local, "localhost:8080").unwrap(),
-            "wxsign-8080=k; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"
-        );
-        for (host, port) in [("localhost", "80"), ("[::1]", "80"), ("[::1]:90", "90")] {
-            let name = format!("wxsign-{port}");
-            assert_eq!(session_cookie(Transport::Local, host).unwrap(), name);
-        }
-        assert_eq!(set(Transport::Open, "a.example"), None);
     }
 }
