@@ -35,7 +35,8 @@ async fn the_first_visitor_comes_by_the_link_and_wrong_passwords_lock_out() {
             .then(|| line[start..].to_owned())
     });
     let (profile, driver) = (tempfile::tempdir().unwrap(), Driver::start());
-    let client = driver.open(&[], profile.path()).await;
+    let local = "MAP localhost 127.0.0.1".to_owned();
+    let client = driver.open(&[local], profile.path()).await;
     let page = async || {
         let text = client
             .execute("return document.body.innerText", vec![])
@@ -116,8 +117,8 @@ async fn whoever_reads_or_types_keeps_his_place_when_something_changes() {
     let tone = |appid: &str| format!("return document.querySelector('#card-{appid}').dataset.tone");
     desk.sees("a green card", &format!("{} === 'ok'", tone(other)))
         .await;
-    // The other card is the first one now and turns last: it moves, with the focus in it.
-    let link = format!("document.getElementById('open-{other}')");
+    // It is the last card, and becomes the first: it moves, with the focus in it.
+    let link = format!("document.getElementById('open-{APPID}')");
     desk.run(&format!("{link}.focus(); window.link = {link}"))
         .await;
     desk.simulator

@@ -79,6 +79,7 @@ async fn whoever_shows_the_password_is_let_in_until_he_leaves() {
     let policy = overview.header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
     assert_eq!(overview.header("cache-control"), "no-store");
+    assert_eq!(overview.header("referrer-policy"), "same-origin");
     let left = post("/console/logout", &[]).with("Cookie", &shown);
     leads_to_login(&server.ask(&left).await);
     leads_to_login(&server.ask(&get("/console").with("Cookie", &shown)).await);
