@@ -8,7 +8,9 @@ mod limiter;
 mod link;
 mod password;
 mod session;
+mod sessions;
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,13 +23,12 @@ pub use password::{MIN_CHARS, Unfit, check};
 pub use session::{IDLE, LONGEST};
 
 use crate::client::KeyHash;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::credential::Secret;
 use crate::store::{
     Changes, ConsoleChanges, Directory, PasswordRow, SessionRow, Store, StoreError,
 };
 use limiter::Attempts;
-use link::Link;
 
 /// What others change for the console is seen so much later, at most.
 const FRESH: Duration = Duration::from_secs(2);
@@ -51,7 +52,8 @@ pub struct Console {
     looking: tokio::sync::Mutex<()>,
     hashing: Arc<Semaphore>,
     attempts: Mutex<Attempts>,
-    link: Mutex<Option<Link>>,
+    /// When sessions were seen here last, which is written down seldom.
+    seen: Mutex<HashMap<KeyHash, Timestamp>>,
     /// The password of the configuration, until it is stored.
     configured: tokio::sync::Mutex<Option<Secret>>,
 }
@@ -93,14 +95,14 @@ impl Console {
             looking: tokio::sync::Mutex::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
             attempts: Mutex::default(),
-            link: Mutex::default(),
+            seen: Mutex::default(),
             configured: tokio::sync::Mutex::new(password),
         }
     }
 
     /// Stores the password of the configuration, if there is one and it is another than before,
     /// which ends all sessions. Where there is no password at all, returns the secret of a new
-    /// one-time link that lets its visitor set it.
+    /// one-time link that lets its visitor set it, at any node.
     ///
     /// # Errors
     /// The store cannot be reached; it is tried again when somebody signs in.
@@ -109,17 +111,32 @@ impl Console {
         if self.read().await?.console.password.is_some() {
             return Ok(None);
         }
-        let (link, secret) = Link::new(self.clock.moment().boot);
-        *lock(&self.link) = Some(link);
-        Ok(Some(secret))
+        let now = self.clock.now();
+        let (link, secret) = link::new(now);
+        let made = self.change(|directory| {
+            if directory.console.password.is_some() {
+                return Err(Refused::LinkEnded);
+            }
+            let ended = link::ended(&directory.console.links, now);
+            let ended = ended.into_iter().map(|ended| (ended, None));
+            let link = (KeyHash::of(secret.expose()), Some(link));
+            Ok(ConsoleChanges {
+                links: ended.chain([link]).collect(),
+                ..ConsoleChanges::default()
+            })
+        });
+        match made.await {
+            Ok(()) => Ok(Some(secret)),
+            // Another node has taken its password meanwhile.
+            Err(Refused::LinkEnded) => Ok(None),
+            Err(refused) => Err(refused),
+        }
     }
 
     /// Whether the secret is that of a one-time link that holds.
-    pub fn link_holds(&self, secret: &str) -> bool {
-        let now = self.clock.moment().boot;
-        lock(&self.link)
-            .as_ref()
-            .is_some_and(|link| link.opens(secret, now))
+    pub async fn link_holds(&self, secret: &str) -> bool {
+        let now = self.clock.now();
+        opens(&*self.look(FRESH).await, secret, now) || opens(&*self.look_now().await, secret, now)
     }
 
     /// Whether a password is set, as far as is known, or about to be.
@@ -137,23 +154,24 @@ impl Console {
         password: Secret,
         user_agent: &str,
     ) -> Result<Secret, Refused> {
-        if !self.link_holds(secret) {
+        if !self.link_holds(secret).await {
             return Err(Refused::LinkEnded);
         }
         check(password.expose())?;
         let hash = self.hash(password).await?;
         let (key, session) = self.new_session(user_agent);
+        let now = self.clock.now();
         let changed = self.change(|directory| {
-            if directory.console.password.is_some() {
+            if !opens(directory, secret, now) {
                 return Err(Refused::LinkEnded);
             }
             Ok(ConsoleChanges {
                 password: Some(self.row(&hash)),
                 sessions: [(KeyHash::of(key.expose()), Some(session.clone()))].into(),
+                links: all_ended(&directory.console.links),
             })
         });
         changed.await?;
-        *lock(&self.link) = None;
         Ok(key)
     }
 
@@ -165,15 +183,13 @@ impl Console {
         check(password.expose())?;
         let hash = self.hash(password).await?;
         self.change(|directory| {
-            let sessions = directory.console.sessions.keys();
             Ok(ConsoleChanges {
                 password: Some(self.row(&hash)),
-                sessions: sessions.map(|session| (*session, None)).collect(),
+                sessions: all_ended(&directory.console.sessions),
+                links: all_ended(&directory.console.links),
             })
         })
-        .await?;
-        *lock(&self.link) = None;
-        Ok(())
+        .await
     }
 
     /// Begins a session for whoever shows the password, coming from `address`; returns what his
@@ -187,103 +203,47 @@ impl Console {
         address: u64,
         user_agent: &str,
     ) -> Result<Secret, Refused> {
-        self.confirm(password, address).await?;
+        let confirmed = self.confirm(password, address).await?;
         let (key, session) = self.new_session(user_agent);
         let now = self.clock.now();
         self.change(|directory| {
-            let ended = session::ended(&directory.console.sessions, now);
-            let mut sessions: std::collections::BTreeMap<_, _> =
+            // It took a while, in which the password may have been set anew: that ends all.
+            if stored_hash(directory)? != confirmed {
+                return Err(Refused::Wrong);
+            }
+            let ended = session::ended(&self.as_seen(&directory.console.sessions), now);
+            let mut sessions: BTreeMap<_, _> =
                 ended.into_iter().map(|session| (session, None)).collect();
             sessions.insert(KeyHash::of(key.expose()), Some(session.clone()));
             Ok(ConsoleChanges {
-                password: None,
                 sessions,
+                ..ConsoleChanges::default()
             })
         })
         .await?;
         Ok(key)
     }
 
-    /// Whether this is the password, shown from `address`.
+    /// Whether this is the password, shown from `address`; returns the hash that it fits.
     ///
     /// # Errors
     /// It is not, or cannot be tried.
-    pub async fn confirm(&self, password: Secret, address: u64) -> Result<(), Refused> {
+    pub async fn confirm(&self, password: Secret, address: u64) -> Result<Secret, Refused> {
         self.take_configured().await?;
-        let stored = match &self.read().await?.console.password {
-            None => return Err(Refused::NoPassword),
-            Some(None) => return Err(Refused::Wrong),
-            Some(Some(row)) => row.hash.clone(),
-        };
+        let stored = stored_hash(&*self.read().await?)?;
         let now = self.clock.moment().boot;
-        let admitted = lock(&self.attempts).admit(address, now);
-        let wait = admitted.map_err(Refused::TooMany)?;
+        let wait = lock(&self.attempts).admit(address, now)?;
+        let _answered = Answered(&self.attempts);
         if !wait.is_zero() {
             self.clock.sleep(wait).await;
         }
-        let is_right = self.hashed(move || password::is_right(&password, &stored));
+        let hash = stored.clone();
+        let is_right = self.hashed(move || password::is_right(&password, &hash));
         if !is_right.await? {
             return Err(Refused::Wrong);
         }
         lock(&self.attempts).succeeded(address);
-        Ok(())
-    }
-
-    /// The session whose browser shows `key`, if it goes on. `is_visit` says whether a human has
-    /// asked for something, which keeps it from ending.
-    pub async fn session(&self, key: &str, is_visit: bool) -> Option<SessionRow> {
-        let hash = KeyHash::of(key);
-        let find = |directory: &Arc<Directory>| directory.console.sessions.get(&hash).cloned();
-        let found = match find(&self.look(FRESH).await) {
-            Some(found) => found,
-            // It may have begun at another node a moment ago.
-            None => find(&self.look_now().await)?,
-        };
-        let now = self.clock.now();
-        if !session::holds(&found, now) {
-            return None;
-        }
-        if is_visit && session::is_to_be_noted(&found, now) {
-            let noted = self.change(|directory| {
-                let row = directory.console.sessions.get(&hash);
-                let row = row.map(|row| SessionRow {
-                    seen_at: now,
-                    ..row.clone()
-                });
-                let row = row.map(|row| (hash, Some(row)));
-                Ok(ConsoleChanges {
-                    password: None,
-                    sessions: row.into_iter().collect(),
-                })
-            });
-            if let Err(error) = noted.await {
-                tracing::debug!(%error, "when a session was seen could not be noted");
-            }
-        }
-        Some(found)
-    }
-
-    /// The sessions that go on, as far as is known.
-    pub async fn sessions(&self) -> Vec<SessionRow> {
-        let (directory, now) = (self.look(FRESH).await, self.clock.now());
-        let sessions = directory.console.sessions.values();
-        let going_on = sessions.filter(|session| session::holds(session, now));
-        going_on.cloned().collect()
-    }
-
-    /// Ends the session whose browser shows `key`.
-    ///
-    /// # Errors
-    /// The store cannot be reached.
-    pub async fn sign_out(&self, key: &str) -> Result<(), Refused> {
-        let ended = [(KeyHash::of(key), None)];
-        self.change(|_| {
-            Ok(ConsoleChanges {
-                password: None,
-                sessions: ended.clone().into(),
-            })
-        })
-        .await
+        Ok(stored)
     }
 
     /// Stores the password of the configuration unless it is the one that is stored.
@@ -409,6 +369,35 @@ impl Console {
 
 /// How often a change is tried again that others were faster than.
 const CHANGED_MEANWHILE: usize = 4;
+
+/// Whether the secret is that of a link that holds and may set the first password.
+fn opens(directory: &Directory, secret: &str, now: Timestamp) -> bool {
+    let console = &directory.console;
+    let link = console.links.get(&KeyHash::of(secret));
+    console.password.is_none() && link.is_some_and(|link| link::holds(link, now))
+}
+
+/// The hash of the password, if there is one that can be read.
+fn stored_hash(directory: &Directory) -> Result<Secret, Refused> {
+    match &directory.console.password {
+        None => Err(Refused::NoPassword),
+        Some(None) => Err(Refused::Wrong),
+        Some(Some(row)) => Ok(row.hash.clone()),
+    }
+}
+
+fn all_ended<T>(rows: &BTreeMap<KeyHash, T>) -> BTreeMap<KeyHash, Option<T>> {
+    rows.keys().map(|key| (*key, None)).collect()
+}
+
+/// A try that was admitted, until it is answered or whoever made it hangs up.
+struct Answered<'a>(&'a Mutex<Attempts>);
+
+impl Drop for Answered<'_> {
+    fn drop(&mut self) {
+        lock(self.0).answered();
+    }
+}
 
 /// What is under these locks is whole at any time.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

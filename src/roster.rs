@@ -59,7 +59,7 @@ pub struct Roster {
 pub struct Draft {
     /// Who it is.
     pub appid: AppId,
-    /// What people call it.
+    /// What people call it; empty takes its name away.
     pub name: Option<String>,
     /// Which token API it uses; the classic one if nothing is stored.
     pub token_api: Option<TokenApi>,
@@ -172,7 +172,7 @@ impl Roster {
         let token_api = || former.map(|account| account.token_api);
         let secret = draft.secret.as_ref().or(known);
         let row = AccountRow {
-            name: draft.name.clone().or_else(name),
+            name: (draft.name.clone().or_else(name)).filter(|name| !name.is_empty()),
             token_api: draft.token_api.or_else(token_api).unwrap_or_default(),
             page_hosts: draft.page_hosts.patterns(),
             secret: vault.seal(appid, secret.ok_or(RosterError::NoSecret)?),

@@ -311,7 +311,8 @@ impl Front {
     /// Adds what every answer says.
     fn describe(&self, headers: &mut HeaderMap, for_pages: bool) {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        let referrer = headers.entry(REFERRER_POLICY);
+        referrer.or_insert(HeaderValue::from_static("no-referrer"));
         if self.is_encrypted {
             headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR));
         }

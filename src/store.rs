@@ -42,7 +42,7 @@ pub use backend::{
     Backend, EncodedChanges, Entries, Hint, Key, News, Seen, Stored, Version, Write,
 };
 pub use client_row::ClientRow;
-pub use console_row::{ConsoleChanges, ConsoleRows, PasswordRow, SessionRow};
+pub use console_row::{ConsoleChanges, ConsoleRows, LinkRow, PasswordRow, SessionRow};
 pub use directory::{AccountRows, Changes, ClientRows, Directory};
 pub use event::{EventId, EventRange, EventStream, PRUNED_AT_ONCE, StoredEvent};
 pub use memory::Memory;

@@ -22,38 +22,85 @@ document.addEventListener("click", async (event) => {
 (() => {
   const live = document.getElementById("live");
   if (!live || !window.EventSource) return;
-  let fetching = false, again = false;
-
-  // Puts what has changed in the place of what is shown; who is in the middle of a form stays there.
-  const show = (next) => {
-    const open = Array.from(live.querySelectorAll("details[open]"), (details) => details.id);
-    const focus = live.contains(document.activeElement) ? document.activeElement.id : "";
-    live.replaceChildren(...next.childNodes);
-    open.filter(Boolean).forEach((id) => { const at = document.getElementById(id); if (at) at.open = true; });
-    const focused = focus && document.getElementById(focus);
-    if (focused) focused.focus({ preventScroll: true });
+  // Makes one node what another one is, and leaves what is the same: whoever reads, points at or has
+  // the focus on something keeps his place.
+  const become = (now, next) => {
+    if (now.isEqualNode(next)) return;
+    if (now.nodeName !== next.nodeName) { now.replaceWith(next); return; }
+    if (now.nodeType !== Node.ELEMENT_NODE) { now.data = next.data; return; }
+    for (const { name } of Array.from(now.attributes)) {
+      // What was opened stays open.
+      if (!next.hasAttribute(name) && name !== "open") now.removeAttribute(name);
+    }
+    for (const { name, value } of Array.from(next.attributes)) {
+      if (now.getAttribute(name) !== value) now.setAttribute(name, value);
+    }
+    const named = new Map(Array.from(now.children, (child) => [child.id, child]));
+    let at = now.firstChild;
+    for (const want of Array.from(next.childNodes)) {
+      const alike = at && !at.id && at.nodeName === want.nodeName ? at : undefined;
+      const have = want.id ? named.get(want.id) : alike;
+      if (!have) { now.insertBefore(want, at); continue; }
+      if (have === at) at = at.nextSibling; else now.insertBefore(have, at);
+      become(have, want);
+    }
+    while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
   };
 
-  const refresh = async () => {
-    if (fetching) { again = true; return; }
-    fetching = true;
+  const show = (next) => {
+    const focused = live.contains(document.activeElement) ? document.activeElement : null;
+    become(live, next);
+    // What moves loses the focus.
+    const again = focused && (focused.isConnected ? focused : focused.id && document.getElementById(focused.id));
+    if (again && again !== document.activeElement) again.focus({ preventScroll: true });
+  };
+
+  let pressed = false, marked = 0;
+  const release = () => { pressed = false; };
+  live.addEventListener("pointerdown", () => { pressed = true; });
+  addEventListener("pointerup", release);
+  addEventListener("pointercancel", release);
+  document.addEventListener("selectionchange", () => { marked = performance.now(); });
+  // Whoever is in the middle of a click, or has just marked something, is not disturbed.
+  const isBusy = () => {
+    const selection = getSelection();
+    const marks = !selection.isCollapsed && live.contains(selection.anchorNode);
+    return pressed || (marks && performance.now() - marked < 10000);
+  };
+
+  // With many accounts much happens at once: the page is fetched no more often.
+  const EVERY = 1000;
+  // Where the page is by its address: a form that was sent is not sent once more.
+  const here = () => location.href.split("#")[0];
+  let due = false, timer = 0, fetched = -EVERY;
+
+  const refresh = () => {
+    due = true;
+    timer = timer || setTimeout(look, Math.max(0, fetched + EVERY - performance.now()));
+  };
+
+  const look = async () => {
+    if (isBusy()) { timer = setTimeout(look, EVERY); return; }
+    due = false;
+    fetched = performance.now();
     try {
-      const answer = await fetch(location.href.split("#")[0], { headers: { "X-Live": "1" }, credentials: "same-origin" });
+      const answer = await fetch(here(), { headers: { "X-Live": "1" }, credentials: "same-origin" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.getElementById("live");
-      if (next) show(next);
-      else if (answer.redirected) location.reload();
+      if (next && isBusy()) due = true;
+      else if (next) show(next);
+      else if (answer.redirected) location.replace(here());
     } catch {
       // The server is away: the stream will tell when it is back.
     } finally {
-      fetching = false;
-      if (again) { again = false; refresh(); }
+      timer = 0;
+      if (due) refresh();
     }
   };
 
   const source = new EventSource(live.dataset.live);
   source.addEventListener("changed", refresh);
-  source.addEventListener("ended", () => { source.close(); location.reload(); });
+  source.addEventListener("ended", () => { source.close(); location.replace(here()); });
   let lost = false;
   source.addEventListener("error", () => { lost = true; });
   source.addEventListener("open", () => { if (lost) { lost = false; refresh(); } });

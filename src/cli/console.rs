@@ -6,7 +6,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use super::Failure;
 use super::database::Database;
 use crate::app::App;
-use crate::console::{Refused, check};
+use crate::console::{Console, Refused, check};
 use crate::credential::Secret;
 use crate::history::{CLI, What};
 
@@ -121,15 +121,19 @@ impl Drop for Quiet {
     }
 }
 
-/// Where the console is, for whoever starts a server at `address`: the one-time link where no
-/// password is set yet.
+/// The one-time link where no password is set yet, for whoever starts a server at `address`. It is
+/// only a path where a browser on this machine may not find that address, or may not sign in there:
+/// then [`HINT`] says how to get to it.
 pub(super) async fn invitation(app: &App, address: &str) -> Option<String> {
-    let console = app.console.as_ref()?;
-    let address = from_here(address);
+    link(app.console.as_ref()?, address).await
+}
+
+/// The same, at a console that no server of this process has.
+pub(super) async fn link(console: &Console, address: &str) -> Option<String> {
     match console.prepare().await {
         Ok(Some(secret)) => {
-            let secret = secret.expose();
-            Some(format!("{address}/console/setup?token={secret}"))
+            let (at, secret) = (from_here(address), secret.expose());
+            Some(format!("{at}/console/setup?token={secret}"))
         }
         Ok(None) => None,
         Err(error) => {
@@ -139,8 +143,45 @@ pub(super) async fn invitation(app: &App, address: &str) -> Option<String> {
     }
 }
 
-/// An address as a browser on this machine finds it; over HTTP no other may sign in.
-fn from_here(address: &str) -> String {
-    let here = address.replace("://0.0.0.0:", "://localhost:");
-    here.replace("://[::]:", "://localhost:")
+/// How to get to a link that is only a path.
+pub(super) const HINT: &str = "  open it by https:// through your proxy, or as \
+    http://localhost:PORT on this machine or through an SSH tunnel\n";
+
+/// The address if it is one at which a browser on this machine may sign in, else nothing.
+fn from_here(address: &str) -> &str {
+    let local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+    let is_local = local.iter().any(|local| address.starts_with(local));
+    let anywhere = ["https://0.0.0.0:", "https://[::]:"];
+    let is_one = address.starts_with("https://")
+        && !anywhere
+            .iter()
+            .any(|anywhere| address.starts_with(anywhere));
+    if is_local || is_one { address } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_only_a_path_where_its_address_leads_nowhere() {
+        for address in [
+            "http://127.0.0.1:8080",
+            "http://localhost:8080",
+            "http://[::1]:8080",
+            "https://10.0.0.5:443",
+        ] {
+            assert_eq!(from_here(address), address);
+        }
+        for address in [
+            "http://0.0.0.0:8080",
+            "http://[::]:8080",
+            "https://0.0.0.0:443",
+            "http://10.0.0.5:8080",
+            "unix:/run/wxsign.sock",
+            "a socket of systemd",
+        ] {
+            assert_eq!(from_here(address), "", "{address}");
+        }
+    }
 }

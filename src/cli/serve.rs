@@ -76,8 +76,13 @@ async fn serve(
     let console_at = admin_address.as_ref().unwrap_or(&address);
     if let Some(link) = console::invitation(&app, console_at).await {
         // Not in the log: whoever has it first sets the password.
+        let hint = if link.starts_with('/') {
+            console::HINT
+        } else {
+            ""
+        };
         answer(&format!(
-            "the console has no password yet: set it within an hour at {link}\n"
+            "the console has no password yet: set it within an hour at {link}\n{hint}"
         ))?;
     }
     tracing::info!(%address, accounts, version = env!("CARGO_PKG_VERSION"), "serving");

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::Refused;
+
 /// An address has so many failures within so long.
 const FAILURES: usize = 5;
 const WITHIN: Duration = Duration::from_secs(15 * 60);
@@ -15,6 +17,11 @@ const UNNOTICED: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 const SLOWER_BY: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(3);
+
+/// So many tries may wait for their turn. Whoever was let in lately is not turned away for the
+/// crowd: the addresses of the last few are remembered.
+const WAITING: usize = 64;
+const LET_IN: usize = 32;
 
 /// So many addresses are remembered; a new one takes the place of the one that was silent longest.
 const ADDRESSES: usize = 10_000;
@@ -26,15 +33,23 @@ pub(super) struct Attempts {
     by_address: HashMap<u64, VecDeque<Duration>>,
     /// Those of the last minute, wherever they came from.
     lately: VecDeque<Duration>,
+    /// How many were admitted and have no answer yet.
+    waiting: usize,
+    /// From where the right password came, the latest last.
+    let_in: VecDeque<u64>,
 }
 
 impl Attempts {
     /// Counts a try from `address` at `now` as a failure until it [succeeds](Self::succeeded).
-    /// Returns how long it is to be kept waiting.
+    /// Returns how long it is to be kept waiting. It is to be [`answered`](Self::answered) in any
+    /// case.
     ///
     /// # Errors
-    /// It is one too many; the time after which the next may come.
-    pub(super) fn admit(&mut self, address: u64, now: Duration) -> Result<Duration, Duration> {
+    /// It is one too many from there, or there are too many at the same time.
+    pub(super) fn admit(&mut self, address: u64, now: Duration) -> Result<Duration, Refused> {
+        if self.waiting >= WAITING && !self.let_in.contains(&address) {
+            return Err(Refused::Busy);
+        }
         let is_old = |at: &Duration, within: Duration| now.saturating_sub(*at) >= within;
         while self.lately.front().is_some_and(|at| is_old(at, MINUTE)) {
             self.lately.pop_front();
@@ -48,8 +63,9 @@ impl Attempts {
         }
         if failures.len() >= FAILURES {
             let first = failures.front().copied().unwrap_or(now);
-            return Err((first + WITHIN).saturating_sub(now));
+            return Err(Refused::TooMany((first + WITHIN).saturating_sub(now)));
         }
+        self.waiting += 1;
         failures.push_back(now);
         self.lately.push_back(now);
         let more = self.lately.len().saturating_sub(UNNOTICED);
@@ -57,8 +73,18 @@ impl Attempts {
         Ok(slower.min(SLOWEST))
     }
 
+    /// One that was admitted waits no more.
+    pub(super) const fn answered(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
     /// Takes the failures of the address back.
     pub(super) fn succeeded(&mut self, address: u64) {
+        self.let_in.retain(|other| *other != address);
+        if self.let_in.len() >= LET_IN {
+            self.let_in.pop_front();
+        }
+        self.let_in.push_back(address);
         self.by_address.remove(&address);
         self.lately.pop_back();
     }
@@ -93,7 +119,8 @@ mod tests {
             assert_eq!(attempts.admit(1, at), Ok(Duration::ZERO));
         }
         let at = NOW + Duration::from_secs(10);
-        assert_eq!(attempts.admit(1, at), Err(WITHIN - Duration::from_secs(10)));
+        let left = WITHIN - Duration::from_secs(10);
+        assert_eq!(attempts.admit(1, at), Err(Refused::TooMany(left)));
         assert_eq!(attempts.admit(2, at), Ok(Duration::ZERO));
         assert!(attempts.admit(1, NOW + WITHIN).is_ok());
         assert!(attempts.admit(1, NOW + WITHIN).is_err());
@@ -112,11 +139,32 @@ mod tests {
     #[test]
     fn many_addresses_slow_everybody_down_a_little() {
         let mut attempts = Attempts::default();
-        let waits: Vec<_> = (0..100).map(|from| attempts.admit(from, NOW)).collect();
+        let mut admit = |from| {
+            let wait = attempts.admit(from, NOW);
+            attempts.answered();
+            wait
+        };
+        let waits: Vec<_> = (0..100).map(&mut admit).collect();
         assert_eq!(waits[19], Ok(Duration::ZERO));
         assert_eq!(waits[29], Ok(SLOWER_BY * 10));
         assert_eq!(waits[99], Ok(SLOWEST));
         assert_eq!(attempts.admit(200, NOW + MINUTE), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_crowd_is_turned_away_but_not_who_was_let_in_before() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.admit(1, NOW).is_ok());
+        attempts.succeeded(1);
+        attempts.answered();
+        for from in 0..WAITING as u64 {
+            assert!(attempts.admit(100 + from, NOW).is_ok());
+        }
+        assert_eq!(attempts.admit(2, NOW), Err(Refused::Busy));
+        assert!(attempts.admit(1, NOW).is_ok());
+        attempts.answered();
+        attempts.answered();
+        assert!(attempts.admit(2, NOW).is_ok());
     }
 
     #[test]
@@ -125,6 +173,7 @@ mod tests {
         for from in 0..ADDRESSES as u64 + 50 {
             let at = NOW + Duration::from_millis(from);
             assert!(attempts.admit(from, at).is_ok());
+            attempts.answered();
         }
         assert_eq!(attempts.by_address.len(), ADDRESSES);
     }

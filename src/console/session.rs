@@ -13,8 +13,13 @@ pub const IDLE: Duration = Duration::from_secs(30 * 60);
 /// A session ends so long after it began.
 pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
-/// When a session was last seen is written down no more often.
-const NOTED_EVERY: Duration = Duration::from_secs(5 * 60);
+/// When a session was last seen is written down no more often: all nodes read all of the directory
+/// again after it. Between, the node that has seen it knows; another one may end a session sooner,
+/// but none later.
+const NOTED_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// By so much may clocks differ.
+const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// So many sessions there may be; a new one ends the oldest.
 const MOST: usize = 20;
@@ -34,13 +39,13 @@ pub(super) fn begin(user_agent: &str, now: Timestamp) -> SessionRow {
 
 /// Whether the session goes on at `now`. One from the future was begun under another clock.
 pub(super) fn holds(session: &SessionRow, now: Timestamp) -> bool {
-    let from_future = session.created_at > now + NOTED_EVERY || session.seen_at > now + NOTED_EVERY;
+    let from_future = session.created_at > now + TOLERANCE || session.seen_at > now + TOLERANCE;
     !from_future && now.since(session.created_at) < LONGEST && now.since(session.seen_at) < IDLE
 }
 
-/// Whether it is to be written down that the session was seen at `now`.
-pub(super) fn is_to_be_noted(session: &SessionRow, now: Timestamp) -> bool {
-    now.since(session.seen_at) >= NOTED_EVERY
+/// Whether it is to be written down at `now` that the session was seen at `seen_at`.
+pub(super) fn is_to_be_noted(stored: &SessionRow, seen_at: Timestamp, now: Timestamp) -> bool {
+    seen_at > stored.seen_at && now.since(stored.seen_at) >= NOTED_EVERY
 }
 
 /// Those that end when another one begins at `now`: those that have ended by themselves, and the
@@ -73,9 +78,12 @@ mod tests {
         let mut now = NOW;
         for _ in 0..24 {
             now = now + minutes(29);
-            assert!(holds(&session, now) && is_to_be_noted(&session, now));
+            assert!(holds(&session, now) && is_to_be_noted(&session, now, now));
             session.seen_at = now;
-            assert!(!is_to_be_noted(&session, now + minutes(4)));
+            let (soon, later) = (now + minutes(14), now + minutes(15));
+            assert!(!is_to_be_noted(&session, soon, soon));
+            assert!(is_to_be_noted(&session, soon, later));
+            assert!(!is_to_be_noted(&session, now, later));
         }
         assert!(!holds(&session, NOW + minutes(720)));
         assert!(!holds(&session, NOW.before(minutes(10))));

@@ -246,6 +246,37 @@ impl Snapshot {
     }
 }
 
+#[cfg(test)]
+impl Snapshot {
+    /// Has it held a credential since `now`, which lives for `life` and is due after `due`.
+    pub(crate) fn hold(&mut self, kind: Kind, life: Duration, due: Duration, now: Moment) {
+        let end = now.wall + life;
+        let served = Served {
+            credential: Credential {
+                value: crate::credential::Secret::new("value"),
+                generation: 1,
+                first_seen: now.wall,
+                confirmed_at: now.wall,
+                expires_at: end,
+                claimed_until: end,
+            },
+            until: Moment {
+                wall: end,
+                boot: now.boot + life,
+            },
+            renew_at: now.wall + due,
+            renewed_by: None,
+            former: Box::default(),
+        };
+        let standing = Standing {
+            served: Some(served),
+            ..Standing::default()
+        };
+        self.set(kind, standing, now)
+            .expect("it is a life that can be");
+    }
+}
+
 /// No credential lives longer: that of WeChat, and what clocks may differ by.
 const LONGEST_SERVED: Duration = LONGEST_LIFE.saturating_add(CLOCK_TOLERANCE);
 

@@ -5,6 +5,7 @@
 //! this console itself.
 
 mod account;
+mod cookies;
 mod editing;
 mod events;
 mod examining;
@@ -29,15 +30,18 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE,
+};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use super::Gate;
 use crate::account::AppId;
 use crate::costly::Costly;
+use cookies::set_lang;
 use overview::Summary;
 pub(super) use visit::Visit;
-use visit::{Operator, is_from_here, set_lang};
+use visit::{Audited, Operator, is_from_here};
 use words::Lang;
 
 /// Everything comes from this server, nothing is written into the page.
@@ -111,15 +115,18 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
     } else {
         let what = visit.t("请求被拒绝", "The request was refused");
         let why = visit.t(
-            "它不是由本控制台的页面发出的。请回到控制台，重新操作一次。",
-            "It was not sent by a page of this console. Go back to the console and do it there.",
+            "它不是从本控制台的页面发出的。请回到控制台重新操作。如果 wxsign 在反向代理之后，代理须用 HTTPS，原样转发 Host，并发送 X-Forwarded-For 和 X-Forwarded-Proto。",
+            "It was not sent by a page of this console. Go back to the console and do it there. A proxy in front of wxsign must use HTTPS, pass Host on as it is, and send X-Forwarded-For and X-Forwarded-Proto.",
         );
-        tracing::warn!(target: "wxsign::audit", address = %visit.address, result = "foreign_page", "the console");
+        visit.audit("send a form", "foreign_page", &Audited::default());
         message(&visit, StatusCode::FORBIDDEN, what, why)
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Without any, browsers do not tell from which origin a form comes, not even ours
+    // (<https://fetch.spec.whatwg.org/#append-a-request-origin-header>).
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(
         HeaderName::from_static("x-frame-options"),
         HeaderValue::from_static("DENY"),
@@ -216,7 +223,7 @@ async fn nothing_here(Operator(visit): Operator) -> Response {
 }
 
 fn not_found(visit: &Visit) -> Response {
-    let what = visit.t("这里什么也没有", "There is nothing here");
+    let what = visit.t("页面不存在", "There is nothing here");
     let why = visit.t(
         "账号可能已被移除，或者网址不对。",
         "The account may have been removed, or the address is wrong.",

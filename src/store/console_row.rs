@@ -17,6 +17,8 @@ pub struct ConsoleRows {
     pub password: Option<Option<PasswordRow>>,
     /// The sessions, by the hashes of what their browsers show. One that cannot be read is none.
     pub sessions: BTreeMap<KeyHash, SessionRow>,
+    /// The one-time links, by the hashes of their secrets. One that cannot be read is none.
+    pub links: BTreeMap<KeyHash, LinkRow>,
 }
 
 /// How the password of the console is known again.
@@ -41,6 +43,13 @@ pub struct SessionRow {
     pub user_agent: String,
 }
 
+/// A link by which the first password can be set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinkRow {
+    /// When it holds no more.
+    pub ends_at: Timestamp,
+}
+
 /// What becomes of what is stored for the console; all else stays as it is.
 #[derive(Clone, Default, Debug)]
 pub struct ConsoleChanges {
@@ -48,13 +57,16 @@ pub struct ConsoleChanges {
     pub password: Option<PasswordRow>,
     /// The sessions that change; `None` ends one.
     pub sessions: BTreeMap<KeyHash, Option<SessionRow>>,
+    /// The one-time links that change; `None` ends one.
+    pub links: BTreeMap<KeyHash, Option<LinkRow>>,
 }
 
 /// The name of the password's row.
 const PASSWORD: &str = "console/password";
 
-/// What the names of sessions begin with.
+/// What the names of sessions and of links begin with.
 const SESSION: &str = "console/session/";
+const LINK: &str = "console/link/";
 
 impl ConsoleRows {
     /// Takes up what is stored under `name`, if that is one of these rows; says whether it is.
@@ -63,27 +75,44 @@ impl ConsoleRows {
             self.password = row.map(decode);
             return true;
         }
-        let Some(Ok(session)) = name.strip_prefix(SESSION).map(str::parse) else {
-            return false;
-        };
-        match row.and_then(decode) {
-            Some(row) => self.sessions.insert(session, row),
-            None => self.sessions.remove(&session),
-        };
-        true
+        put_into(&mut self.sessions, SESSION, name, row)
+            || put_into(&mut self.links, LINK, name, row)
     }
+}
+
+fn put_into<T: DeserializeOwned>(
+    rows: &mut BTreeMap<KeyHash, T>,
+    prefix: &str,
+    name: &str,
+    row: Option<&[u8]>,
+) -> bool {
+    let Some(Ok(key)) = name.strip_prefix(prefix).map(str::parse) else {
+        return false;
+    };
+    match row.and_then(decode) {
+        Some(row) => rows.insert(key, row),
+        None => rows.remove(&key),
+    };
+    true
 }
 
 impl ConsoleChanges {
     pub(super) fn encode(&self) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
         let password = self.password.iter();
         let password = password.map(|row| (PASSWORD.to_owned(), Some(encode(row))));
-        let sessions = self.sessions.iter().map(|(session, row)| {
-            let row = row.as_ref().map(encode);
-            (format!("{SESSION}{session}"), row)
-        });
-        password.chain(sessions)
+        let sessions = encode_all(SESSION, &self.sessions);
+        password
+            .chain(sessions)
+            .chain(encode_all(LINK, &self.links))
     }
+}
+
+fn encode_all<T: Serialize>(
+    prefix: &str,
+    rows: &BTreeMap<KeyHash, Option<T>>,
+) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
+    rows.iter()
+        .map(move |(key, row)| (format!("{prefix}{key}"), row.as_ref().map(encode)))
 }
 
 fn encode(row: &impl Serialize) -> Vec<u8> {

@@ -35,7 +35,8 @@ async fn the_first_visitor_comes_by_the_link_and_wrong_passwords_lock_out() {
             .then(|| line[start..].to_owned())
     });
     let (profile, driver) = (tempfile::tempdir().unwrap(), Driver::start());
-    let client = driver.open(&[], profile.path()).await;
+    let local = "MAP localhost 127.0.0.1".to_owned();
+    let client = driver.open(&[local], profile.path()).await;
     let page = async || {
         let text = client
             .execute("return document.body.innerText", vec![])
@@ -102,6 +103,37 @@ async fn a_card_turns_red_within_two_seconds_and_green_again_without_a_reload() 
     desk.app.keeper.try_again(kept);
     desk.sees("a green card", &format!("{TONE} === 'ok'")).await;
     assert_eq!(desk.run("return window.same").await, true);
+}
+
+#[tokio::test]
+async fn whoever_reads_or_types_keeps_his_place_when_something_changes() {
+    let other = "wx00000000000000aa";
+    let desk = Desk::signed_in(|config, _| {
+        let mut account = desk::account(other);
+        account.name = None;
+        config.accounts.push(account);
+    })
+    .await;
+    let tone = |appid: &str| format!("return document.querySelector('#card-{appid}').dataset.tone");
+    desk.sees("a green card", &format!("{} === 'ok'", tone(other)))
+        .await;
+    // It is the last card, and becomes the first: it moves, with the focus in it.
+    let link = format!("document.getElementById('open-{APPID}')");
+    desk.run(&format!("{link}.focus(); window.link = {link}"))
+        .await;
+    desk.simulator
+        .inject(FaultRule::new(Fault::Errcode(40164)).on("/cgi-bin/token"));
+    let appid = APPID.parse().unwrap();
+    desk.simulator.act(&appid, Action::RevokeTokens).unwrap();
+    let accounts = desk.app.keeper.accounts();
+    let kept = accounts.get(APPID).unwrap();
+    let patience = Duration::from_millis(1);
+    desk.app.keeper.check_token(kept, patience).await;
+    desk.sees("a red card", &format!("{TONE} === 'bad'")).await;
+    let first = "return document.querySelector('.card').id";
+    assert_eq!(desk.run(first).await, format!("card-{APPID}"));
+    let same = format!("return document.activeElement === window.link && {link} === window.link");
+    assert_eq!(desk.run(&same).await, true);
 }
 
 #[tokio::test]

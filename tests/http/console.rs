@@ -1,8 +1,10 @@
 //! The console as browsers and those who mean it ill meet it: who is let in, and over what.
 
+use rusqlite::Connection;
+use wxsign::config::StoreUrl;
 use wxsign::credential::Secret;
 
-use crate::harness::{Server, Setup};
+use crate::harness::{Server, Setup, until};
 use crate::wire::{Answer, Request};
 
 const PASSWORD: &str = "four words and more";
@@ -61,7 +63,12 @@ async fn whoever_shows_the_password_is_let_in_until_he_leaves() {
         (303, "/console")
     );
     let set = answer.header("set-cookie");
-    for attribute in ["wxsign=", "; Path=/;", " HttpOnly;", " SameSite=Strict;"] {
+    for attribute in [
+        "wxsign-8080=",
+        "; Path=/;",
+        " HttpOnly;",
+        " SameSite=Strict;",
+    ] {
         assert!(set.contains(attribute), "{set}");
     }
     let shown = cookie(&answer);
@@ -72,6 +79,7 @@ async fn whoever_shows_the_password_is_let_in_until_he_leaves() {
     let policy = overview.header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
     assert_eq!(overview.header("cache-control"), "no-store");
+    assert_eq!(overview.header("referrer-policy"), "same-origin");
     let left = post("/console/logout", &[]).with("Cookie", &shown);
     leads_to_login(&server.ask(&left).await);
     leads_to_login(&server.ask(&get("/console").with("Cookie", &shown)).await);
@@ -96,7 +104,7 @@ async fn each_page_wants_a_session_and_after_it_one_is_where_one_wanted_to_be() 
         assert_eq!(next, path.replace('/', "%2F"));
         let invented = get(path).with(
             "Cookie",
-            "wxsign=0123456789012345678901234567890123456789abcd",
+            "wxsign-8080=0123456789012345678901234567890123456789abcd",
         );
         leads_to_login(&server.ask(&invented).await);
     }
@@ -175,6 +183,56 @@ async fn what_another_site_sends_changes_nothing() {
     assert_eq!(answer.status, 422);
     let overview = server.ask(&get("/console").with("Cookie", &shown)).await;
     assert_eq!(overview.status, 200);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_says_nothing_of_its_visitors_nobody_is_let_in() {
+    let server = setup().start_ready().await;
+    for origin in ["https://console.example", "http://console.example"] {
+        // The proxy asks at its own address for the server; the browser says where it is.
+        let request = sign_in(PASSWORD).with("Origin", origin);
+        let answer = server.ask(&request).await;
+        assert_eq!(answer.status, 403, "{origin}");
+        assert!(answer.headers.get("set-cookie").is_none());
+        assert!(answer.text().contains("X-Forwarded-Proto"));
+    }
+    let here = sign_in(PASSWORD).with("Origin", &format!("http://{HOST}"));
+    assert_eq!(server.ask(&here).await.status, 303);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_shows_on_the_overview() {
+    let mut setup = setup();
+    setup.has_tokens().await;
+    let StoreUrl::Sqlite(path) = setup.config.store.clone() else {
+        panic!("the tokens are in a file");
+    };
+    let server = setup.start_ready().await;
+    let shown = signed_in(&server).await;
+    let overview = async || {
+        let overview = server.ask(&get("/console").with("Cookie", &shown)).await;
+        assert_eq!(overview.status, 200);
+        overview.text().to_owned()
+    };
+    let trouble = "The store is in trouble";
+    assert!(!overview().await.contains(trouble));
+    let database = Connection::open(path).unwrap();
+    let rename = |from: &str, to: &str| {
+        let change = format!("ALTER TABLE {from} RENAME TO {to}");
+        database.execute_batch(&change).unwrap();
+    };
+    rename("directory", "hidden");
+    until("a banner", async || {
+        overview().await.contains(trouble).then_some(())
+    })
+    .await;
+    rename("hidden", "directory");
+    until("no banner", async || {
+        (!overview().await.contains(trouble)).then_some(())
+    })
+    .await;
     server.end().await;
 }
 
@@ -285,5 +343,88 @@ async fn many_accounts_come_in_pages_and_one_is_found_by_its_name() {
     }
     let (_, text) = cards("/console?q=stores").await;
     assert!(!text.contains("<b>More"), "{text}");
+    server.end().await;
+}
+
+/// Strings that would run as scripts if a page forgot to escape one of them.
+const STRINGS: &str = include_str!("../browser/console/xss.txt");
+
+#[tokio::test]
+async fn what_browsers_say_of_themselves_is_written_as_text() {
+    let server = setup().start_ready().await;
+    let strings = STRINGS.lines().filter(|string| string.is_ascii());
+    for string in strings.filter(|string| string.contains(['<', '"'])) {
+        let foreign = sign_in(PASSWORD).with("Origin", string);
+        let answer = server.ask(&foreign).await;
+        assert_eq!(answer.status, 403, "{string}");
+        assert!(!answer.text().contains(string), "{string}");
+        let answer = server
+            .ask(&sign_in(PASSWORD).with("User-Agent", string))
+            .await;
+        let page = get("/console/system").with("Cookie", &cookie(&answer));
+        let page = server.ask(&page).await;
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains(string), "{string}");
+        assert!(page.text().contains("__xss") || page.text().contains("javascript"));
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_at_a_credential_is_among_the_events() {
+    let mut setup = setup();
+    setup.has_tokens().await;
+    let server = setup.start_ready().await;
+    let shown = signed_in(&server).await;
+    let fields = [("kind", "access_token"), ("password", "not the password")];
+    let reveal = post("/console/accounts/wx0123456789abcdef/reveal", &fields);
+    let refused = server.ask(&reveal.with("Cookie", &shown)).await;
+    assert_eq!(refused.status, 403);
+    let events = async |arguments: &str| {
+        let page = get(&format!("/console/events?lang=en&{arguments}"));
+        server
+            .ask(&page.with("Cookie", &shown))
+            .await
+            .text()
+            .to_owned()
+    };
+    until("the event", async || {
+        let text = events("what=console.refused&appid=wx0123456789abcdef").await;
+        text.contains("login from 127.0.0.1 refused").then_some(())
+    })
+    .await;
+    // An address that was cut off does not show those of all accounts.
+    let text = events("appid=wx0123").await;
+    assert!(text.contains("This is no AppID"), "{text}");
+    assert!(!text.contains("login from"), "{text}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_name_of_an_account_can_be_taken_away() {
+    let mut setup = setup();
+    setup.config.master_key = Some("07".repeat(32).parse().unwrap());
+    let added = "wx00000000000000aa";
+    setup.simulator.add_app(crate::harness::app(added));
+    let server = setup.start_ready().await;
+    let shown = signed_in(&server).await;
+    let secret = crate::harness::secret(added);
+    let new = [
+        ("appid", added),
+        ("secret", secret.expose()),
+        ("name", "Stores"),
+        ("page_hosts", "ok.example.com"),
+    ];
+    let change = [("name", ""), ("page_hosts", "ok.example.com")];
+    let account = format!("/console/accounts/{added}");
+    for (path, fields, is_named) in [
+        ("/console/accounts/new", &new[..], true),
+        (&format!("{account}/edit"), &change[..], false),
+    ] {
+        let answer = server.ask(&post(path, fields).with("Cookie", &shown)).await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        let page = server.ask(&get(&account).with("Cookie", &shown)).await;
+        assert_eq!(page.text().contains("Stores"), is_named);
+    }
     server.end().await;
 }

@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{APPID, DemoArgs, account, appid, hosts};
-use crate::cli::{Failure, adopt, answer, listen};
+use crate::cli::{Failure, adopt, answer, console, listen};
 use crate::client::new_key;
 use crate::clock::Clock;
+use crate::console::Console;
 use crate::server;
 use crate::simulator::{self, Simulator};
 use node::{Node, Plan};
@@ -62,7 +63,11 @@ pub(super) async fn run(args: &DemoArgs, count: usize) -> Result<(), Failure> {
         let listen = SocketAddr::new(address.ip(), port);
         nodes.push(Node::start(number, listen, &plan, &store)?);
     }
-    answer(&welcome(&nodes, &plan, &store, wechat_address))?;
+    let console = Console::new(store.store.clone(), Clock::system(), None);
+    let local = format!("http://localhost:{}", nodes[0].address.port());
+    let link = console::link(&console, &local).await;
+    let link = link.unwrap_or_else(|| format!("{local}/console"));
+    answer(&welcome(&nodes, &plan, &store, wechat_address, &link))?;
     let mut watch = Watch::new(&store, appid());
     let (mut typed, clock) = (typed(), Clock::system());
     loop {
@@ -122,7 +127,13 @@ fn toggle(line: &str, nodes: &mut [Node], plan: &Plan, store: &SharedStore) -> R
     }
 }
 
-fn welcome(nodes: &[Node], plan: &Plan, store: &SharedStore, wechat: SocketAddr) -> String {
+fn welcome(
+    nodes: &[Node],
+    plan: &Plan,
+    store: &SharedStore,
+    wechat: SocketAddr,
+    console: &str,
+) -> String {
     let (bold, plain) = ("\x1b[1m", "\x1b[0m");
     let mut text = format!(
         "{bold}wxsign demo{plain}: {} nodes that share {}, and a simulated WeChat on \
@@ -138,6 +149,7 @@ fn welcome(nodes: &[Node], plan: &Plan, store: &SharedStore, wechat: SocketAddr)
     text += &format!(
         "
   {bold}A signature{plain} curl -sG http://{address}/jsapi/signature --data-urlencode url=http://{address}/
+  {bold}The console{plain} {console}
   {bold}The token{plain}   curl -s http://{address}/v1/accounts/{APPID}/access-token -H 'Authorization: Bearer {key}'
 
 Type the number of a node and Enter to kill it, once more to start it again. Ctrl-C ends all.\n\n"

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::events::{Row, of_account};
-use super::health::Card;
+use super::health::{Card, troubles};
 use super::login::{status, words};
-use super::visit::{Form, Operator, Visit};
+use super::visit::{Audited, Form, Operator, Visit};
 use super::{Shell, not_found, show};
-use crate::account::AppId;
-use crate::credential::{Credential, Kind, Secret};
+use crate::console::Refused;
+use crate::credential::{Kind, Secret};
 use crate::history::What;
 use crate::keeper::{Kept, Outcome, Trouble};
 use crate::roster::KeptIn;
@@ -28,6 +28,7 @@ const TRIED_AGAIN_EVERY: Duration = Duration::from_secs(10);
 #[template(path = "console/account.html")]
 struct Page {
     shell: Shell,
+    troubles: Vec<String>,
     card: Card,
     token_api: &'static str,
     page_hosts: Vec<String>,
@@ -98,6 +99,7 @@ async fn answer(
     let address = format!("/console/accounts/{}", account.appid);
     let page = Page {
         shell: Shell::at(visit, "overview", &address, ""),
+        troubles: troubles(&visit.gate.app, visit.lang),
         card: Card::of(&visit.gate.app, kept, visit.lang),
         rows: of_account(visit, &account.appid).await,
         token_api: account.token_api.as_str(),
@@ -116,22 +118,22 @@ fn notice(visit: &Visit, done: &str) -> Option<Notice> {
     let (tone, zh, en) = match done {
         "valid" => (
             "ok",
-            "已向微信核实：access_token 有效，无需续期。也已要求核对 jsapi_ticket。",
+            "已向微信核实：access_token 有效，无需续期；jsapi_ticket 也会一并核对。",
             "WeChat was asked: the access_token works and need not be renewed. The jsapi_ticket is looked at, too.",
         ),
         "renewed" => (
             "ok",
-            "微信已不接受旧的 access_token，已换成新的。",
+            "旧的 access_token 已失效，现已换新。",
             "WeChat no longer took the old access_token: there is a new one now.",
         ),
         "rejected" => (
             "note",
-            "微信不接受当前的 access_token，正在获取新的。",
+            "当前的 access_token 已失效，正在获取新的。",
             "WeChat does not take the current access_token: a new one is being fetched.",
         ),
         "unreachable" => (
             "note",
-            "未能及时得到微信的回答；当前凭证继续使用。",
+            "微信没有及时响应；当前凭证继续使用。",
             "WeChat gave no answer in time; the credentials at hand go on being used.",
         ),
         "tried" => (
@@ -146,12 +148,12 @@ fn notice(visit: &Visit, done: &str) -> Option<Notice> {
         ),
         "quota" => (
             "note",
-            "微信的额度已用完，此刻重试没有用；到时会自动重试。",
+            "微信的调用额度已用完，现在重试没有用；额度恢复后会自动重试。",
             "WeChat's quota is used up, so that trying now is of no use; it is tried again by itself.",
         ),
         "added" => (
             "ok",
-            "账号已加入，正在获取凭证。",
+            "账号已添加，正在获取凭证。",
             "The account was added; its credentials are being fetched.",
         ),
         "changed" => ("ok", "修改已保存。", "The change was stored."),
@@ -174,7 +176,7 @@ pub(super) async fn renew(
         return not_found(&visit);
     };
     let done = ask_wechat(&visit, &kept).await;
-    audit(&visit, &kept.account.appid, "renew now", None, done);
+    visit.audit("renew now", done, &Audited::account(&kept.account.appid));
     // A card of the overview leads back there.
     let address = match Form::parse(&body).get("back") {
         "overview" => "/console".to_owned(),
@@ -240,7 +242,12 @@ pub(super) async fn reveal(
     let confirmed = visit.console().confirm(password, visit.address_key()).await;
     let did = format!("reveal the {kind}");
     if let Err(refused) = confirmed {
-        audit(&visit, &kept.account.appid, &did, None, "refused");
+        visit.audit(&did, "refused", &Audited::account(&kept.account.appid));
+        if refused == Refused::Wrong {
+            let address = visit.address.to_string();
+            let what = What::LoginRefused { address };
+            visit.record(what, Some(&kept.account.appid));
+        }
         let fault = Some(words(&visit, &refused));
         return answer(&visit, &kept, status(&refused), None, None, fault).await;
     }
@@ -248,7 +255,11 @@ pub(super) async fn reveal(
         let (snapshot, now) = (kept.snapshot(), visit.gate.app.keeper.clock().moment());
         snapshot.served(kind, now).map(|of| of.credential.clone())
     };
-    audit(&visit, &kept.account.appid, &did, credential.as_ref(), "ok");
+    let audited = Audited {
+        credential: credential.as_ref(),
+        ..Audited::account(&kept.account.appid)
+    };
+    visit.audit(&did, "ok", &audited);
     if let Some(credential) = &credential {
         let fingerprint = credential.value.fingerprint();
         visit.record(
@@ -261,28 +272,8 @@ pub(super) async fn reveal(
         value: credential.value,
     });
     let fault = revealed.is_none().then(|| {
-        let text = visit.t("现在没有可用的凭证", "There is none at the moment");
+        let text = visit.t("目前没有可用的凭证", "There is none at the moment");
         text.to_owned()
     });
     answer(&visit, &kept, StatusCode::OK, None, revealed, fault).await
-}
-
-/// Writes down what was done in the console.
-pub(super) fn audit(
-    visit: &Visit,
-    appid: &AppId,
-    did: &str,
-    what: Option<&Credential>,
-    result: &str,
-) {
-    tracing::info!(
-        target: "wxsign::audit",
-        client = "console",
-        address = %visit.address,
-        %appid,
-        did,
-        generation = what.map(|credential| credential.generation),
-        fingerprint = what.map(|credential| tracing::field::display(credential.value.fingerprint())),
-        result,
-    );
 }

@@ -5,8 +5,8 @@ use axum::body::Bytes;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
-use super::account::{audit, find};
-use super::visit::{Form, Operator, Visit};
+use super::account::find;
+use super::visit::{Audited, Form, Operator, Visit};
 use super::{Lang, Shell, message, not_found, show};
 use crate::account::{AppId, parse_name};
 use crate::config::parse_secret;
@@ -135,20 +135,20 @@ async fn put(visit: Visit, appid: Option<AppId>, body: Bytes) -> Response {
     };
     let added = draft.appid.clone();
     if appid.is_none() && find(&visit, added.as_str()).is_some() {
-        let fault = visit.t("这个 AppID 已经在这里", "This AppID is here already");
+        let fault = visit.t("这个 AppID 已添加过", "This AppID is here already");
         return again(vec![fault.to_owned()], false);
     }
     let gate = std::sync::Arc::clone(&visit.gate);
     let done = to_its_end(async move { Ok::<_, Problem>(gate.app.roster.put(draft).await) }).await;
     let Ok(done) = done else {
         let fault = visit.t(
-            "修改中断，请查看现状后再试",
+            "修改被中断，请先查看当前状态，再重试",
             "The change broke off: look at what is there",
         );
         return again(vec![fault.to_owned()], false);
     };
     let result = if done.is_ok() { "ok" } else { "refused" };
-    audit(&visit, &added, "put the account", None, result);
+    visit.audit("put the account", result, &Audited::account(&added));
     match done {
         Ok(put) => {
             visit.record(What::account_put(put.is_new), Some(&added));
@@ -174,6 +174,7 @@ fn draft(lang: Lang, appid: Option<AppId>, form: &Form) -> Result<Draft, Vec<Str
         ).to_owned());
     }
     let name = Some(form.trimmed("name")).filter(|name| !name.is_empty());
+    let clears_name = name.is_none() && !is_new;
     let name = name.map(parse_name).transpose().unwrap_or_else(|_| {
         faults.push(
             lang.t("名称最多 64 个字符", "A name has at most 64 characters")
@@ -191,7 +192,7 @@ fn draft(lang: Lang, appid: Option<AppId>, form: &Form) -> Result<Draft, Vec<Str
     let secret = secret.map(parse_secret).transpose().unwrap_or_else(|_| {
         faults.push(
             lang.t(
-                "AppSecret 含有不该有的字符：请重新复制",
+                "AppSecret 含有无效字符，请重新复制",
                 "The AppSecret holds characters that none has: copy it again",
             )
             .to_owned(),
@@ -219,7 +220,7 @@ fn draft(lang: Lang, appid: Option<AppId>, form: &Form) -> Result<Draft, Vec<Str
     match appid {
         Some(appid) if faults.is_empty() => Ok(Draft {
             appid,
-            name,
+            name: name.or_else(|| clears_name.then(String::new)),
             token_api: form.get("token_api").parse().ok(),
             page_hosts,
             secret,
@@ -243,14 +244,14 @@ pub(super) async fn remove(
     }
     let removed = visit.gate.app.roster.remove(&appid).await;
     let result = if removed.is_ok() { "ok" } else { "refused" };
-    audit(&visit, &appid, "remove the account", None, result);
+    visit.audit("remove the account", result, &Audited::account(&appid));
     match removed {
         Ok(()) => {
             visit.record(What::AccountRemoved, Some(&appid));
             Redirect::to("/console").into_response()
         }
         Err(error) => {
-            let what = visit.t("没有移除", "It was not removed");
+            let what = visit.t("移除失败", "It was not removed");
             message(
                 &visit,
                 StatusCode::CONFLICT,
@@ -267,20 +268,20 @@ pub(super) fn words(lang: Lang, error: &RosterError) -> String {
         return error.to_string();
     }
     match error {
-        RosterError::NoMasterKey => "没有主密钥，无法封存 AppSecret：请设置 WXSIGN_MASTER_KEY 或 WXSIGN_MASTER_KEY_FILE（openssl rand -hex 32 可生成），或把账号写进配置文件".to_owned(),
+        RosterError::NoMasterKey => "没有主密钥，无法加密保存 AppSecret：请设置 WXSIGN_MASTER_KEY 或 WXSIGN_MASTER_KEY_FILE（openssl rand -hex 32 可生成），或把账号写进配置文件".to_owned(),
         RosterError::Configured(appid) => format!("{appid} 写在配置文件中：请在那里修改或移除，然后重启"),
-        RosterError::Unknown(appid) => format!("没有在运行时加入过 {appid}"),
-        RosterError::NoSecret => "缺少 AppSecret：这个账号还没有保存过 AppSecret".to_owned(),
-        RosterError::Locked(appids) => format!("{appids} 的 AppSecret 打不开，多半是用另一个 WXSIGN_MASTER_KEY 封存的：请设置原来的主密钥，或移除后重新加入"),
-        RosterError::NoKeyFor(appids) => format!("{appids} 的 AppSecret 打不开，因为没有设置 WXSIGN_MASTER_KEY：请设置加入时所用的主密钥"),
+        RosterError::Unknown(appid) => format!("{appid} 不是在运行时添加的"),
+        RosterError::NoSecret => "缺少 AppSecret：这个账号还没有保存过".to_owned(),
+        RosterError::Locked(appids) => format!("{appids} 的 AppSecret 无法解密，很可能是用另一个 WXSIGN_MASTER_KEY 加密的：请设置原来的主密钥，或移除后重新添加"),
+        RosterError::NoKeyFor(appids) => format!("{appids} 的 AppSecret 无法解密，因为没有设置 WXSIGN_MASTER_KEY：请设置添加时所用的主密钥"),
         RosterError::Refused { errcode, errmsg, .. } => format!("微信不接受这个 AppID 与 AppSecret（errcode {errcode}，{errmsg}）；没有保存。请在微信公众平台重新复制 AppID 和 AppSecret"),
         RosterError::NotChecked(why) => format!("无法核对 AppSecret（{why}）；没有保存。{}", why.remedy().zh),
         RosterError::ClientConfigured(name) => format!("客户端 {name} 写在配置文件中：请在那里修改或移除，然后重启"),
-        RosterError::ClientUnknown(name) => format!("没有在运行时加入过客户端 {name}"),
+        RosterError::ClientUnknown(name) => format!("客户端 {name} 不是在运行时添加的"),
         RosterError::ClientIncomplete(name) => format!("客户端 {name} 缺少权限或账号"),
-        RosterError::ClientUnreadable(name) => format!("客户端 {name} 的记录读不出，可能是更新的版本写入的：请用那个版本修改，或移除后重新加入"),
+        RosterError::ClientUnreadable(name) => format!("客户端 {name} 的记录无法读取，可能由更新的版本写入：请用那个版本修改，或移除后重新添加"),
         RosterError::ClientBeyond(name) | RosterError::GrantBeyond(name) => format!("客户端 {name} 超出了您的权限"),
-        RosterError::ChangedMeanwhile => "同时有人做了别的修改，本次没有执行：请再试一次".to_owned(),
+        RosterError::ChangedMeanwhile => "另有人同时作了修改，本次修改未执行，请再试一次".to_owned(),
         RosterError::MayBeRekeyed(why) | RosterError::Store(why) => format!("存储出错（{why}）：请检查它是否在运行，再试一次"),
     }
 }

@@ -8,8 +8,10 @@ use super::visit::{Operator, Visit};
 use super::words::{Lang, in_china};
 use super::{Shell, show};
 use crate::account::AppId;
+use crate::credential::Kind;
 use crate::history::{CLI, CONSOLE, Event, Query, What};
 use crate::store::EventId;
+use crate::upstream::{Api, explain_line};
 
 /// How many events a page has.
 const PAGE: u32 = 50;
@@ -78,7 +80,7 @@ const KINDS: [(&str, &str, &str); 9] = [
     ("", "全部", "Everything"),
     ("renewal", "续期", "Renewals"),
     ("renewal.failed", "续期失败", "Failed renewals"),
-    ("foreign", "别的程序", "Other programs"),
+    ("foreign", "其他程序", "Other programs"),
     ("token.reported", "后端报告", "Reports of back ends"),
     ("page.reported", "网页报告", "Reports of pages"),
     ("account", "账号变更", "Changes of accounts"),
@@ -102,14 +104,22 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
         limit: PAGE,
         ..Query::default()
     };
+    let is_unfit = !appid.is_empty() && query.appid.is_none();
     let found = query.find(&visit.gate.app.store, |_| true).await;
     let (rows, next, fault) = match found {
+        Ok(_) if is_unfit => {
+            let fault = visit.t("这不是一个 AppID", "This is no AppID");
+            (Vec::new(), None, Some(format!("{fault}: {appid}")))
+        }
         Ok(found) => {
             let rows = found.events.into_iter();
             let rows = rows.map(|event| Row::of(event, visit.lang)).collect();
             (rows, found.next, None)
         }
-        Err(error) => (Vec::new(), None, Some(error.to_string())),
+        Err(error) => {
+            let fault = visit.t("历史记录无法读取", "The history cannot be read");
+            (Vec::new(), None, Some(format!("{fault}: {error}")))
+        }
     };
     let older = next.map(|next| {
         let mut arguments = form_urlencoded::Serializer::new(String::new());
@@ -161,6 +171,45 @@ fn tell(lang: Lang, what: &What) -> String {
     }
 }
 
+/// Why a renewal failed, with WeChat's words if it `said` any.
+fn why(lang: Lang, kind: Kind, error: &str, said: Option<(i64, &str)>) -> String {
+    let api = match kind {
+        Kind::AccessToken => Api::Token,
+        Kind::JsapiTicket => Api::GetTicket,
+    };
+    let explanation = explain_line(api, said.map(|(errcode, _)| errcode), error);
+    let details = match said {
+        Some((errcode, errmsg)) => format!("{errcode} {errmsg}"),
+        None => error.to_owned(),
+    };
+    let what = lang.text(&explanation.what);
+    match lang {
+        Lang::Zh => format!("{what}（{details}）"),
+        Lang::En => format!("{what} ({details})"),
+    }
+}
+
+/// What came of a report; a later version may know more.
+fn came_of_it(lang: Lang, outcome: &str) -> &str {
+    let (zh, en) = match outcome {
+        "outdated" => ("已有更新的 token", "there was a newer one already"),
+        "still_valid" => (
+            "微信仍接受它，错在调用本身",
+            "WeChat accepts it: the call itself is at fault",
+        ),
+        "renewed" => ("确已失效，已换新", "WeChat rejected it: it was replaced"),
+        "unverified" => ("未能及时向微信核实", "WeChat could not be asked in time"),
+        "unknown_token" => ("不是这里发出的 token", "it was not given out here lately"),
+        "not_about_the_token" => (
+            "这个 errcode 与 token 无关",
+            "this errcode says nothing about the token",
+        ),
+        "no_token" => ("此时没有 token", "there was no token"),
+        other => (other, other),
+    };
+    lang.t(zh, en)
+}
+
 /// As the history tells it, but for times, which stand beside others of China here.
 fn in_english(what: &What) -> String {
     match what {
@@ -176,18 +225,23 @@ fn in_english(what: &What) -> String {
         What::RenewalFailed {
             kind,
             error,
+            errcode,
+            errmsg,
             next_at,
             times,
             ..
         } => {
+            let said = errcode.zip(errmsg.as_deref());
             let again = match times {
                 0 | 1 => String::new(),
                 _ => format!("; {times} times since it was last told"),
             };
-            format!(
-                "{kind} not renewed: {error}; next try {}{again}",
-                in_china(*next_at)
-            )
+            let (why, next) = (why(Lang::En, *kind, error, said), in_china(*next_at));
+            format!("{kind} not renewed: {why}; next try {next}{again}")
+        }
+        What::TokenReported { errcode, outcome } => {
+            let outcome = came_of_it(Lang::En, outcome);
+            format!("access_token reported for errcode {errcode}: {outcome}")
         }
         what => what.to_string(),
     }
@@ -207,43 +261,45 @@ fn in_chinese(what: &What) -> String {
         What::RenewalFailed {
             kind,
             error,
+            errcode,
+            errmsg,
             next_at,
             times,
             ..
         } => {
+            let said = errcode.zip(errmsg.as_deref());
             let again = match times {
                 0 | 1 => String::new(),
-                _ => format!("；上次记录以来共 {times} 次"),
+                _ => format!("；自上次记录以来共 {times} 次"),
             };
-            format!(
-                "{kind} 续期失败：{error}；下次重试 {}{again}",
-                in_china(*next_at)
-            )
+            let (why, next) = (why(Lang::Zh, *kind, error, said), in_china(*next_at));
+            format!("{kind} 续期失败：{why}；下次重试 {next}{again}")
         }
         What::Recovered { kind } => format!("{kind}：续期恢复正常"),
-        What::ForeignNoticed => "另一个程序在用这个 AppSecret 获取 token".to_owned(),
-        What::ForeignOver => "一天来没有再发现别的程序获取 token".to_owned(),
+        What::ForeignNoticed => "有其他程序在用同一个 AppSecret 获取 token".to_owned(),
+        What::ForeignOver => "已有一天没有再发现其他程序获取 token".to_owned(),
         What::PageReported { host, err_msg } => format!("{host} 的网页收到 {err_msg:?}"),
         What::TokenReported { errcode, outcome } => {
-            format!("后端报告 access_token 被拒绝（errcode {errcode}）：{outcome}")
+            let outcome = came_of_it(Lang::Zh, outcome);
+            format!("后端报告 access_token 不可用（errcode {errcode}）：{outcome}")
         }
-        What::AccountAdded => "加入账号".to_owned(),
+        What::AccountAdded => "添加账号".to_owned(),
         What::AccountChanged => "修改账号".to_owned(),
         What::AccountRemoved => "移除账号".to_owned(),
         What::AccountsRekeyed { accounts } => {
-            format!("{accounts} 个账号的 AppSecret 已用新的主密钥封存")
+            format!("{accounts} 个账号的 AppSecret 已改用新的主密钥加密")
         }
         What::ClientAdded { client } => format!("新客户端 {client}"),
         What::ClientChanged { client } => format!("修改客户端 {client}"),
         What::ClientRotated { client } => format!("客户端 {client} 换了新密钥"),
         What::ClientRemoved { client } => format!("吊销客户端 {client}"),
         What::LoggedIn { address } => format!("从 {address} 登录"),
-        What::LoginRefused { address } => format!("从 {address} 登录被拒绝"),
+        What::LoginRefused { address } => format!("来自 {address} 的登录被拒绝：密码不正确"),
         What::LoggedOut { address } => format!("从 {address} 退出"),
         What::Revealed { kind, fingerprint } => {
-            format!("查看了 {kind} 的明文，指纹 {fingerprint}")
+            format!("查看了 {kind} 明文，指纹 {fingerprint}")
         }
-        What::PasswordSet => "设置了控制台口令".to_owned(),
-        What::Unknown => "这个版本不认识的事件".to_owned(),
+        What::PasswordSet => "设置了控制台密码".to_owned(),
+        What::Unknown => "当前版本无法识别的事件".to_owned(),
     }
 }

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::trying::admit;
 use super::visit::{Operator, Visit};
 use super::{Lang, Shell, not_found, show};
 use crate::account::AppId;
@@ -58,7 +59,7 @@ impl Row {
 pub(super) async fn all(Operator(visit): Operator) -> Response {
     if visit.gate.app.keeper.accounts().len() > MOST {
         let fault = visit.t(
-            "账号很多：请在各账号的页面上体检",
+            "账号很多：请到各账号的页面上逐个诊断",
             "There are many accounts: examine each on its own page",
         );
         return answer(&visit, None, Vec::new(), Some(fault.to_owned()));
@@ -75,21 +76,10 @@ pub(super) async fn one(Operator(visit): Operator, Segment(appid): Segment) -> R
 }
 
 async fn examine(visit: &Visit, appid: Option<&AppId>) -> Response {
-    let app = &visit.gate.app;
-    if let Err(wait) = visit
-        .gate
-        .desk
-        .trials
-        .admit(app.keeper.clock().moment().boot)
-    {
-        let wait = visit.lang.lasting(wait);
-        let fault = match visit.lang {
-            Lang::Zh => format!("试得太频繁：{wait}后再试"),
-            Lang::En => format!("Too many were tried: once more in {wait}"),
-        };
+    if let Err(fault) = admit(visit) {
         return answer(visit, appid, Vec::new(), Some(fault));
     }
-    let findings = doctor::examine(app, appid).await;
+    let findings = doctor::examine(&visit.gate.app, appid).await;
     answer(visit, appid, findings, None)
 }
 

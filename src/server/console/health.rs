@@ -17,6 +17,8 @@ pub(super) enum Health {
     Down,
     /// They can, but will not be for long unless a human does something.
     NeedsHelp,
+    /// They can, but nothing is renewed: the token has ended, or should have been replaced long ago.
+    Late,
     /// Something failed, and is tried again by itself; or another program is in the way.
     Shaky,
     /// It has just been put here.
@@ -27,13 +29,14 @@ pub(super) enum Health {
     Healthy,
 }
 
-/// What is due within so long is about to be renewed.
+/// What is due within so long is about to be renewed, and what was due so long ago is late.
 const SOON: Duration = Duration::from_secs(120);
 
 impl Health {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Down,
         Self::NeedsHelp,
+        Self::Late,
         Self::Shaky,
         Self::Starting,
         Self::Renewing,
@@ -42,11 +45,17 @@ impl Health {
 
     pub(super) fn of(snapshot: &Snapshot, now: Moment) -> Self {
         let signs = snapshot.signer(now).is_some();
+        let had_a_ticket = snapshot.last(Kind::JsapiTicket).is_some();
+        // A store that is away is no trouble of the account, yet its credentials end.
+        let token = Token::of(snapshot, now);
         match snapshot.trouble() {
             Some(_) if !signs => Self::Down,
+            None if !signs && (had_a_ticket || token != Token::AsItShould) => Self::Down,
             None if !signs => Self::Starting,
             Some(trouble) if needs_a_human(trouble.class) => Self::NeedsHelp,
+            _ if token == Token::Ended => Self::Late,
             Some(_) => Self::Shaky,
+            None if token == Token::Late => Self::Late,
             None if snapshot.is_robbed() => Self::Shaky,
             None if is_renewing(snapshot, now) => Self::Renewing,
             None => Self::Healthy,
@@ -56,7 +65,7 @@ impl Health {
     /// Its colour, by the name of a class.
     pub(super) const fn tone(self) -> &'static str {
         match self {
-            Self::Down | Self::NeedsHelp => "bad",
+            Self::Down | Self::NeedsHelp | Self::Late => "bad",
             Self::Shaky => "note",
             Self::Starting | Self::Renewing => "busy",
             Self::Healthy => "ok",
@@ -67,10 +76,33 @@ impl Health {
         match self {
             Self::Down => lang.t("无法签名", "Cannot sign"),
             Self::NeedsHelp => lang.t("需要处理，暂可签名", "Needs you, still signing"),
+            Self::Late => lang.t("续期停滞，暂可签名", "Not renewed, still signing"),
             Self::Shaky => lang.t("有故障，仍可签名", "In trouble, still signing"),
             Self::Starting => lang.t("正在获取凭证", "Fetching credentials"),
             Self::Renewing => lang.t("即将续期", "Renewing soon"),
             Self::Healthy => lang.t("正常", "Healthy"),
+        }
+    }
+}
+
+/// How the token is that was held last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Token {
+    /// It is good, or there never was one.
+    AsItShould,
+    /// It is good, but should have been replaced before.
+    Late,
+    /// It is good no more.
+    Ended,
+}
+
+impl Token {
+    fn of(snapshot: &Snapshot, now: Moment) -> Self {
+        match snapshot.last(Kind::AccessToken) {
+            None => Self::AsItShould,
+            Some(token) if token.until.left(now).is_zero() => Self::Ended,
+            Some(token) if token.renew_at + SOON < now.wall => Self::Late,
+            Some(_) => Self::AsItShould,
         }
     }
 }
@@ -86,6 +118,24 @@ fn is_renewing(snapshot: &Snapshot, now: Moment) -> bool {
     is_due || snapshot.lease(Kind::AccessToken, now).is_some()
 }
 
+/// What is wrong with the process itself, so that all accounts suffer.
+pub(super) fn troubles(app: &App, lang: Lang) -> Vec<String> {
+    let store = app.store.tally().failing().map(|error| match lang {
+        Lang::Zh => format!(
+            "存储出错，续期可能因此停下；手上的凭证在到期前继续可用。请检查存储是否在运行：{error}"
+        ),
+        Lang::En => format!(
+            "The store is in trouble, which may keep credentials from being renewed; those at hand are good to their ends. See that it runs: {error}"
+        ),
+    });
+    let stuck = lang.t(
+        "续期队列卡住了：请查看日志，并重启这个进程。",
+        "The queue that renews is stuck: see the log of this process, and restart it.",
+    );
+    let stuck = (!app.keeper.is_alive()).then(|| stuck.to_owned());
+    store.into_iter().chain(stuck).collect()
+}
+
 /// An account as a card shows it.
 pub(super) struct Card {
     pub(super) appid: String,
@@ -98,7 +148,10 @@ pub(super) struct Card {
     /// Which node fetches now, or fetched last.
     pub(super) holder: Option<String>,
     pub(super) fetches_now: bool,
+    /// The signatures that this node made.
     pub(super) spark: Spark,
+    /// There may be other nodes.
+    pub(super) is_shared: bool,
     pub(super) help: Option<Help>,
     /// There is something to be tried again.
     pub(super) can_try_again: bool,
@@ -123,9 +176,11 @@ impl Card {
             bars: bars.into_iter().flatten().collect(),
             next: match trouble {
                 Some(_) => None,
+                None if health == Health::Late => None,
                 None => renew_at.map(|at| lang.in_time(at, now.wall)),
             },
             spark: Spark::of(&app.rates.of(&kept.account.appid)),
+            is_shared: !app.store.is_embedded(),
             fetches_now: lease.is_some(),
             holder: lease.map(|lease| lease.holder.clone()).or(last),
             help: match trouble {
@@ -139,16 +194,18 @@ impl Card {
     }
 }
 
-/// How old a credential is.
+/// How much of its life a credential has left.
 pub(super) struct Bar {
     pub(super) kind: &'static str,
-    /// How much of its life is over, of 100.
-    pub(super) gone: u64,
-    /// Where in its life it is renewed, of 100; a ticket is asked for often, and mostly the same.
+    /// Of 100: a fresh one is full.
+    pub(super) filled: u64,
+    /// Its colour, by the name of a class: `fresh`, `due` for renewal, or `over`.
+    pub(super) phase: &'static str,
+    /// How much is left when it is renewed, of 100; a ticket is asked for often, and mostly the
+    /// same.
     pub(super) renewed_at: Option<u64>,
     /// How long it is good.
     pub(super) left: String,
-    pub(super) is_good: bool,
     pub(super) age: String,
     pub(super) fingerprint: String,
     pub(super) generation: u64,
@@ -165,16 +222,21 @@ impl Bar {
         let life = (age + left).as_secs().max(1);
         let part = |time: Duration| (time.as_secs() * 100 / life).min(100);
         let renewed_after = served.renew_at.since(credential.first_seen);
+        let is_renewed = kind == Kind::AccessToken && !left.is_zero();
         Some(Self {
             kind: kind.as_str(),
-            gone: if left.is_zero() { 100 } else { part(age) },
-            renewed_at: (kind == Kind::AccessToken && !left.is_zero()).then(|| part(renewed_after)),
+            filled: part(left),
+            phase: match left.is_zero() {
+                true => "over",
+                false if is_renewed && served.renew_at <= now.wall + SOON => "due",
+                false => "fresh",
+            },
+            renewed_at: is_renewed.then(|| 100 - part(renewed_after)),
             left: match (left.is_zero(), lang) {
                 (true, _) => lang.t("已过期", "expired").to_owned(),
                 (false, Lang::Zh) => format!("剩余 {}", lang.lasting(left)),
                 (false, Lang::En) => format!("{} left", lang.lasting(left)),
             },
-            is_good: !left.is_zero(),
             age: lang.lasting(age),
             fingerprint: credential.value.fingerprint().to_string(),
             generation: credential.generation,
@@ -217,8 +279,14 @@ impl Help {
             errmsg: trouble.errmsg.clone(),
             evidence: None,
             address: address.map(|address| address.to_string()),
-            failed: Some(lang.ago(trouble.failed_at, now)),
-            next_try: Some(lang.in_time(trouble.next_at, now)),
+            failed: Some(match lang {
+                Lang::Zh => format!("{}失败", lang.ago(trouble.failed_at, now)),
+                Lang::En => format!("failed {}", lang.ago(trouble.failed_at, now)),
+            }),
+            next_try: Some(match lang {
+                Lang::Zh => format!("{}自动重试", lang.in_time(trouble.next_at, now)),
+                Lang::En => format!("next try {}", lang.in_time(trouble.next_at, now)),
+            }),
         }
     }
 
@@ -240,5 +308,61 @@ impl Help {
             failed: None,
             next_try: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment {
+        wall: Timestamp::from_secs(1_700_000_000),
+        boot: Duration::from_secs(100_000),
+    };
+
+    /// An account that has held a credential of each of these kinds, which lives for 7200 s and is
+    /// due for renewal after 6000 s.
+    fn held(kinds: &[Kind]) -> Snapshot {
+        let (life, due) = (Duration::from_secs(7200), Duration::from_secs(6000));
+        let mut snapshot = Snapshot::default();
+        for kind in kinds {
+            snapshot.hold(*kind, life, due, NOW);
+        }
+        snapshot
+    }
+
+    fn after(seconds: u64) -> Moment {
+        let since = Duration::from_secs(seconds);
+        Moment {
+            wall: NOW.wall + since,
+            boot: NOW.boot + since,
+        }
+    }
+
+    #[test]
+    fn an_account_whose_renewals_have_stopped_is_not_healthy() {
+        let both = held(&Kind::ALL);
+        for (seconds, health) in [
+            (0, Health::Healthy),
+            (5900, Health::Renewing),
+            (6120, Health::Renewing),
+            (6121, Health::Late),
+            (7199, Health::Late),
+            (7200, Health::Down),
+        ] {
+            assert_eq!(Health::of(&both, after(seconds)), health, "{seconds}");
+        }
+        assert_eq!(Health::Late.tone(), "bad");
+    }
+
+    #[test]
+    fn an_account_is_only_starting_until_it_has_held_something() {
+        assert_eq!(Health::of(&Snapshot::default(), NOW), Health::Starting);
+        // The ticket comes after the token.
+        let token = held(&[Kind::AccessToken]);
+        assert_eq!(Health::of(&token, NOW), Health::Starting);
+        assert_eq!(Health::of(&token, after(7200)), Health::Down);
+        let ticket = held(&[Kind::JsapiTicket]);
+        assert_eq!(Health::of(&ticket, after(7200)), Health::Down);
     }
 }

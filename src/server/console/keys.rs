@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::editing::words;
-use super::visit::{Form, Operator, Visit};
+use super::visit::{Audited, Form, Operator, Visit};
 use super::{Lang, Shell, show};
 use crate::account::AppId;
 use crate::client::{Accounts, Scope, join, parse_name, parse_not_after};
@@ -133,7 +133,7 @@ async fn rows(visit: &Visit) -> Result<Vec<Row>, RosterError> {
                     "被配置文件中的同名客户端取代",
                     "overridden by the configuration",
                 )),
-                State::Locked | State::Unreadable => Some(lang.t("读不出", "unreadable")),
+                State::Locked | State::Unreadable => Some(lang.t("无法读取", "unreadable")),
             },
             fingerprints: keys
                 .into_iter()
@@ -293,7 +293,8 @@ pub(super) async fn change(
         }
         "revoke" if form.has("sure") => {
             let removed = visit.gate.app.roster.remove_client(&name, None).await;
-            audit(&visit, &name, "remove the client", removed.is_ok());
+            let result = if removed.is_ok() { "ok" } else { "refused" };
+            visit.audit("remove the client", result, &Audited::client(&name));
             match removed {
                 Ok(()) => {
                     visit.record(What::ClientRemoved { client: name }, None);
@@ -318,7 +319,8 @@ fn is_newest(visit: &Visit, name: &str, fingerprint: &str) -> bool {
 
 async fn put(visit: &Visit, draft: &ClientDraft, did: &str) -> Response {
     let put = visit.gate.app.roster.put_client(draft, None).await;
-    audit(visit, &draft.name, did, put.is_ok());
+    let result = if put.is_ok() { "ok" } else { "refused" };
+    visit.audit(did, result, &Audited::client(&draft.name));
     match put {
         Ok(put) => {
             let what = What::client_put(&draft.name, put.is_new, put.key.is_some());
@@ -337,9 +339,4 @@ async fn put(visit: &Visit, draft: &ClientDraft, did: &str) -> Response {
             answer(visit, StatusCode::CONFLICT, None, vec![fault], None).await
         }
     }
-}
-
-fn audit(visit: &Visit, name: &str, did: &str, is_done: bool) {
-    let result = if is_done { "ok" } else { "refused" };
-    tracing::info!(target: "wxsign::audit", client = "console", address = %visit.address, name, did, result);
 }

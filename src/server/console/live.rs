@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,10 +10,13 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_core::Stream;
 use http::StatusCode;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::mpsc;
 
-use super::overview::summary;
+use super::overview::{Cards, Summary, digest, digest_of, summary};
 use super::visit::Visit;
+use crate::account::AppId;
+use crate::history::Event as Happened;
 
 /// How often it is looked for changes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -41,18 +45,74 @@ pub(super) async fn stream(visit: Visit) -> Response {
     Sse::new(Events(receiver)).into_response()
 }
 
+/// What the page shows that wants to hear of changes.
+enum Page {
+    /// The cards that its address asks for.
+    Overview(Option<(Arc<Summary>, Cards)>),
+    Account(AppId),
+    /// What happened.
+    Events,
+}
+
+impl Page {
+    fn of(visit: &Visit) -> Self {
+        match visit.argument("of").as_str() {
+            "overview" => Self::Overview(None),
+            "events" => Self::Events,
+            appid => appid.parse().map_or(Self::Events, Self::Account),
+        }
+    }
+
+    /// Another number when something has changed that it shows, apart from what happened.
+    async fn digest(&mut self, visit: &Visit) -> u64 {
+        let app = &visit.gate.app;
+        match self {
+            Self::Overview(known) => {
+                let now = summary(visit).await;
+                // Of very many accounts it is the same for a while.
+                let (summary, cards) = match known.take() {
+                    Some((summary, cards)) if Arc::ptr_eq(&summary, &now) => (summary, cards),
+                    _ => {
+                        let cards = Cards::of(visit, &now).await;
+                        (now, cards)
+                    }
+                };
+                let digest = digest(app, &summary, &cards);
+                *known = Some((summary, cards));
+                digest
+            }
+            Self::Account(appid) => digest_of(app, appid),
+            Self::Events => 0,
+        }
+    }
+
+    fn shows(&self, event: &Happened) -> bool {
+        match self {
+            Self::Overview(_) => false,
+            Self::Account(appid) => event.appid.as_ref() == Some(appid),
+            Self::Events => true,
+        }
+    }
+}
+
 async fn tell(visit: Visit, to: mpsc::Sender<Event>) {
     let clock = visit.gate.app.keeper.clock().clone();
     let mut events = visit.gate.app.history.subscribe();
-    let mut known = summary(&visit).await.digest;
+    let mut page = Page::of(&visit);
+    let mut known = page.digest(&visit).await;
     let mut due = None;
     let mut told_at = clock.moment().boot;
     loop {
         clock.sleep(LOOK_EVERY).await;
         let now = clock.moment().boot;
-        let digest = summary(&visit).await.digest;
-        while events.try_recv().is_ok() {
-            due = Some(now + WRITTEN_WITHIN);
+        let digest = page.digest(&visit).await;
+        loop {
+            match events.try_recv() {
+                Ok(event) if !page.shows(&event) => {}
+                // Some were missed, which may have been its own.
+                Ok(_) | Err(TryRecvError::Lagged(_)) => due = Some(now + WRITTEN_WITHIN),
+                Err(_) => break,
+            }
         }
         let is_due = due.take_if(|due| *due <= now).is_some()
             || now.saturating_sub(told_at) >= AT_LEAST_EVERY;

@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 
-use super::visit::{Form, Operator, Transport, Visit, set_session};
+use super::cookies::set_session;
+use super::visit::{Audited, Form, Operator, Transport, Visit};
 use super::{Shell, message, show};
 use crate::console::{MIN_CHARS, Refused, Unfit};
 use crate::credential::Secret;
@@ -61,7 +62,7 @@ pub(super) async fn sign_in(visit: Visit, body: Bytes) -> Response {
         .sign_in(password, visit.address_key(), &visit.user_agent);
     let signed_in = signed_in.await;
     let result = if signed_in.is_ok() { "ok" } else { "refused" };
-    tracing::info!(target: "wxsign::audit", address = %visit.address, did = "sign in", result, "the console");
+    visit.audit("sign in", result, &Audited::default());
     let address = visit.address.to_string();
     match &signed_in {
         Ok(_) => visit.record(What::LoggedIn { address }, None),
@@ -86,7 +87,7 @@ pub(super) async fn sign_in(visit: Visit, body: Bytes) -> Response {
 }
 
 fn let_in(visit: &Visit, key: &Secret, next: &str) -> Response {
-    let Some(cookie) = set_session(visit.transport, Some(key)) else {
+    let Some(cookie) = set_session(visit.transport, &visit.host, Some(key)) else {
         return Redirect::to("/console/login").into_response();
     };
     let to = if is_ours(next) { next } else { "/console" };
@@ -110,10 +111,10 @@ pub(super) async fn sign_out(Operator(visit): Operator) -> Response {
         let what = visit.t("暂时无法退出", "You could not be signed out");
         return message(&visit, status(&error), what, &words(&visit, &error));
     }
-    tracing::info!(target: "wxsign::audit", address = %visit.address, did = "sign out", result = "ok", "the console");
+    visit.audit("sign out", "ok", &Audited::default());
     let address = visit.address.to_string();
     visit.record(What::LoggedOut { address }, None);
-    let cookie = set_session(visit.transport, None);
+    let cookie = set_session(visit.transport, &visit.host, None);
     let cookie = cookie.map(|cookie| [(SET_COOKIE, cookie)]);
     (cookie, Redirect::to("/console/login")).into_response()
 }
@@ -129,18 +130,18 @@ struct Setup {
 
 /// `GET /console/setup`: where the one-time link leads.
 pub(super) async fn setup(visit: Visit) -> Response {
-    setup_form(&visit, visit.argument("token"), None)
+    setup_form(&visit, visit.argument("token"), None).await
 }
 
-fn setup_form(visit: &Visit, token: String, fault: Option<&Refused>) -> Response {
+async fn setup_form(visit: &Visit, token: String, fault: Option<&Refused>) -> Response {
     if visit.transport == Transport::Open {
         return Redirect::to("/console/login").into_response();
     }
-    if !visit.console().link_holds(&token) {
+    if !visit.console().link_holds(&token).await {
         let what = visit.t("这个链接已失效", "This link does not hold any more");
         let why = visit.t(
-            "它只能使用一次，一小时后失效，并且只在打印它的那个进程上有效。口令若已设置，请直接登录；否则重启 wxsign，使用新打印的链接，或运行 wxsign console password。",
-            "It works once, for an hour, and at the process that printed it. If a password is set, sign in with it; else restart wxsign and take the link that it prints, or run wxsign console password.",
+            "链接一小时后失效，密码一经设置也随即失效。如果已经设置过密码，请直接登录；否则请重启 wxsign，打开新打印的链接，或者在服务器上运行 wxsign console password。",
+            "It works for an hour, and until the password is set. If a password is set, sign in with it; else restart wxsign and take the link that it prints, or run wxsign console password.",
         );
         return message(visit, StatusCode::GONE, what, why);
     }
@@ -170,17 +171,17 @@ pub(super) async fn set_up(visit: Visit, body: Bytes) -> Response {
     }
     if password != form.get("again") {
         let differ = Refused::Wrong;
-        return setup_form(&visit, token.to_owned(), Some(&differ));
+        return setup_form(&visit, token.to_owned(), Some(&differ)).await;
     }
     let console = visit.console();
     let set = console.set_up(token, Secret::new(password), &visit.user_agent);
     match set.await {
         Ok(key) => {
-            tracing::info!(target: "wxsign::audit", address = %visit.address, did = "set the password", result = "ok", "the console");
+            visit.audit("set the password", "ok", &Audited::default());
             visit.record(What::PasswordSet, None);
             let_in(&visit, &key, "")
         }
-        Err(refused) => setup_form(&visit, token.to_owned(), Some(&refused)),
+        Err(refused) => setup_form(&visit, token.to_owned(), Some(&refused)).await,
     }
 }
 
@@ -199,35 +200,35 @@ pub(super) fn words(visit: &Visit, refused: &Refused) -> String {
     let lang = visit.lang;
     let text = match refused {
         Refused::Wrong if visit.path.ends_with("/setup") => lang.t(
-            "两次输入的口令不一致：请重新输入",
+            "两次输入的密码不一致，请重新输入",
             "The two passwords differ: type them again",
         ),
         Refused::Wrong => lang.t(
-            "口令不对。忘记了？在服务器上运行 wxsign console password",
+            "密码不正确。忘记密码？请在服务器上运行 wxsign console password",
             "This is not the password. Forgotten? Run wxsign console password on the server",
         ),
         Refused::TooMany(wait) => {
             let wait = lang.lasting(*wait);
             return match lang {
-                super::Lang::Zh => format!("来自您的地址的错误口令太多，请 {wait}后再试"),
+                super::Lang::Zh => format!("从您的 IP 输错密码的次数过多，请 {wait}后再试"),
                 super::Lang::En => {
                     format!("Too many wrong passwords came from your address: try again in {wait}")
                 }
             };
         }
         Refused::Busy => lang.t(
-            "太多人同时在试口令：请稍后再试",
+            "同时登录的人太多，请稍后再试",
             "Too many passwords are being tried: try again in a moment",
         ),
-        Refused::NoPassword => lang.t("还没有设置口令", "No password is set yet"),
+        Refused::NoPassword => lang.t("还没有设置密码", "No password is set yet"),
         Refused::LinkEnded => lang.t("这个链接已失效", "This link does not hold any more"),
         Refused::Unfit(Unfit::TooShort) => lang.t(
-            "口令太短：至少 12 个字符，例如四个不相关的词",
+            "密码太短：至少 12 个字符，例如四个互不相关的词",
             "The password is too short: take at least 12 characters, such as four words",
         ),
-        Refused::Unfit(Unfit::TooLong) => lang.t("口令太长", "The password is too long"),
+        Refused::Unfit(Unfit::TooLong) => lang.t("密码太长", "The password is too long"),
         Refused::Store(_) => lang.t(
-            "存储暂时无法访问：请检查它是否在运行，稍后再试",
+            "暂时无法访问存储，请检查它是否在运行，稍后再试",
             "The store cannot be reached: see that it runs, and try again",
         ),
     };

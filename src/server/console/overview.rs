@@ -8,7 +8,8 @@ use axum::body::Bytes;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
-use super::health::{Card, Health};
+use super::editing::words;
+use super::health::{Card, Health, troubles};
 use super::visit::{Form, Operator, Visit};
 use super::{Shell, show};
 use crate::account::AppId;
@@ -25,35 +26,114 @@ const PAGE: usize = 50;
 pub(super) struct Summary {
     /// The worst first, and of those that fare alike in the order of their AppIDs.
     accounts: Vec<(Health, AppId)>,
-    /// Another one when something has changed that a page shows.
-    pub(super) digest: u64,
+    /// How many fare so, in the order of [`Health::ALL`].
+    counts: [usize; Health::ALL.len()],
 }
 
 impl Summary {
     fn of(keeper: &Keeper) -> Self {
         let (accounts, now) = (keeper.accounts(), keeper.clock().moment());
-        let mut digest = 0_u64;
         let ranked = accounts.iter().map(|kept| {
-            let snapshot = kept.snapshot();
-            let health = Health::of(&snapshot, now);
-            let mut hasher = DefaultHasher::new();
-            let generation = |kind| {
-                snapshot
-                    .served(kind, now)
-                    .map(|of| of.credential.generation)
-            };
-            let trouble = snapshot.trouble();
-            let trouble = trouble.map(|trouble| (trouble.failed_at, trouble.next_at));
-            (&kept.account.appid, &kept.account.name, health, trouble).hash(&mut hasher);
-            Kind::ALL.map(generation).hash(&mut hasher);
-            // Accounts come in no order.
-            digest = digest.wrapping_add(hasher.finish());
+            let health = Health::of(&kept.snapshot(), now);
             (health, kept.account.appid.clone())
         });
         let mut accounts: Vec<_> = ranked.collect();
         accounts.sort();
-        Self { accounts, digest }
+        let mut counts = [0; Health::ALL.len()];
+        for (health, _) in &accounts {
+            counts[*health as usize] += 1;
+        }
+        Self { accounts, counts }
     }
+}
+
+/// The cards of one page.
+pub(super) struct Cards {
+    appids: Vec<AppId>,
+    /// How many accounts fit what is searched for.
+    found: usize,
+    /// From 1.
+    page: usize,
+    pages: usize,
+}
+
+impl Cards {
+    fn new(app: &App, summary: &Summary, wanted: &str, page: usize) -> Self {
+        let wanted = wanted.to_lowercase();
+        let accounts = app.keeper.accounts();
+        let fits = |appid: &AppId| {
+            let name = accounts
+                .get(appid.as_str())
+                .and_then(|kept| kept.account.name.as_ref());
+            appid.as_str().contains(&wanted)
+                || name.is_some_and(|name| name.to_lowercase().contains(&wanted))
+        };
+        let all = summary.accounts.iter().map(|(_, appid)| appid);
+        let fitting: Vec<_> = all
+            .filter(|appid| wanted.is_empty() || fits(appid))
+            .collect();
+        let pages = fitting.len().div_ceil(PAGE).max(1);
+        let page = page.clamp(1, pages);
+        let shown = fitting.iter().skip((page - 1) * PAGE).take(PAGE);
+        Self {
+            appids: shown.map(|appid| (*appid).clone()).collect(),
+            found: fitting.len(),
+            page,
+            pages,
+        }
+    }
+
+    /// Those that the arguments of the address ask for.
+    pub(super) async fn of(visit: &Visit, summary: &Arc<Summary>) -> Self {
+        let (app, summary) = (Arc::clone(&visit.gate.app), Arc::clone(summary));
+        let (wanted, page) = (search(visit), visit.argument("page"));
+        let page = page.parse().unwrap_or(1);
+        let looking = tokio::task::spawn_blocking(move || Self::new(&app, &summary, &wanted, page));
+        looking.await.unwrap_or(Self {
+            appids: Vec::new(),
+            found: 0,
+            page: 1,
+            pages: 1,
+        })
+    }
+}
+
+fn search(visit: &Visit) -> String {
+    visit.argument("q").trim().to_owned()
+}
+
+/// Another number when something has changed that the overview shows.
+pub(super) fn digest(app: &App, summary: &Summary, cards: &Cards) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    summary.counts.hash(&mut hasher);
+    cards.found.hash(&mut hasher);
+    let troubles = (app.store.tally().failing().is_some(), app.keeper.is_alive());
+    (troubles, app.roster.locked().is_some(), refuses(app)).hash(&mut hasher);
+    for appid in &cards.appids {
+        digest_of(app, appid).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// The same for what is shown of one account.
+pub(super) fn digest_of(app: &App, appid: &AppId) -> u64 {
+    let (accounts, now) = (app.keeper.accounts(), app.keeper.clock().moment());
+    let mut hasher = DefaultHasher::new();
+    appid.hash(&mut hasher);
+    if let Some(kept) = accounts.get(appid.as_str()) {
+        let snapshot = kept.snapshot();
+        let generation = |kind| {
+            let served = snapshot.served(kind, now);
+            served.map(|of| of.credential.generation)
+        };
+        let trouble = snapshot.trouble();
+        let trouble = trouble.map(|trouble| (trouble.failed_at, trouble.next_at));
+        (&kept.account.name, Health::of(&snapshot, now), trouble).hash(&mut hasher);
+        (snapshot.died_young(), Kind::ALL.map(generation)).hash(&mut hasher);
+    }
+    let failing = app.store.tally().failing().is_some();
+    (failing, app.keeper.is_alive()).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// How all accounts fare now, or fared a moment ago if there are many.
@@ -72,6 +152,9 @@ pub(super) async fn summary(visit: &Visit) -> Arc<Summary> {
 #[template(path = "console/overview.html")]
 struct Overview {
     shell: Shell,
+    /// Where it hears of changes.
+    live: String,
+    troubles: Vec<String>,
     counts: Vec<Count>,
     total: usize,
     cards: Vec<Card>,
@@ -96,66 +179,48 @@ struct Count {
 /// `GET /console`
 pub(super) async fn page(Operator(visit): Operator) -> Response {
     let summary = summary(&visit).await;
-    let search = visit.argument("q").trim().to_owned();
-    let app = Arc::clone(&visit.gate.app);
-    let (listed, wanted) = (Arc::clone(&summary), search.to_lowercase());
-    let found = tokio::task::spawn_blocking(move || find(&app, &listed, &wanted));
-    let found = found.await.unwrap_or_default();
-    let pages = found.len().div_ceil(PAGE).max(1);
-    let page = visit.argument("page").parse().unwrap_or(1);
-    let page = usize::clamp(page, 1, pages);
-    let (app, lang) = (&visit.gate.app, visit.lang);
-    let accounts = app.keeper.accounts();
-    let shown = found.iter().skip((page - 1) * PAGE).take(PAGE);
-    let kept = shown.filter_map(|appid| accounts.get(appid.as_str()));
-    let address = |page: usize| {
+    let cards = Cards::of(&visit, &summary).await;
+    let (app, lang, search) = (&visit.gate.app, visit.lang, search(&visit));
+    let arguments = |page: usize| {
         let mut arguments = form_urlencoded::Serializer::new(String::new());
         if !search.is_empty() {
             arguments.append_pair("q", &search);
         }
         arguments.append_pair("page", &page.to_string());
-        format!("/console?{}", arguments.finish())
+        arguments.finish()
     };
-    let counts = Health::ALL.map(|health| Count {
-        number: summary.accounts.iter().filter(|of| of.0 == health).count(),
-        state: health.words(lang),
-        tone: health.tone(),
-    });
+    let address = |page| format!("/console?{}", arguments(page));
+    let (page, pages) = (cards.page, cards.pages);
+    let counts = Health::ALL.iter().zip(summary.counts);
+    let counts = counts.filter(|(_, number)| *number > 0);
+    let accounts = app.keeper.accounts();
+    let shown = cards.appids.iter();
+    let shown = shown.filter_map(|appid| accounts.get(appid.as_str()));
     show(
         StatusCode::OK,
         &Overview {
             shell: Shell::new(&visit, "overview"),
+            live: format!("/console/live?of=overview&{}", arguments(page)),
+            troubles: troubles(app, lang),
             counts: counts
-                .into_iter()
-                .filter(|count| count.number > 0)
+                .map(|(health, number)| Count {
+                    number,
+                    state: health.words(lang),
+                    tone: health.tone(),
+                })
                 .collect(),
             total: summary.accounts.len(),
-            cards: kept.map(|kept| Card::of(app, kept, lang)).collect(),
-            found: found.len(),
+            cards: shown.map(|kept| Card::of(app, kept, lang)).collect(),
+            found: cards.found,
             before: (page > 1).then(|| address(page - 1)),
             after: (page < pages).then(|| address(page + 1)),
             page,
             pages,
-            refuses: refuses(&visit.gate.app),
-            locked: visit.gate.app.roster.locked().map(|why| why.to_string()),
+            refuses: refuses(app),
+            locked: app.roster.locked().map(|why| words(lang, &why)),
             search,
         },
     )
-}
-
-/// The accounts whose AppID or name holds `wanted`, which is in lower case.
-fn find(app: &App, summary: &Summary, wanted: &str) -> Vec<AppId> {
-    let accounts = app.keeper.accounts();
-    let fits = |appid: &AppId| {
-        let name = accounts
-            .get(appid.as_str())
-            .and_then(|kept| kept.account.name.as_ref());
-        appid.as_str().contains(wanted)
-            || name.is_some_and(|name| name.to_lowercase().contains(wanted))
-    };
-    let all = summary.accounts.iter().map(|(_, appid)| appid);
-    let found = all.filter(|appid| wanted.is_empty() || fits(appid));
-    found.cloned().collect()
 }
 
 /// What the demo has its WeChat answer.

@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
+use super::health::troubles;
 use super::visit::{Operator, Visit};
 use super::words::in_china;
 use super::{Shell, show};
@@ -22,8 +23,8 @@ struct System {
     accounts: usize,
     clients: usize,
     store: String,
-    store_trouble: Option<String>,
-    queue_is_alive: bool,
+    store_is_failing: bool,
+    troubles: Vec<String>,
     /// Which nodes fetched the tokens at hand, and how many.
     nodes: Vec<(String, usize)>,
     leases: Vec<Lease>,
@@ -66,7 +67,6 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
     let settings = app.settings.get().map_or(&[][..], Vec::as_slice);
     let mut sessions = visit.console().sessions().await;
     sessions.sort_by_key(|session| std::cmp::Reverse(session.seen_at));
-    let failing = app.store.tally().failing();
     let page = System {
         shell: Shell::new(&visit, "system"),
         started: in_china(app.started_at),
@@ -87,8 +87,8 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
                 },
             )
             .to_owned(),
-        store_trouble: failing.map(|error| error.to_string()),
-        queue_is_alive: app.keeper.is_alive(),
+        store_is_failing: app.store.tally().failing().is_some(),
+        troubles: troubles(app, lang),
         nodes: nodes(&visit),
         leases: leases(&visit, now),
         sessions: sessions

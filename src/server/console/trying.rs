@@ -9,9 +9,8 @@ use axum::body::Bytes;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::account::audit;
-use super::visit::{Form, Operator, Visit};
-use super::{Shell, show};
+use super::visit::{Audited, Form, Operator, Visit};
+use super::{Lang, Shell, show};
 use crate::account::AppId;
 use crate::config::parse_secret;
 use crate::upstream::{UpstreamError, address_in};
@@ -29,7 +28,7 @@ impl Trials {
     ///
     /// # Errors
     /// It is one too many; the time after which the next may come.
-    pub(super) fn admit(&self, now: Duration) -> Result<(), Duration> {
+    fn admit(&self, now: Duration) -> Result<(), Duration> {
         let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         trials.retain(|at| now.saturating_sub(*at) < MINUTE);
         match trials.front() {
@@ -40,6 +39,21 @@ impl Trials {
             }
         }
     }
+}
+
+/// Counts a trial.
+///
+/// # Errors
+/// What to tell whoever tries too much.
+pub(super) fn admit(visit: &Visit) -> Result<(), String> {
+    let now = visit.gate.app.keeper.clock().moment().boot;
+    visit.gate.desk.trials.admit(now).map_err(|wait| {
+        let wait = visit.lang.lasting(wait);
+        match visit.lang {
+            Lang::Zh => format!("操作太频繁，请 {wait}后再试"),
+            Lang::En => format!("Too many were tried: once more in {wait}"),
+        }
+    })
 }
 
 #[derive(Template)]
@@ -106,13 +120,7 @@ pub(super) async fn ask(Operator(visit): Operator, body: Bytes) -> Response {
         );
         return answer(&visit, unfit, typed, Some(fault), None);
     };
-    let now = visit.gate.app.keeper.clock().moment().boot;
-    if let Err(wait) = visit.gate.desk.trials.admit(now) {
-        let wait = visit.lang.lasting(wait);
-        let fault = match visit.lang {
-            super::Lang::Zh => format!("试得太频繁：{wait}后再试"),
-            super::Lang::En => format!("Too many were tried: once more in {wait}"),
-        };
+    if let Err(fault) = admit(&visit) {
         return answer(
             &visit,
             StatusCode::TOO_MANY_REQUESTS,
@@ -123,7 +131,7 @@ pub(super) async fn ask(Operator(visit): Operator, body: Bytes) -> Response {
     }
     let said = visit.gate.app.roster.ask_about(&appid, &secret).await;
     let result = if said.is_ok() { "accepted" } else { "refused" };
-    audit(&visit, &appid, "try credentials", None, result);
+    visit.audit("try credentials", result, &Audited::account(&appid));
     let is_ours = visit
         .gate
         .app
@@ -140,17 +148,17 @@ pub(super) async fn ask(Operator(visit): Operator, body: Bytes) -> Response {
 
 fn accepted(visit: &Visit, is_ours: bool) -> Verdict {
     let remedy = if is_ours {
-        visit.t("这个账号已经在这里。", "This account is here already.")
+        visit.t("这个账号已添加过。", "This account is here already.")
     } else {
         visit.t("现在可以把它加入 wxsign。", "You can add it to wxsign now.")
     };
     Verdict {
         accepted: true,
         is_ours,
-        what: visit.t("微信接受它们", "WeChat accepts them").to_owned(),
+        what: visit.t("校验通过", "WeChat accepts them").to_owned(),
         why: visit
             .t(
-                "AppID 与 AppSecret 匹配，本机 IP 在白名单中。没有保存任何东西，正在使用的凭证也不受影响。",
+                "AppID 与 AppSecret 匹配，本机 IP 在白名单中。这次校验不保存任何内容，也不影响正在使用的凭证。",
                 "The AppID and the AppSecret belong together, and this machine's address is listed. Nothing was stored, and no credential in use was touched.",
             )
             .to_owned(),

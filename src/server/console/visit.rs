@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{COOKIE, FORWARDED, HOST, ORIGIN, USER_AGENT};
+use http::header::{FORWARDED, HOST, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::super::client_address::{X_FORWARDED_FOR, client_address};
 use super::super::limits::client_key;
 use super::super::{Gate, OverTls, Peer};
+use super::cookies::{LANG_COOKIE, cookie, session_cookie};
 use super::words::Lang;
 use crate::account::AppId;
-use crate::console::{Console, LONGEST};
-use crate::credential::Secret;
+use crate::console::Console;
+use crate::credential::Credential;
 use crate::history::{CONSOLE, What};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -25,17 +26,6 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a page that looks for news by itself says.
 const X_LIVE: HeaderName = HeaderName::from_static("x-live");
-
-/// The cookie that holds the session; a browser takes it with this prefix only where it is
-/// encrypted, and for this host alone
-/// (<https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes>).
-const SECURE_COOKIE: &str = "__Host-wxsign";
-
-/// The same on this machine alone, where nothing is encrypted.
-const LOCAL_COOKIE: &str = "wxsign";
-
-/// The cookie that holds the language.
-const LANG_COOKIE: &str = "wxsign-lang";
 
 /// What lies between the browser and this server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +88,8 @@ impl Visit {
             .or_else(|| cookie(headers, LANG_COOKIE).and_then(Lang::named))
             .or_else(|| Lang::preferred(headers))
             .unwrap_or(Lang::En);
-        let key = session_cookie(transport).and_then(|name| cookie(headers, name));
+        let key = session_cookie(transport, &host);
+        let key = key.and_then(|name| cookie(headers, &name));
         let user_agent = headers
             .get(USER_AGENT)
             .and_then(|agent| agent.to_str().ok());
@@ -145,8 +136,50 @@ impl Visit {
         self.gate.app.history.record(what, appid, Some(CONSOLE));
     }
 
+    /// Writes into the audit log what was done in the console, and to what.
+    pub(super) fn audit(&self, did: &str, result: &str, of: &Audited<'_>) {
+        let credential = of.credential;
+        tracing::info!(
+            target: "wxsign::audit",
+            client = CONSOLE,
+            address = %self.address,
+            appid = of.appid.map(tracing::field::display),
+            name = of.name,
+            did,
+            generation = credential.map(|credential| credential.generation),
+            fingerprint =
+                credential.map(|credential| tracing::field::display(credential.value.fingerprint())),
+            result,
+        );
+    }
+
     pub(super) fn t<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
         self.lang.t(zh, en)
+    }
+}
+
+/// What something was done to.
+#[derive(Default)]
+pub(super) struct Audited<'a> {
+    pub(super) appid: Option<&'a AppId>,
+    /// That of a client.
+    pub(super) name: Option<&'a str>,
+    pub(super) credential: Option<&'a Credential>,
+}
+
+impl<'a> Audited<'a> {
+    pub(super) fn account(appid: &'a AppId) -> Self {
+        Self {
+            appid: Some(appid),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn client(name: &'a str) -> Self {
+        Self {
+            name: Some(name),
+            ..Self::default()
+        }
     }
 }
 
@@ -177,16 +210,31 @@ impl FromRequestParts<Arc<Gate>> for Operator {
 
 /// Whether a request that changes something was made by a page of this console
 /// (<https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html#fetch-metadata-headers>).
+///
+/// Browsers say from which origin a form comes. It must be the host that was asked for: behind a
+/// proxy that says nothing of its visitors all would pass for this machine.
 pub(super) fn is_from_here(parts: &Parts) -> bool {
-    if let Some(site) = parts.headers.get(SEC_FETCH_SITE) {
-        return site == "same-origin";
+    let site = parts.headers.get(SEC_FETCH_SITE);
+    if site.is_some_and(|site| site != "same-origin") {
+        return false;
     }
-    let origin = parts
-        .headers
-        .get(ORIGIN)
-        .and_then(|origin| origin.to_str().ok());
-    let origin_host = origin.and_then(|origin| Some(origin.split_once("://")?.1));
-    origin_host.is_some_and(|origin_host| origin_host.eq_ignore_ascii_case(&host(parts)))
+    match parts.headers.get(ORIGIN) {
+        Some(origin) => (origin.to_str()).is_ok_and(|origin| is_origin_of(origin, &host(parts))),
+        None => site.is_some(),
+    }
+}
+
+/// Whether the origin is that of `host`, encrypted or on this machine.
+fn is_origin_of(origin: &str, host: &str) -> bool {
+    let same = |a: &str, port: &str| {
+        let [a, b] = [a, host].map(|of| of.strip_suffix(port).unwrap_or(of));
+        a.eq_ignore_ascii_case(b)
+    };
+    match origin.split_once("://") {
+        Some(("https", at)) => same(at, ":443"),
+        Some(("http", at)) => same(at, ":80") && is_local(at),
+        _ => false,
+    }
 }
 
 fn host(parts: &Parts) -> String {
@@ -209,48 +257,6 @@ fn came_through_proxy(headers: &HeaderMap) -> bool {
     [X_FORWARDED_FOR, X_FORWARDED_PROTO, FORWARDED]
         .iter()
         .any(|name| headers.contains_key(name))
-}
-
-const fn session_cookie(transport: Transport) -> Option<&'static str> {
-    match transport {
-        Transport::Encrypted => Some(SECURE_COOKIE),
-        Transport::Local => Some(LOCAL_COOKIE),
-        Transport::Open => None,
-    }
-}
-
-/// The header that has the browser show `key` from now on; without a key it forgets it. `None`
-/// where anybody could read it.
-pub(super) fn set_session(transport: Transport, key: Option<&Secret>) -> Option<HeaderValue> {
-    let name = session_cookie(transport)?;
-    let secure = match transport {
-        Transport::Encrypted => " Secure;",
-        _ => "",
-    };
-    let (value, age) = match key {
-        Some(key) => (key.expose(), LONGEST.as_secs()),
-        None => ("", 0),
-    };
-    let cookie =
-        format!("{name}={value}; Path=/;{secure} HttpOnly; SameSite=Strict; Max-Age={age}");
-    HeaderValue::from_str(&cookie).ok()
-}
-
-/// The header that has the browser remember the language that its user has chosen.
-pub(super) fn set_lang(lang: Lang) -> HeaderValue {
-    let lang = lang.name();
-    let cookie = format!("{LANG_COOKIE}={lang}; Path=/console; SameSite=Lax; Max-Age=31536000");
-    HeaderValue::from_str(&cookie).expect("it is ASCII")
-}
-
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let all = headers.get_all(COOKIE).iter();
-    let pairs = all.filter_map(|header| header.to_str().ok());
-    let mut pairs = pairs.flat_map(|header| header.split(';'));
-    pairs.find_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name && !value.is_empty()).then_some(value)
-    })
 }
 
 /// An argument of a query or a form.
@@ -307,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_changes_something_comes_from_a_page_of_our_own() {
-        let host = ("host", "a.example:8080");
+        let here = ("host", "a.example:8080");
         for (headers, from_here) in [
             (&[("sec-fetch-site", "same-origin")][..], true),
             (&[("sec-fetch-site", "same-site")], false),
@@ -319,14 +325,46 @@ mod tests {
                 ],
                 false,
             ),
-            (&[("origin", "http://a.example:8080")], true),
+            (
+                &[
+                    ("sec-fetch-site", "same-origin"),
+                    ("origin", "https://a.example"),
+                ],
+                false,
+            ),
+            (
+                &[
+                    ("sec-fetch-site", "same-origin"),
+                    ("origin", "https://a.example:8080"),
+                ],
+                true,
+            ),
+            (&[("origin", "http://a.example:8080")], false),
             (&[("origin", "https://A.example:8080")], true),
             (&[("origin", "http://a.example")], false),
             (&[("origin", "null")], false),
             (&[], false),
         ] {
-            let headers: Vec<_> = headers.iter().copied().chain([host]).collect();
+            let headers: Vec<_> = headers.iter().copied().chain([here]).collect();
             assert_eq!(is_from_here(&parts(&headers)), from_here, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_that_says_nothing_a_form_is_not_from_this_machine() {
+        for (origin, host, fits) in [
+            ("http://localhost:8080", "localhost:8080", true),
+            ("http://127.0.0.1", "127.0.0.1:80", true),
+            ("http://[::1]:8080", "[::1]:8080", true),
+            ("https://console.example", "console.example:443", true),
+            ("https://console.example", "127.0.0.1:8080", false),
+            ("http://console.example", "127.0.0.1:8080", false),
+            ("http://console.example", "console.example", false),
+            ("http://localhost:8081", "localhost:8080", false),
+            ("http://localhost.example", "localhost", false),
+            ("null", "localhost:8080", false),
+        ] {
+            assert_eq!(is_origin_of(origin, host), fits, "{origin} {host}");
         }
     }
 
@@ -344,34 +382,5 @@ mod tests {
         ] {
             assert!(!is_local(host), "{host}");
         }
-    }
-
-    #[test]
-    fn a_cookie_is_found_among_others() {
-        let parts = parts(&[
-            ("cookie", "a=b; wxsign=one"),
-            ("cookie", "__Host-wxsign=two;x"),
-        ]);
-        assert_eq!(cookie(&parts.headers, "wxsign"), Some("one"));
-        assert_eq!(cookie(&parts.headers, SECURE_COOKIE), Some("two"));
-        assert_eq!(cookie(&parts.headers, "x"), None);
-    }
-
-    #[test]
-    fn cookies_are_as_closed_as_the_way_lets_them_be() {
-        let key = Secret::new("k");
-        let set = |transport| {
-            let set = set_session(transport, Some(&key));
-            set.map(|set| set.to_str().unwrap().to_owned())
-        };
-        assert_eq!(
-            set(Transport::Encrypted).unwrap(),
-            "__Host-wxsign=k; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=43200"
-        );
-        assert_eq!(
-            set(Transport::Local).unwrap(),
-            "wxsign=k; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"
-        );
-        assert_eq!(set(Transport::Open), None);
     }
 }

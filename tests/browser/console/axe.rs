@@ -1,24 +1,32 @@
 //! Every page of the console in both languages, light and dark, on a desk and on a phone: looked at
 //! by axe-core, and kept as a picture in `target/screenshots`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use wxsign::credential::Secret;
+use wxsign::roster::Draft;
 use wxsign::simulator::{Fault, FaultRule};
 
-use super::desk::{APPID, Desk, PASSWORD, account};
+use super::desk::{APPID, Desk, PASSWORD, SECRET, account, wechats};
 
 const AXE: &str = "tests/.cache/axe-core-4.14.1/node_modules/axe-core/axe.min.js";
 
 /// An account that WeChat refuses.
 const REFUSED: &str = "wx00000000000000aa";
 
-const PAGES: [(&str, &str); 12] = [
+/// An account that was added at run time.
+const ADDED: &str = "wx00000000000000bb";
+
+const PAGES: [(&str, &str); 13] = [
     ("login", "/console/login"),
     ("overview", "/console"),
     ("account", "/console/accounts/wx0123456789abcdef"),
     ("account-refused", "/console/accounts/wx00000000000000aa"),
     ("new-account", "/console/accounts/new"),
+    ("edit", "/console/accounts/wx00000000000000bb/edit"),
     ("try", "/console/try"),
     ("debugger", "/debug"),
     ("events", "/console/events"),
@@ -29,11 +37,22 @@ const PAGES: [(&str, &str); 12] = [
 ];
 
 /// What forms are answered with: a name, where the form is, and what fills it in and sends it.
-const FORMS: [(&str, &str, &str); 6] = [
+const FORMS: [(&str, &str, &str); 8] = [
     (
         "try-refused",
         "/console/try",
         "appid.value = 'wx00000000000000aa'; secret.value = 'x'; appid.form.submit()",
+    ),
+    (
+        "try-accepted",
+        "/console/try",
+        "appid.value = 'wx00000000000000bb'; secret.value = '0123456789abcdef0123456789abcdef';
+         appid.form.submit()",
+    ),
+    (
+        "reveal-fault",
+        "/console/accounts/wx0123456789abcdef",
+        "password.value = 'not the password'; password.form.submit()",
     ),
     (
         "try-fault",
@@ -81,12 +100,17 @@ async fn every_page_can_be_read_by_everyone() {
         simulator.inject(FaultRule { appid, ..rule });
     })
     .await;
-    let axe = source();
-    let parameters = json!({ "source": axe });
-    desk.devtools("Page.addScriptToEvaluateOnNewDocument", parameters)
-        .await;
-    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-    std::fs::create_dir_all(&pictures).unwrap();
+    desk.simulator.add_app(wechats(&ADDED.parse().unwrap()));
+    let added = desk.app.roster.put(Draft {
+        appid: ADDED.parse().unwrap(),
+        name: Some("门店 Stores".to_owned()),
+        token_api: None,
+        page_hosts: "stores.example.com".parse().unwrap(),
+        secret: Some(Secret::new(SECRET)),
+        unchecked: true,
+    });
+    added.await.unwrap();
+    let pictures = prepare(&desk).await;
     let mut findings = Vec::new();
     for (name, path) in PAGES {
         if name == "overview" {
@@ -117,6 +141,63 @@ async fn every_page_can_be_read_by_everyone() {
         }
     }
     assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+#[tokio::test]
+async fn so_can_those_of_whoever_has_not_signed_in() {
+    let desk = Desk::set(false, |config, _| config.console.password = None).await;
+    let pictures = prepare(&desk).await;
+    let mut findings = Vec::new();
+    let console = desk.app.console.as_ref().unwrap();
+    let link = console.prepare().await.unwrap().unwrap();
+    let setup = format!("/console/setup?token={}&", link.expose());
+    for lang in ["zh", "en"] {
+        for (name, path) in [("no-password", "/console/login?"), ("setup", &setup)] {
+            desk.go(&format!("{path}lang={lang}")).await;
+            look(&desk, &format!("{name}-{lang}"), &pictures, &mut findings).await;
+        }
+    }
+    console.reset(Secret::new(PASSWORD)).await.unwrap();
+    for lang in ["zh", "en"] {
+        desk.go(&format!("/console/login?lang={lang}")).await;
+        desk.fill("password", "not the password").await;
+        desk.click("form.stack button").await;
+        desk.sees("a fault", "return document.getElementById('fault')")
+            .await;
+        look(
+            &desk,
+            &format!("login-fault-{lang}"),
+            &pictures,
+            &mut findings,
+        )
+        .await;
+    }
+    // A proxy that nobody knows may have carried it in the clear.
+    let headers = json!({ "headers": { "X-Forwarded-For": "192.0.2.1" } });
+    desk.devtools("Network.enable", json!({})).await;
+    desk.devtools("Network.setExtraHTTPHeaders", headers).await;
+    for lang in ["zh", "en"] {
+        desk.go(&format!("/console/login?lang={lang}")).await;
+        desk.reads("TLS").await;
+        look(
+            &desk,
+            &format!("tls-needed-{lang}"),
+            &pictures,
+            &mut findings,
+        )
+        .await;
+    }
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// Lets every page have axe-core; returns where pictures are kept.
+async fn prepare(desk: &Desk) -> PathBuf {
+    let parameters = json!({ "source": source() });
+    desk.devtools("Page.addScriptToEvaluateOnNewDocument", parameters)
+        .await;
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+    std::fs::create_dir_all(&pictures).unwrap();
+    pictures
 }
 
 /// Looks at the page that is shown, in each dress.
@@ -164,23 +245,5 @@ async fn picture(desk: &Desk) -> Vec<u8> {
     let parameters = json!({ "format": "png", "captureBeyondViewport": true });
     let taken: Value = desk.devtools("Page.captureScreenshot", parameters).await;
     let taken = taken["data"].as_str().unwrap();
-    base64_of(taken)
-}
-
-fn base64_of(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for byte in text.bytes() {
-        let Some(digit) = DIGITS.iter().position(|digit| *digit == byte) else {
-            continue;
-        };
-        bits = bits << 6 | digit as u32;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    bytes
+    STANDARD.decode(taken).unwrap()
 }

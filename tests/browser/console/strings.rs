@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 use wxsign::console::Console;
 use wxsign::credential::Secret;
+use wxsign::history::What;
 use wxsign::simulator::{Fault, FaultRule};
 
-use super::desk::{Desk, PASSWORD, account};
+use super::desk::{APPID, Desk, PASSWORD, account};
 
 /// A string a line; each would set `window.__xss`.
 const STRINGS: &str = include_str!("xss.txt");
@@ -60,8 +61,34 @@ async fn no_string_from_outside_runs() {
         desk.go(&page).await;
         assert_eq!(desk.run(RAN).await, "undefined", "{page}");
     }
+    what_pages_report(&desk, &strings).await;
     what_is_typed(&desk, &strings).await;
     user_agents(&desk, &strings).await;
+}
+
+/// Anybody can have a page report something, which stands among the events.
+async fn what_pages_report(desk: &Desk, strings: &[&str]) {
+    let appid = APPID.parse().unwrap();
+    let (last, others) = strings.split_last().unwrap();
+    for string in others.iter().chain([last]) {
+        let what = What::PageReported {
+            host: (*string).to_owned(),
+            err_msg: (*string).to_owned(),
+        };
+        desk.app.history.record(what, Some(&appid), Some(string));
+    }
+    let shown = format!(
+        "return document.body.innerText.includes({})",
+        json!(format!("by {last}"))
+    );
+    desk.go("/console/events?what=page.reported&lang=en").await;
+    desk.sees("the last report", &shown).await;
+    assert_eq!(desk.run(RAN).await, "undefined");
+    desk.click("a[rel=next]").await;
+    desk.reads(strings[0]).await;
+    assert_eq!(desk.run(RAN).await, "undefined");
+    desk.go(&format!("/console/accounts/{APPID}")).await;
+    assert_eq!(desk.run(RAN).await, "undefined");
 }
 
 /// Forms that come back with what was typed.
@@ -99,8 +126,9 @@ async fn user_agents(desk: &Desk, strings: &[&str]) {
             .sign_in(Secret::new(PASSWORD), 1, "mine")
             .await
             .unwrap();
+        let port = desk.url.rsplit(':').next().unwrap();
         let cookie = json!({
-            "url": desk.url, "name": "wxsign", "value": key.expose(), "path": "/", "httpOnly": true,
+            "url": desk.url, "name": format!("wxsign-{port}"), "value": key.expose(), "path": "/", "httpOnly": true,
         });
         desk.devtools("Network.setCookie", cookie).await;
         desk.go("/console/system").await;
