@@ -14,8 +14,9 @@
   // Nothing is signed wrongly there.
   const isSignedWrongly = mistake && mistake !== 'not_following';
   if (simulated) simulated.following = mistake !== 'not_following';
-  // The style sheet leaves room for an explanation.
-  if (mistake) document.documentElement.dataset.mistake = mistake;
+  // The style sheet leaves room for an explanation, and for two addresses where they differ.
+  const SAME_ADDRESS = ['stale_ticket', 'timestamp_milliseconds', 'upper_case_hex', 'not_following'];
+  if (mistake) document.documentElement.dataset.room = SAME_ADDRESS.includes(mistake) ? 'small' : 'large';
   // Every text is a pair, English and Chinese; the style sheet hides the one not wanted.
   document.documentElement.lang = (query.get('lang') || navigator.language).startsWith('zh') ? 'zh-CN' : 'en';
 

@@ -234,7 +234,7 @@
       error(callback) { onError = callback; },
     };
     APIS.forEach((name) => {
-      wx[name] = (options) => call(name, { jsApiList: options.jsApiList }, (answer) => {
+      wx[name] = (options) => call(name, JSON.parse(JSON.stringify(options)), (answer) => {
         if (typeof answer.checkResult === 'string') answer.checkResult = JSON.parse(answer.checkResult);
         const end = /:(ok|wifi)$/.test(answer.errMsg) ? options.success : options.fail;
         if (end) end(answer);

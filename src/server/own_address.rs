@@ -16,7 +16,12 @@ impl FromRequestParts<Arc<Gate>> for OwnAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, Infallible> {
-        let said = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let said = |name| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
         let of_http2 = parts.uri.authority().map(|authority| authority.as_str());
         // It goes into command lines and scripts.
         let is_one = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);

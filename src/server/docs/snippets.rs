@@ -13,6 +13,8 @@ pub(super) struct Snippet {
     pub(super) title_zh: &'static str,
     pub(super) about: &'static str,
     pub(super) about_zh: &'static str,
+    /// The language that it is in.
+    pub(super) kind: &'static str,
     pub(super) code: String,
 }
 
@@ -24,6 +26,11 @@ pub(super) fn snippets(address: &str, appid: &str) -> Vec<Snippet> {
         title_zh: titles[1],
         about: about[0],
         about_zh: about[1],
+        kind: if code.trim_start().starts_with('<') {
+            "HTML"
+        } else {
+            "JavaScript"
+        },
         code: code.trim().replace(ADDRESS, address).replace(APPID, appid),
     });
     filled.collect()
@@ -142,6 +149,7 @@ export function Cart() {
         ],
         r#"
 // curl -sO https://YOUR-WXSIGN/static/wxsign.mjs -O https://YOUR-WXSIGN/static/wxsign.d.mts
+
 // #ifdef H5
 import { watch } from '@/common/wxsign.mjs';
 

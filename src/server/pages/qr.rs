@@ -52,7 +52,13 @@ mod tests {
 
     #[test]
     fn a_loopback_address_is_only_here() {
-        for host in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:80", "[::1]"] {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "[::1]",
+        ] {
             assert!(is_only_here(host), "{host}");
         }
         for host in ["192.168.1.7:8080", "[fe80::1]:80", "h5.example.com", ""] {
