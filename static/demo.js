@@ -367,7 +367,7 @@
       '<script src="' + location.origin + '/static/wxsign.js"></' + 'script>',
       '<script>',
       'wxsign.watch({',
-      '  onError: (error) => console.error(error.code, error.errMsg, error.help),',
+      '  onError: (error) => console.error(error.code, error.errMsg, error.help, error.debug),',
       '});',
       "wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: 'https://…/icon.png' });",
       '</' + 'script>',
@@ -377,7 +377,7 @@
   }
 
   // For routes.js.
-  window.demoPage = { say, element, preview, signatureAddress };
+  window.demoPage = { say, element, preview, signatureAddress, share: { title: SHARE.title, desc: SHARE.desc, imgUrl: SHARE.imgUrl } };
 
   function signatureAddress(url) {
     return '/jsapi/signature?url=' + encodeURIComponent(url) + (appid ? '&appid=' + appid : '');

@@ -7,7 +7,7 @@
   'use strict';
 
   const { appid } = document.currentScript.dataset;
-  const { say, element, preview, signatureAddress } = window.demoPage;
+  const { say, element, preview, signatureAddress, share } = window.demoPage;
   const simulated = window.simulatedWeChat;
   const landing = location.href.split('#')[0];
   const visits = document.getElementById('visits');
@@ -17,6 +17,7 @@
     page: ['The page', '页面'],
     compared: ['WeChat compares with', '微信比较的网址'],
     signed: ['Signed', '签名所用的网址'],
+    shared: ['Shared', '分享的网址'],
   };
   const NOT_CONFIGURED = ['no new wx.config: the permissions stay with the address at which the page was entered',
     '无需重新 wx.config：权限属于进入页面时的网址'];
@@ -77,7 +78,8 @@
   function watch() {
     if (!unwatch) {
       unwatch = wxsign.watch(Object.assign(options(), { onError: (error) => finish(error.errMsg || error.code) }));
-      wxsign.share({ title: document.title, desc: location.pathname, imgUrl: location.origin + '/static/icon.svg' }).catch(() => {});
+      // Without a link: each route is shared as itself.
+      wxsign.share(share).catch(() => {});
     }
     return wxsign.ready().catch(() => {});
   }
@@ -125,7 +127,10 @@
     row(list, 'compared', OR.map((word) => compared.filter((url, at) => compared.indexOf(url) === at).join(word)));
     row(list, 'signed', [short(signed), short(signed)]);
     visits.prepend(visit);
-    if (!refused && simulated.cards.chat) preview(simulated.cards.chat, simulated.cards.moments || simulated.cards.chat);
+    const { chat, moments } = simulated.cards;
+    if (refused || !chat || !moments) return;
+    preview(chat, moments);
+    if (signer === 'helper') row(list, 'shared', [short(chat.link), short(chat.link)]);
   }
 
   function row(list, name, text) {

@@ -18,8 +18,10 @@ const MOST_BYTES: u64 = 100 * 1024;
 /// (<https://developer.mozilla.org/en-US/docs/Web/API/LayoutShift>).
 const WATCH_SHIFTS: &str = "
     window.shifted = 0;
+    window.movers = [];
     new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
       window.shifted += entry.value;
+      window.movers.push(...entry.sources.map(({ node }) => node && (node.outerHTML || node.data || '').slice(0, 80)));
     })).observe({ type: 'layout-shift', buffered: true });";
 
 const CARDS: &str = "
@@ -130,9 +132,10 @@ async fn the_page_is_light_and_nothing_in_it_moves() {
             (mistaken("other_page", "android"), 0.1),
         ] {
             stage.demo(&query).await;
-            let shifted = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve(shifted), 0)))";
-            let shifted = stage.settle(shifted).await["resolved"].as_f64().unwrap();
-            assert!(shifted <= most, "{width} {query}: moved by {shifted}");
+            let shifted = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve([shifted, movers]), 0)))";
+            let seen = stage.settle(shifted).await;
+            let shifted = seen["resolved"][0].as_f64().unwrap();
+            assert!(shifted <= most, "{width} {query}: {seen:#}");
             let bytes = stage.run(weight, Value::Null).await.as_u64().unwrap();
             assert!(bytes > 0 && bytes <= MOST_BYTES, "{bytes} bytes");
         }
@@ -144,7 +147,8 @@ async fn a_snippet_is_copied_by_its_button() {
     let stage = Stage::set(Cdn::Up).await;
     let address = format!("{}/docs/frontend?lang=en", stage.wxsign);
     stage.client.goto(&address).await.expect("the page");
-    press(&stage, "#module button").await;
+    let button = stage.client.find(Locator::Css("#module button")).await;
+    button.unwrap().click().await.expect("a click");
     let selected =
         "return [document.querySelector('#module button').innerText, String(getSelection())]";
     let seen = stage.run(selected, Value::Null).await;

@@ -22,18 +22,26 @@ async fn snippets_hold_the_address_and_the_account() {
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
     let policy = answer.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; script-src 'self';"));
+    let mut text = answer.text().to_owned();
+    for (entity, char) in [
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#38;", "&"),
+    ] {
+        text = text.replace(entity, char);
+    }
     for part in [
-        "&lt;script src=&#34;http://wxsign.example/static/wxsign.js&#34;&gt;",
-        "http://wxsign.example/jsapi/signature?appid=wx0123456789abcdef&#38;url=",
-        "appid: &#39;wx0123456789abcdef&#39;",
+        "<script src=\"http://wxsign.example/static/wxsign.js\">",
+        "http://wxsign.example/jsapi/signature?appid=wx0123456789abcdef&url=",
+        "appid: 'wx0123456789abcdef'",
         "invalid url domain",
         "offline verifying",
         "none does yet",
         "/debug?lang=en",
     ] {
-        let (text, plain) = (answer.text(), part.replace("&#34;", "&quot;"));
-        let plain = plain.replace("&#39;", "&#x27;").replace("&#38;", "&amp;");
-        assert!(text.contains(part) || text.contains(&plain), "{part}");
+        assert!(text.contains(part), "{part}");
     }
     for inline in ["<style", " style=", " onclick=", "javascript:", "YOUR-"] {
         assert!(!as_in(&answer, inline), "{inline}");
@@ -62,7 +70,10 @@ async fn with_several_accounts_there_is_a_choice() {
     setup.add_account(OTHER);
     let server = setup.start_ready().await;
     let first = page(&server, "").await;
-    assert!(first.contains(&format!("<option selected>{OTHER}")), "the first by name");
+    assert!(
+        first.contains(&format!("<option selected>{OTHER}")),
+        "the first by name"
+    );
     let chosen = page(&server, &format!("?appid={APPID}")).await;
     assert!(chosen.contains(&format!("<option selected>{APPID}")));
     assert!(!chosen.contains(&format!("appid={OTHER}&")));
@@ -113,7 +124,10 @@ async fn beside_an_admin_address_it_stays_with_the_pages() {
 #[tokio::test]
 async fn a_phone_finds_the_demo_page_by_a_picture() {
     let server = Setup::new().start_ready().await;
-    assert!(as_in(&server.get("/demo").await, "<img src=\"/demo/qr.svg?appid="));
+    assert!(as_in(
+        &server.get("/demo").await,
+        "<img src=\"/demo/qr.svg?appid="
+    ));
     let picture = server.get("/demo/qr.svg").await;
     assert_eq!(picture.header("content-type"), "image/svg+xml");
     assert!(as_in(&picture, "<svg xmlns="));

@@ -98,6 +98,7 @@ import { watch } from './wxsign.mjs';
 watch({
   appid: 'YOUR-APPID',
   endpoint: 'https://YOUR-WXSIGN/jsapi/signature',
+  jsApiList: ['scanQRCode'],
   onError: (error) => console.error(error.code, error.debug),
 });
 createApp(App).use(router).mount('#app');
@@ -106,7 +107,7 @@ createApp(App).use(router).mount('#app');
 import { ready, share } from './wxsign.mjs';
 
 share({ title: 'Cart', imgUrl: location.origin + '/icon.png' }).catch(() => {});
-const hideMenu = async () => (await ready()).wx.hideOptionMenu();
+const scan = async () => (await ready()).wx.scanQRCode({ needResult: 1 });
 "#,
     ),
     (
