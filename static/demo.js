@@ -175,7 +175,7 @@
   function succeeded() {
     end('ready', 'ok', ['Called: the APIs may be used now.', '已触发：现在可以调用接口了。'], events);
     verdict('ok', ['WeChat accepted the signature', '微信接受了签名'],
-      simulated ? ['config:ok, says the simulated WeChat', 'config:ok（由模拟的微信判定）'] : same('config:ok'));
+      simulated ? ['config:ok (simulated WeChat)', 'config:ok（由模拟的微信判定）'] : same('config:ok'));
     return share();
   }
 
