@@ -22,12 +22,14 @@ mod dropin;
 mod events;
 mod health;
 mod jsapi;
+mod language;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod laws;
 mod limits;
 mod listener;
 mod openapi;
+mod own_address;
 mod pages;
 mod patience;
 mod problem;

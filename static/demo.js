@@ -11,6 +11,12 @@
   const query = new URLSearchParams(location.search);
   const simulated = window.simulatedWeChat;
   const mistake = (simulated && query.get('mistake')) || '';
+  // Nothing is signed wrongly there.
+  const isSignedWrongly = mistake && mistake !== 'not_following';
+  if (simulated) simulated.following = mistake !== 'not_following';
+  // The style sheet leaves room for an explanation, and for two addresses where they differ.
+  const SAME_ADDRESS = ['stale_ticket', 'timestamp_milliseconds', 'upper_case_hex', 'not_following'];
+  if (mistake) document.documentElement.dataset.room = SAME_ADDRESS.includes(mistake) ? 'small' : 'large';
   // Every text is a pair, English and Chinese; the style sheet hides the one not wanted.
   document.documentElement.lang = (query.get('lang') || navigator.language).startsWith('zh') ? 'zh-CN' : 'en';
 
@@ -40,9 +46,10 @@
     config_failed: '微信拒绝了 wx.config，原因见 errMsg。',
   };
 
+  const isChinese = document.documentElement.lang === 'zh-CN';
   const SHARE = {
-    title: 'wxsign',
-    desc: 'One signature, start to finish',
+    title: isChinese ? 'wxsign：一次签名的全过程' : 'wxsign: a signature, start to finish',
+    desc: isChinese ? '从取得签名到 wx.ready，每一步都能看到原始数据。' : 'From the signature to wx.ready, each step with its raw data.',
     link: location.href.split('#')[0],
     imgUrl: location.origin + '/static/icon.svg',
   };
@@ -59,7 +66,11 @@
   const READY_ALONE = ['Called although the check failed, and wx.error was not: from version 10 on the SDK never calls it.',
     '验证失败却照样触发，而 wx.error 没有触发：微信版本号达到 10 之后，SDK 不再调用 wx.error。'];
 
-  const SHARE_TEXT = ['One signature, start to finish', '一次签名的全过程'];
+  const NOT_FOLLOWED = ['The account is a test account, and this WeChat user does not follow it: scan the QR code on the page of the test account.',
+    '这是测试号，而当前微信用户没有关注它：请扫描测试号页面上的二维码并关注。'];
+
+  const WITHOUT_DATA = ['Refused: a share shows the title and the address of the page alone.',
+    '已被拒绝：分享出去只有页面标题和网址。'];
 
   const FRAGMENT = '#/product/42';
   const FOREIGN_HOST = 'elsewhere.example';
@@ -75,6 +86,7 @@
   document.addEventListener('DOMContentLoaded', () => {
     fillLinks();
     fillSnippets();
+    preview(Object.assign({ ok: true }, SHARE), Object.assign({ ok: true }, SHARE));
     run();
   });
 
@@ -93,7 +105,7 @@
       sdk: standIn,
       // Where the SDK's CDN is cut off in silence, the stand-in should not be long in coming.
       timeout: simulated ? 3000 : 5000,
-      sign: mistake ? signWrongly : undefined,
+      sign: isSignedWrongly ? signWrongly : undefined,
       jsApiList: ['updateAppMessageShareData', 'updateTimelineShareData', 'getNetworkType'],
       onStep: (name, data) => SHOW[name](data),
     });
@@ -128,7 +140,7 @@
       else end('sdk', 'warning', STAND_IN, { src: null, standIn: Object.keys(wx) });
     },
     signature(fields) {
-      const by = mistake ? ['A home-made signer signed ', '自制的签名服务签了 '] : ['wxsign signed ', 'wxsign 签了 '];
+      const by = isSignedWrongly ? ['A home-made signer signed ', '自制的签名服务签了 '] : ['wxsign signed ', 'wxsign 签了 '];
       end('signature', 'ok', by.map((text) => text + fields.url),
         { request: asked || 'GET ' + signatureAddress(fields.url), answer: fields });
       if (simulated) simulated.hints = [fields.url];
@@ -163,7 +175,7 @@
   function succeeded() {
     end('ready', 'ok', ['Called: the APIs may be used now.', '已触发：现在可以调用接口了。'], events);
     verdict('ok', ['WeChat accepted the signature', '微信接受了签名'],
-      simulated ? ['config:ok, says the simulated WeChat', 'config:ok（由模拟的微信判定）'] : same('config:ok'));
+      simulated ? ['config:ok (simulated WeChat)', 'config:ok（由模拟的微信判定）'] : same('config:ok'));
     return share();
   }
 
@@ -182,11 +194,15 @@
     verdict('failed', same(errMsg), ['WeChat refused the signature', '微信拒绝了签名']);
     const { question, answer } = (simulated && simulated.exchange) || {};
     const diagnosis = answer && answer.diagnosis[0];
-    if (diagnosis) explain([diagnosis.message_en, diagnosis.message_zh], diagnosis.code);
+    if (mistake === 'not_following') explain(NOT_FOLLOWED);
+    else if (diagnosis) explain([diagnosis.message_en, diagnosis.message_zh], diagnosis.code);
     else explain([help, HELP_ZH[code]]);
     if (question) {
       compare(simulated.hints[0], question.urls[0]);
       linkToDebugger(question, errMsg);
+    } else if (error.debug) {
+      document.getElementById('finding-debug').hidden = false;
+      document.getElementById('debug-link').href = error.debug;
     }
     end('ready', 'warning', events.some((event) => event.event === 'wx.error') ? READY_AFTER_ERROR : READY_ALONE, events);
     return Promise.all([share(), mistake === 'foreign_host' && showRefusal()]);
@@ -214,15 +230,31 @@
   // On a refused page too: it shows what every API answers there.
   function share() {
     begin('share');
-    return new Promise((resolve) => {
-      sdk.updateAppMessageShareData(Object.assign({ complete: resolve }, SHARE));
-    }).then((result) => {
-      const passed = /:ok$/.test(result.errMsg);
-      end('share', passed ? 'ok' : 'failed', same(result.errMsg), { given: SHARE, answer: result });
-      const card = document.querySelector('.card');
-      card.hidden = !passed;
-      card.querySelector('strong').textContent = SHARE.title;
-      say(card.querySelector('span'), SHARE_TEXT);
+    const call = (name, data) => new Promise((resolve) => {
+      sdk[name](Object.assign({ complete: resolve }, data));
+    });
+    const { title, link, imgUrl } = SHARE;
+    return Promise.all([
+      call('updateAppMessageShareData', SHARE),
+      call('updateTimelineShareData', { title, link, imgUrl }),
+    ]).then(([chat, moments]) => {
+      const passed = /:ok$/.test(chat.errMsg);
+      end('share', passed ? 'ok' : 'failed', same(chat.errMsg), { given: SHARE, chat, moments });
+      const data = Object.assign({ ok: passed }, SHARE);
+      preview((simulated && simulated.cards.chat) || data, (simulated && simulated.cards.moments) || data);
+    });
+  }
+
+  // As WeChat would show what the page gave, or what it shows of a page that gave nothing.
+  function preview(chat, moments) {
+    [['chat', chat], ['moments', moments]].forEach(([name, data]) => {
+      const card = document.querySelector('.' + name + ' .card');
+      const shown = data.ok ? data : { title: document.title, desc: location.href, imgUrl: '' };
+      card.classList.toggle('bare', !shown.imgUrl);
+      card.title = data.ok ? data.link : WITHOUT_DATA[isChinese ? 1 : 0];
+      card.querySelector('strong').textContent = shown.title;
+      if (shown.imgUrl) card.querySelector('img').src = shown.imgUrl;
+      if (name === 'chat') card.querySelector('.desc').textContent = shown.desc;
     });
   }
 
@@ -302,6 +334,7 @@
   }
 
   function fillLinks() {
+    document.getElementById('more').search = 'lang=' + document.documentElement.lang.slice(0, 2) + '&appid=' + appid;
     if (simulated) document.getElementById('real-wechat').hidden = !simulated.inWeChat;
     document.querySelectorAll('a[data-lang], a[data-client], a[data-mistake]').forEach((link) => {
       const { lang, client, mistake: made } = link.dataset;
@@ -314,7 +347,12 @@
       if (chosen) target.set('from', 'singlemessage');
       link.href = '?' + target + (chosen === 'fragment_kept' ? FRAGMENT : '');
       const state = { lang: document.documentElement.lang, client: simulated && simulated.client, mistake };
-      if (Object.keys(link.dataset).some((key) => link.dataset[key] === state[key])) link.setAttribute('aria-current', 'true');
+      if (Object.keys(link.dataset).some((key) => link.dataset[key] === state[key])) {
+        link.setAttribute('aria-current', 'true');
+        // The row of clients is longer than a phone is wide.
+        const row = link.closest('.clients');
+        if (row) row.scrollLeft = link.offsetLeft - row.clientWidth / 2;
+      }
       // A change of the fragment alone would not load the page anew.
       link.addEventListener('click', (event) => {
         if (link.href.split('#')[0] !== location.href.split('#')[0]) return;
@@ -329,27 +367,17 @@
       '<script src="' + location.origin + '/static/wxsign.js"></' + 'script>',
       '<script>',
       'wxsign.watch({',
-      '  onError: (error) => console.error(error.code, error.errMsg, error.help),',
+      '  onError: (error) => console.error(error.code, error.errMsg, error.help, error.debug),',
       '});',
       "wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: 'https://…/icon.png' });",
       '</' + 'script>',
     ].join('\n');
     document.getElementById('snippet-curl').textContent =
       "curl '" + location.origin + signatureAddress(location.origin + '/demo') + "'";
-    document.querySelectorAll('button[data-copy]').forEach((button) => {
-      button.addEventListener('click', () => copy(button, document.getElementById(button.dataset.copy)));
-    });
   }
 
-  function copy(button, source) {
-    const range = document.createRange();
-    range.selectNodeContents(source);
-    getSelection().removeAllRanges();
-    getSelection().addRange(range);
-    // navigator.clipboard is absent on plain http, where this page often lives.
-    const copied = document.execCommand('copy');
-    say(button, copied ? ['Copied', '已复制'] : ['Press Ctrl+C', '请按 Ctrl+C']);
-  }
+  // For routes.js.
+  window.demoPage = { say, element, preview, signatureAddress, share: { title: SHARE.title, desc: SHARE.desc, imgUrl: SHARE.imgUrl } };
 
   function signatureAddress(url) {
     return '/jsapi/signature?url=' + encodeURIComponent(url) + (appid ? '&appid=' + appid : '');

@@ -16,6 +16,9 @@
  *   exchange   the last question to the simulator and its answer
  *   answers    what the page was told of each wx.config
  *   shares     what it gave to be shared, and whether that was accepted
+ *   cards      the newest of them whole, for `chat` and for `moments`
+ *   onShare    called after each
+ *   following  set to false: the account is a test account that this user does not follow
  *   hints      addresses that may have been signed; they sharpen the diagnosis
  *   reports    what the SDK wanted to tell open.weixin.qq.com; it was kept from leaving
  *   wx         a minimal stand-in for the SDK, for when its real file cannot be loaded
@@ -64,6 +67,8 @@
     v10: { agent: ANDROID('10.0.1.2560(0x2A000130)'), platform: 'Linux armv8l', touch: 5, policy: 'current' },
   };
 
+  const CARDS = { updateAppMessageShareData: 'chat', updateTimelineShareData: 'moments' };
+
   const asked = new URLSearchParams(location.search).get('client') || document.currentScript.dataset.client;
   const client = Object.prototype.hasOwnProperty.call(CLIENTS, asked) ? asked : 'android';
   const { agent, platform, touch, policy } = CLIENTS[client];
@@ -74,6 +79,9 @@
     exchange: null,
     answers: [],
     shares: [],
+    cards: {},
+    onShare() {},
+    following: true,
     hints: [],
     reports: [],
     wx: minimalWx(),
@@ -110,13 +118,18 @@
     // Real clients answer this one whether or not a config has passed.
     if (name === 'getNetworkType') return answer('network_type:wifi');
     const granted = grants[place()];
-    if (name === 'updateAppMessageShareData') {
-      simulated.shares.push({ link: params.link, title: params.title, ok: !!granted && granted.indexOf(name) >= 0 });
-    }
+    if (CARDS[name]) keepCard(name, params, !!granted && granted.indexOf(name) >= 0);
     if (!granted) return answer(name + ':fail, the permission value is offline verifying');
     if (name === 'checkJsApi') return answer('checkJsApi:ok', { checkResult: checkResult(params.jsApiList, granted) });
     if (granted.indexOf(name) < 0) return answer('system:access_denied');
     return answer(name + ':ok');
+  }
+
+  function keepCard(name, { title, desc, link, imgUrl }, ok) {
+    simulated.cards[CARDS[name]] = { title, desc, link, imgUrl, ok };
+    if (CARDS[name] !== 'chat') return;
+    simulated.shares.push({ link, title, ok });
+    setTimeout(() => simulated.onShare(), 0);
   }
 
   // The address whose permissions count.
@@ -155,6 +168,7 @@
     }).then((response) => response.json()).then((answer) => {
       simulated.exchange.answer = answer;
       if (!answer.ok) return refusal(answer);
+      if (!simulated.following) return { err_msg: 'pre_verify_jsapi:fail_require subscribe' };
       const denied = answer.denied || [];
       grants[page] = question.jsApiList.filter((name) => denied.indexOf(name) < 0);
       return { err_msg: answer.bridge_err_msg };
@@ -220,7 +234,7 @@
       error(callback) { onError = callback; },
     };
     APIS.forEach((name) => {
-      wx[name] = (options) => call(name, { jsApiList: options.jsApiList }, (answer) => {
+      wx[name] = (options) => call(name, JSON.parse(JSON.stringify(options)), (answer) => {
         if (typeof answer.checkResult === 'string') answer.checkResult = JSON.parse(answer.checkResult);
         const end = /:(ok|wifi)$/.test(answer.errMsg) ? options.success : options.fail;
         if (end) end(answer);

@@ -11,6 +11,8 @@ mod clients;
 mod console;
 #[path = "browser/debugger.rs"]
 mod debugger;
+#[path = "browser/demo.rs"]
+mod demo;
 #[path = "browser/harness.rs"]
 mod harness;
 #[path = "browser/helper.rs"]

@@ -24,11 +24,15 @@ use crate::vault::MasterKey;
 #[command(after_help = "\
 Examples:
   wxsign demo --listen 127.0.0.1:9000
+  wxsign demo --lan        # its page shows a QR code for a phone
   wxsign demo --nodes 3    # three nodes that share a store; kill one and see another renew")]
 pub(super) struct DemoArgs {
     /// Address and port to listen on [default: 127.0.0.1:8080, or any free port if that is taken]
     #[arg(long, value_name = "ADDR", value_parser = crate::config::parse_address)]
     pub(super) listen: Option<SocketAddr>,
+    /// Listen in the local network too, for a phone: everyone there can use the demo
+    #[arg(long, conflicts_with_all = ["listen", "nodes"])]
+    pub(super) lan: bool,
     /// Run so many nodes that share a store, a redis-server if one is installed: each can be killed
     /// while one looks on [default: 1]
     #[arg(
@@ -52,15 +56,28 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     super::start_logging()?;
     let listener = match args.listen {
         Some(address) => listen::bind(address)?,
+        None if args.lan => listen_in_network()?,
         None => listen::bind_or_any_port(crate::config::DEFAULT_LISTEN)?,
     };
     let wechat = listen::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
-    super::block_on(demo(listener, wechat))
+    super::block_on(demo(listener, wechat, args.lan))
+}
+
+/// Listens on all addresses: the console is for this machine alone, a phone needs another one.
+fn listen_in_network() -> Result<std::net::TcpListener, Failure> {
+    if outward_address().is_none() {
+        let what =
+            "--lan: this machine has no address in a network; connect it, or leave --lan out";
+        return Err(Failure::Other(what.to_owned()));
+    }
+    let port = crate::config::DEFAULT_LISTEN.port();
+    listen::bind_or_any_port(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))
 }
 
 async fn demo(
     listener: std::net::TcpListener,
     wechat: std::net::TcpListener,
+    lan: bool,
 ) -> Result<(), Failure> {
     let (listener, address) = super::adopt(listener)?;
     let (wechat, wechat_address) = super::adopt(wechat)?;
@@ -88,6 +105,11 @@ async fn demo(
         key.expose(),
         console.as_deref().unwrap_or("/console"),
     ))?;
+    if lan {
+        answer(
+            "Everyone in this network can use the demo. Its page shows a QR code for a phone.\n",
+        )?;
+    }
     // The simulated WeChat stays until the server, which may be in the middle of a call, is gone.
     let served = CancellationToken::new();
     let ends_wechat = served.clone().drop_guard();
@@ -109,13 +131,18 @@ fn hosts(address: SocketAddr) -> Vec<IpAddr> {
     if !address.ip().is_unspecified() {
         return vec![address.ip()];
     }
+    outward_address().into_iter().chain([loopback]).collect()
+}
+
+/// The address of this machine in its network.
+fn outward_address() -> Option<IpAddr> {
     // No packet is sent: this only asks which address leads out of the machine.
     let outward = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
         socket.local_addr()
     });
     let outward = outward.ok().map(|address| address.ip());
-    outward.into_iter().chain([loopback]).collect()
+    outward.filter(|address| !address.is_loopback())
 }
 
 fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {

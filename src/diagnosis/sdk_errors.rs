@@ -51,7 +51,7 @@ pub const TABLE: &[SdkError] = &[
                    nonceStr or timestamp.",
         cause_zh: "微信算出的签名与页面给出的不同：URL、jsapi_ticket、nonceStr 或 timestamp 有一个不一致。",
         remedy_en: "Paste the wx.config and the page's address into the debugger: it says which.",
-        remedy_zh: "把 wx.config 和页面网址贴到本调试工具中，它会指出是哪一个。",
+        remedy_zh: "把 wx.config 和页面网址贴到调试工具中，它会指出是哪一个。",
     },
     SdkError {
         says: "invalid appid",

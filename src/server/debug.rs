@@ -13,14 +13,13 @@ use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
-use http::header::{
-    ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::client_address::client_address;
 use super::console::Visit;
+use super::language::language;
 use super::limits::client_key;
 use super::openapi::{BACK_ENDS, OfQuestions, findings};
 use super::problem::{Code, Problem};
@@ -352,16 +351,6 @@ impl Page {
     }
 }
 
-/// The language that is asked for in the address, or that the browser prefers.
-fn language(query: &str, headers: &HeaderMap) -> &'static str {
-    let asked = query.split('&').find_map(|pair| pair.strip_prefix("lang="));
-    let preferred = headers.get(ACCEPT_LANGUAGE);
-    let preferred = preferred.and_then(|languages| languages.to_str().ok());
-    let wanted = asked.or(preferred).unwrap_or_default();
-    let is_chinese = wanted.trim_start().to_ascii_lowercase().starts_with("zh");
-    if is_chinese { "zh-CN" } else { "en" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,18 +366,5 @@ mod tests {
             assert_eq!(addresses(text), both, "{text}");
         }
         assert!(addresses(" ").is_empty());
-    }
-
-    #[test]
-    fn the_language_is_asked_for_or_preferred() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(language("", &headers), "en");
-        headers.insert(
-            ACCEPT_LANGUAGE,
-            HeaderValue::from_static("zh-TW,zh;q=0.9,en"),
-        );
-        assert_eq!(language("", &headers), "zh-CN");
-        assert_eq!(language("a=b&lang=en", &headers), "en");
-        assert_eq!(language("lang=zh", &HeaderMap::new()), "zh-CN");
     }
 }

@@ -1,14 +1,22 @@
-//! `/docs`: the document of [`super::openapi`] as a page, written out on the server.
+//! `/docs`: the document of [`super::openapi`] as a page, written out on the server; and
+//! `/docs/frontend`.
+
+mod frontend;
+mod snippets;
 
 use askama::Template;
+use axum::extract::Extension;
 use axum::response::{IntoResponse, Response};
 use form_urlencoded::byte_serialize;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde_json::{Map, Value};
 
+use super::Audience;
 use super::openapi::DOCUMENT;
+use super::own_address::OwnAddress;
 use super::problem::{Code, Problem};
+
+pub(super) use frontend::page as frontend;
 
 /// Nothing runs here.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
@@ -21,6 +29,8 @@ const A_KEY: &str = "wxk_YOUR_KEY";
 #[template(path = "docs.html")]
 struct Docs {
     version: &'static str,
+    /// Whether `/docs/frontend` is at the same address.
+    for_pages: bool,
     intro: Prose,
     groups: Vec<Group>,
 }
@@ -65,8 +75,11 @@ struct Answer {
 type Prose = Vec<(bool, String)>;
 
 /// `GET /docs`
-pub(super) async fn page(headers: HeaderMap) -> Result<Response, Problem> {
-    let docs = Docs::of(&DOCUMENT, &own_address(&headers));
+pub(super) async fn page(
+    Extension(audience): Extension<Audience>,
+    OwnAddress(address): OwnAddress,
+) -> Result<Response, Problem> {
+    let docs = Docs::of(&DOCUMENT, &address, audience == Audience::Everyone);
     let html = docs
         .render()
         .map_err(|error| Problem::new(Code::InternalError, error.to_string()))?;
@@ -78,24 +91,8 @@ pub(super) async fn page(headers: HeaderMap) -> Result<Response, Problem> {
     Ok((headers, html).into_response())
 }
 
-/// The address under which the reader came here, for examples that can be pasted.
-fn own_address(headers: &HeaderMap) -> String {
-    let said = |header: Option<&HeaderValue>| {
-        let text = header.and_then(|header| header.to_str().ok());
-        text.unwrap_or_default().to_owned()
-    };
-    let host = said(headers.get(HOST));
-    // It goes into a command line.
-    let is_one = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
-    let host = Some(host).filter(|host| !host.is_empty() && host.chars().all(is_one));
-    let https = said(headers.get("x-forwarded-proto")) == "https";
-    let scheme = if https { "https" } else { "http" };
-    let host = host.unwrap_or_else(|| crate::config::DEFAULT_LISTEN.to_string());
-    format!("{scheme}://{host}")
-}
-
 impl Docs {
-    fn of(document: &Value, address: &str) -> Self {
+    fn of(document: &Value, address: &str, for_pages: bool) -> Self {
         let groups = list(&document["tags"]).iter().map(|tag| Group {
             name: text(&tag["name"]),
             about: prose(&tag["description"]),
@@ -103,6 +100,7 @@ impl Docs {
         });
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            for_pages,
             intro: prose(&document["info"]["description"]),
             groups: groups.collect(),
         }

@@ -1,6 +1,7 @@
 //! Pages and files for browsers: the demo and the browser helper.
 
 mod helper;
+mod qr;
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -14,9 +15,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::own_address::OwnAddress;
 use super::problem::{Code, Problem};
 use super::segment::Segment;
 use super::{Audience, Gate};
+use crate::account::AppId;
 use crate::credential::Secret;
 
 /// Scripts come from this server and, for the JS-SDK, from Tencent's two hosts; nothing inline.
@@ -35,35 +38,28 @@ struct Demo<'a> {
     documented: bool,
     /// Whether `/console` is, too.
     console: bool,
+    /// No other machine reaches it at [`Self::address`].
+    only_here: bool,
+    address: &'a str,
 }
 
 /// The demo page, of the account in `?appid=` or of the first one.
 pub(super) async fn demo(
     State(gate): State<Arc<Gate>>,
     Extension(audience): Extension<Audience>,
+    OwnAddress(address): OwnAddress,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let accounts = gate.app.keeper.accounts();
-    let query = query.unwrap_or_default();
-    let asked = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("appid="));
-    let kept = match asked {
-        Some(appid) => accounts.get(appid),
-        None => accounts.iter().min_by_key(|kept| &kept.account.appid),
-    };
-    let kept = kept.ok_or_else(|| {
-        Problem::new(
-            Code::UnknownAccount,
-            "no account with this appid is configured: check the appid",
-        )
-    })?;
+    let appid = account(&gate, query.as_deref())?;
+    let host = address.split_once("://").map_or("", |(_, host)| host);
     let page = Demo {
-        appid: kept.account.appid.as_str(),
+        appid: appid.as_str(),
         version: env!("CARGO_PKG_VERSION"),
         simulated: gate.app.simulator.is_some(),
         documented: audience == Audience::Everyone,
         console: audience == Audience::Everyone && gate.app.console.is_some(),
+        only_here: qr::is_only_here(host),
+        address: &address,
     };
     let html = page
         .render()
@@ -74,6 +70,39 @@ pub(super) async fn demo(
         (CACHE_CONTROL, "no-cache"),
     ];
     Ok((headers, html).into_response())
+}
+
+/// The demo page's address, for a phone's camera.
+pub(super) async fn qr(
+    State(gate): State<Arc<Gate>>,
+    OwnAddress(address): OwnAddress,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let appid = account(&gate, query.as_deref())?;
+    let page = format!("{address}/demo?appid={appid}");
+    let image = qr::svg(&page)
+        .map_err(|error| Problem::new(Code::InternalError, format!("{page}: {error}")))?;
+    let headers = [(CONTENT_TYPE, ICON), (CACHE_CONTROL, "no-cache")];
+    Ok((headers, image).into_response())
+}
+
+/// The account in `?appid=`, or the first one.
+pub(super) fn account(gate: &Gate, query: Option<&str>) -> Result<AppId, Problem> {
+    let accounts = gate.app.keeper.accounts();
+    let query = query.unwrap_or_default();
+    let asked = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("appid="));
+    let kept = match asked {
+        Some(appid) => accounts.get(appid),
+        None => accounts.iter().min_by_key(|kept| &kept.account.appid),
+    };
+    kept.map(|kept| kept.account.appid.clone()).ok_or_else(|| {
+        Problem::new(
+            Code::UnknownAccount,
+            "no account with this appid is configured: check the appid",
+        )
+    })
 }
 
 /// The front page leads to the demo.
@@ -88,11 +117,12 @@ struct Asset {
     content: Cow<'static, str>,
 }
 
+const ICON: &str = "image/svg+xml";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-static ASSETS: LazyLock<[Asset; 13]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 15]> = LazyLock::new(|| {
     let asset = |name, content_type, content| Asset {
         name,
         content_type,
@@ -113,6 +143,8 @@ static ASSETS: LazyLock<[Asset; 13]> = LazyLock::new(|| {
         // Where TypeScript looks for the types of wxsign.mjs.
         asset("wxsign.d.mts", PLAIN, types),
         asset("demo.js", SCRIPT, include_str!("../../static/demo.js")),
+        asset("copy.js", SCRIPT, include_str!("../../static/copy.js")),
+        asset("routes.js", SCRIPT, include_str!("../../static/routes.js")),
         asset("demo.css", STYLE, include_str!("../../static/demo.css")),
         asset(
             "console.css",
@@ -128,11 +160,14 @@ static ASSETS: LazyLock<[Asset; 13]> = LazyLock::new(|| {
         asset("debug.css", STYLE, include_str!("../../static/debug.css")),
         asset("docs.css", STYLE, include_str!("../../static/docs.css")),
         asset("simulated-client.js", SCRIPT, simulated),
-        asset("icon.svg", "image/svg+xml", icon),
+        asset("icon.svg", ICON, icon),
     ]
 });
 
-/// A file under `/static/`. The simulated client exists only beside a simulator.
+/// What exists only beside a simulator.
+const OF_THE_SIMULATOR: [&str; 2] = ["simulated-client.js", "routes.js"];
+
+/// A file under `/static/`.
 pub(super) async fn asset(
     State(gate): State<Arc<Gate>>,
     Segment(name): Segment,
@@ -141,7 +176,7 @@ pub(super) async fn asset(
     let asset = ASSETS
         .iter()
         .find(|asset| asset.name == name)
-        .filter(|asset| asset.name != "simulated-client.js" || gate.app.simulator.is_some())
+        .filter(|asset| !OF_THE_SIMULATOR.contains(&asset.name) || gate.app.simulator.is_some())
         .ok_or_else(not_found)?;
     let content = asset.content.as_ref();
     let etag = format!("\"{}\"", Secret::new(content).fingerprint());

@@ -35,7 +35,7 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/static/{name}", get(pages::asset));
     if audience != Audience::BackEnds {
-        router = router.merge(for_pages(&gate).layer(Extension(audience)));
+        router = router.merge(for_pages(&gate));
     }
     if audience != Audience::Pages {
         router = router.merge(for_back_ends());
@@ -64,6 +64,7 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     }
     // From the inside out: a request passes the last one first.
     router
+        .layer(Extension(audience))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(gate, timed::timed))
@@ -86,7 +87,9 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
             post(jsapi::report).options(cors::preflight),
         )
         .route("/", get(pages::root))
-        .route("/demo", get(pages::demo));
+        .route("/demo", get(pages::demo))
+        .route("/demo/qr.svg", get(pages::qr))
+        .route("/docs/frontend", get(docs::frontend));
     for (name, content) in &gate.app.verify_files {
         let content = content.clone();
         router = router.route(&format!("/{name}"), get(|| async { content }));

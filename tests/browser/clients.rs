@@ -12,7 +12,7 @@ use super::harness::Stage;
 use super::site::Site;
 
 /// Keys of CLIENTS in `simulated-client.js`, and what a reader of the README calls them.
-const CLIENTS: [(&str, &str); 8] = [
+pub(crate) const CLIENTS: [(&str, &str); 8] = [
     ("android", "Android"),
     ("ios", "iPhone"),
     ("ipad", "iPad, which says it is a Mac"),

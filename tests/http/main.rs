@@ -16,6 +16,7 @@ mod cors;
 mod debug;
 mod dropin;
 mod events;
+mod frontend;
 mod harness;
 mod hostile;
 mod http2;

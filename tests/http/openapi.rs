@@ -8,11 +8,13 @@ use crate::harness::{APPID, Server, Setup, members};
 use crate::wire::Request;
 
 /// What browsers and WeChat fetch, of which no program needs a description.
-const FOR_BROWSERS: [&str; 7] = [
+const FOR_BROWSERS: [&str; 9] = [
     "/",
     "/debug",
     "/demo",
+    "/demo/qr.svg",
     "/docs",
+    "/docs/frontend",
     "/openapi.json",
     "/static/{name}",
     "/{name}",
@@ -87,7 +89,9 @@ async fn every_path_of_the_document_takes_the_methods_that_it_names() {
 
 #[tokio::test]
 async fn the_page_shows_every_operation_without_a_script() {
-    let server = Setup::new().start().await;
+    let mut setup = Setup::new();
+    setup.config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let server = setup.start().await;
     let document = document(&server).await;
     let request = Request::get("/docs").with("X-Forwarded-Proto", "https");
     let page = server.ask(&request).await;

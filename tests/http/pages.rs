@@ -83,6 +83,7 @@ async fn a_file_that_the_browser_has_is_not_sent_again() {
         ("wxsign.d.ts", "text/plain; charset=utf-8"),
         ("wxsign.d.mts", "text/plain; charset=utf-8"),
         ("demo.js", "text/javascript; charset=utf-8"),
+        ("copy.js", "text/javascript; charset=utf-8"),
         ("demo.css", "text/css; charset=utf-8"),
         ("simulated-client.js", "text/javascript; charset=utf-8"),
     ] {
@@ -109,6 +110,7 @@ async fn nothing_of_a_simulator_is_there_beside_a_real_account() {
     let server = Setup::new().start_ready().await;
     for request in [
         Request::get("/static/simulated-client.js"),
+        Request::get("/static/routes.js"),
         Request::get("/simulator/control"),
         Request::get("/simulator/control/counters"),
         Request::get("/simulator/control/tickets?appid=wx0123456789abcdef"),

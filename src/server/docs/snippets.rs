@@ -1,0 +1,209 @@
+//! Code for pages, ready to be pasted.
+
+/// What stands for the server's address.
+const ADDRESS: &str = "https://YOUR-WXSIGN";
+
+/// What stands for the account's AppID.
+const APPID: &str = "YOUR-APPID";
+
+/// Code, and what to do with it.
+pub(super) struct Snippet {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) title_zh: &'static str,
+    pub(super) about: &'static str,
+    pub(super) about_zh: &'static str,
+    /// The language that it is in.
+    pub(super) kind: &'static str,
+    pub(super) code: String,
+}
+
+/// All of them, for the account `appid` of the server at `address`.
+pub(super) fn snippets(address: &str, appid: &str) -> Vec<Snippet> {
+    let filled = SNIPPETS.iter().map(|(id, titles, about, code)| Snippet {
+        id,
+        title: titles[0],
+        title_zh: titles[1],
+        about: about[0],
+        about_zh: about[1],
+        kind: if code.trim_start().starts_with('<') {
+            "HTML"
+        } else {
+            "JavaScript"
+        },
+        code: code.trim().replace(ADDRESS, address).replace(APPID, appid),
+    });
+    filled.collect()
+}
+
+type Template = (
+    &'static str,
+    [&'static str; 2],
+    [&'static str; 2],
+    &'static str,
+);
+
+const SNIPPETS: [Template; 6] = [
+    (
+        "classic",
+        ["Plain HTML", "普通页面"],
+        [
+            "Two script tags, before every other script. It holds for all routes of a page.",
+            "两个 script 标签，放在其他脚本之前；路由变化也由它处理。",
+        ],
+        r#"
+<script src="https://YOUR-WXSIGN/static/wxsign.js"></script>
+<script>
+  wxsign.watch({
+    appid: 'YOUR-APPID',
+    onError: (error) => console.error(error.code, error.errMsg, error.help, error.debug),
+  });
+  wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: location.origin + '/icon.png' });
+</script>
+"#,
+    ),
+    (
+        "module",
+        ["As a module", "ES 模块"],
+        [
+            "An API is called after WeChat has accepted the signature, and only then.",
+            "只有微信接受了签名，才能调用接口。",
+        ],
+        r#"
+<script type="module">
+  import { config } from 'https://YOUR-WXSIGN/static/wxsign.mjs';
+
+  try {
+    const { wx } = await config({ appid: 'YOUR-APPID', jsApiList: ['scanQRCode'] });
+    wx.scanQRCode({ needResult: 1, success: ({ resultStr }) => console.log(resultStr) });
+  } catch (error) {
+    console.error(error.code, error.errMsg, error.help, error.debug);
+  }
+</script>
+"#,
+    ),
+    (
+        "vue",
+        ["Vue 3", "Vue 3"],
+        [
+            "The file and its types beside your source; then in main.js before the router starts, and in a page.",
+            "先把文件及其类型放到源码旁，再写在 main.js 中（路由启动之前）以及页面里。",
+        ],
+        r#"
+// curl -sO https://YOUR-WXSIGN/static/wxsign.mjs -O https://YOUR-WXSIGN/static/wxsign.d.mts
+
+// main.js
+import { watch } from './wxsign.mjs';
+
+watch({
+  appid: 'YOUR-APPID',
+  endpoint: 'https://YOUR-WXSIGN/jsapi/signature',
+  jsApiList: ['scanQRCode'],
+  onError: (error) => console.error(error.code, error.debug),
+});
+createApp(App).use(router).mount('#app');
+
+// Cart.vue, <script setup>
+import { ready, share } from './wxsign.mjs';
+
+share({ title: 'Cart', imgUrl: location.origin + '/icon.png' }).catch(() => {});
+const scan = async () => (await ready()).wx.scanQRCode({ needResult: 1 });
+"#,
+    ),
+    (
+        "react",
+        ["React", "React"],
+        [
+            "In main.jsx outside every component, and in a page.",
+            "写在 main.jsx 中（组件之外）以及页面里。",
+        ],
+        r#"
+// curl -sO https://YOUR-WXSIGN/static/wxsign.mjs -O https://YOUR-WXSIGN/static/wxsign.d.mts
+
+// main.jsx
+import { watch } from './wxsign.mjs';
+
+watch({
+  appid: 'YOUR-APPID',
+  endpoint: 'https://YOUR-WXSIGN/jsapi/signature',
+  onError: (error) => console.error(error.code, error.debug),
+});
+
+// Cart.jsx
+import { useEffect } from 'react';
+import { share } from './wxsign.mjs';
+
+export function Cart() {
+  useEffect(() => {
+    share({ title: 'Cart', imgUrl: location.origin + '/icon.png' }).catch(() => {});
+  }, []);
+  return <main>Cart</main>;
+}
+"#,
+    ),
+    (
+        "uni-app",
+        ["uni-app", "uni-app"],
+        [
+            "For H5 only, in App.vue; pages call share in onShow, between the same two lines.",
+            "仅用于 H5，写在 App.vue 中；页面在 onShow 里调用 share，同样放在条件编译之间。",
+        ],
+        r#"
+// curl -sO https://YOUR-WXSIGN/static/wxsign.mjs -O https://YOUR-WXSIGN/static/wxsign.d.mts
+
+// #ifdef H5
+import { watch } from '@/common/wxsign.mjs';
+
+watch({
+  appid: 'YOUR-APPID',
+  endpoint: 'https://YOUR-WXSIGN/jsapi/signature',
+  onError: (error) => console.error(error.code, error.debug),
+});
+// #endif
+"#,
+    ),
+    (
+        "without",
+        ["Without the helper", "不用 wxsign.js"],
+        [
+            "For a single address: what changes the route has to do this again.",
+            "只适用于一个网址：路由变化后需要重新执行。",
+        ],
+        r#"
+<script src="https://res.wx.qq.com/open/js/jweixin-1.6.0.js"></script>
+<script>
+  const page = location.href.split('#')[0];
+  fetch('https://YOUR-WXSIGN/jsapi/signature?appid=YOUR-APPID&url=' + encodeURIComponent(page))
+    .then((response) => response.json())
+    .then(({ appId, timestamp, nonceStr, signature }) => {
+      let failed = false;
+      wx.error(({ errMsg }) => { failed = true; console.error(errMsg); });
+      // It comes after a failure too.
+      wx.ready(() => {
+        if (failed) return;
+        wx.updateAppMessageShareData({
+          title: 'Hello', desc: 'From my page', link: page, imgUrl: location.origin + '/icon.png',
+        });
+      });
+      wx.config({ appId, timestamp, nonceStr, signature, jsApiList: ['updateAppMessageShareData'] });
+    });
+</script>
+"#,
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::snippets;
+
+    #[test]
+    fn nothing_is_left_to_be_filled_in() {
+        let (address, appid) = ("https://sign.example.com", "wx0123456789abcdef");
+        for snippet in snippets(address, appid) {
+            let code = &snippet.code;
+            assert!(!code.contains("YOUR"), "{code}");
+            assert!(code.contains(address), "{code}");
+            assert!(code.contains(appid), "{code}");
+        }
+    }
+}
