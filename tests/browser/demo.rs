@@ -115,10 +115,6 @@ async fn a_change_of_the_route_shows_what_is_compared_and_what_was_signed() {
 async fn the_page_is_light_and_nothing_in_it_moves() {
     let stage = Stage::set(Cdn::Up).await;
     stage.before_every_page(WATCH_SHIFTS).await;
-    let weight = "
-        const all = performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'));
-        return all.filter(({ name }) => name.startsWith(location.origin) && !name.includes('/simulator/'))
-          .reduce((sum, entry) => sum + entry.transferSize, 0);";
     for (width, height) in [(390, 844), (1280, 900)] {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         stage
@@ -132,14 +128,32 @@ async fn the_page_is_light_and_nothing_in_it_moves() {
             (mistaken("other_page", "android"), 0.1),
         ] {
             stage.demo(&query).await;
-            let shifted = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve([shifted, movers]), 0)))";
-            let seen = stage.settle(shifted).await;
-            let shifted = seen["resolved"][0].as_f64().unwrap();
-            assert!(shifted <= most, "{width} {query}: {seen:#}");
-            let bytes = stage.run(weight, Value::Null).await.as_u64().unwrap();
-            assert!(bytes > 0 && bytes <= MOST_BYTES, "{bytes} bytes");
+            assert_light_and_still(&stage, most, &format!("{width} {query}")).await;
+        }
+        for path in [
+            "/docs/frontend?lang=en",
+            "/docs/frontend?lang=zh",
+            "/debug?lang=en",
+        ] {
+            let address = format!("{}{path}", stage.wxsign);
+            stage.client.goto(&address).await.expect("the page");
+            assert_light_and_still(&stage, 0.001, &format!("{width} {path}")).await;
         }
     }
+}
+
+/// Fails if the page moved more than that, or weighs too much.
+async fn assert_light_and_still(stage: &Stage, most: f64, what: &str) {
+    let weight = "
+        const all = performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'));
+        return all.filter(({ name }) => name.startsWith(location.origin) && !name.includes('/simulator/'))
+          .reduce((sum, entry) => sum + entry.transferSize, 0);";
+    let shifted = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve([shifted, movers]), 0)))";
+    let seen = stage.settle(shifted).await;
+    let shifted = seen["resolved"][0].as_f64().unwrap();
+    assert!(shifted <= most, "{what}: {seen:#}");
+    let bytes = stage.run(weight, Value::Null).await.as_u64().unwrap();
+    assert!(bytes > 0 && bytes <= MOST_BYTES, "{what}: {bytes} bytes");
 }
 
 #[tokio::test]
