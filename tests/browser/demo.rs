@@ -171,6 +171,41 @@ async fn a_snippet_is_copied_by_its_button() {
     assert!(snippet.contains(&format!("{}/static/wxsign.mjs", stage.wxsign)));
 }
 
+/// Run on the demo page, whose scripts are those that the snippets load.
+#[tokio::test]
+async fn what_the_snippets_say_is_accepted_and_shared() {
+    let stage = Stage::set(Cdn::Up).await;
+    for (snippet, client) in [
+        ("classic", "ios"),
+        ("classic", "mac"),
+        ("without", "android"),
+    ] {
+        stage.demo(&format!("?client={client}")).await;
+        let code = format!(
+            "fetch('/docs/frontend').then((answer) => answer.text()).then((html) => {{
+               const page = new DOMParser().parseFromString(html, 'text/html');
+               return page.querySelector('#{snippet} pre').textContent;
+             }})"
+        );
+        let code = stage.settle(&code).await;
+        let code = code["resolved"].as_str().expect("a snippet");
+        let (_, script) = code.rsplit_once("<script>").expect("a script");
+        let script = script.split_once("</script>").expect("its end").0;
+        stage.run(script, Value::Null).await;
+        let shared = "new Promise((resolve) => {
+            const look = () => {
+              const { shares } = simulatedWeChat;
+              const done = shares.find(({ title, ok }) => ok && title === 'Hello');
+              if (done || performance.now() > 20000) resolve(done || shares);
+              else setTimeout(look, 10);
+            };
+            look();
+          })";
+        let seen = stage.settle(shared).await;
+        assert_eq!(seen["resolved"]["ok"], true, "{snippet} {client}: {seen:#}");
+    }
+}
+
 /// Looked at by axe-core; leaves target/screenshots/ to be looked at by others.
 #[tokio::test]
 async fn what_is_written_for_pages_can_be_read_by_everyone() {
