@@ -115,10 +115,6 @@ async fn a_change_of_the_route_shows_what_is_compared_and_what_was_signed() {
 async fn the_page_is_light_and_nothing_in_it_moves() {
     let stage = Stage::set(Cdn::Up).await;
     stage.before_every_page(WATCH_SHIFTS).await;
-    let weight = "
-        const all = performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'));
-        return all.filter(({ name }) => name.startsWith(location.origin) && !name.includes('/simulator/'))
-          .reduce((sum, entry) => sum + entry.transferSize, 0);";
     for (width, height) in [(390, 844), (1280, 900)] {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         stage
@@ -132,14 +128,32 @@ async fn the_page_is_light_and_nothing_in_it_moves() {
             (mistaken("other_page", "android"), 0.1),
         ] {
             stage.demo(&query).await;
-            let shifted = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve([shifted, movers]), 0)))";
-            let seen = stage.settle(shifted).await;
-            let shifted = seen["resolved"][0].as_f64().unwrap();
-            assert!(shifted <= most, "{width} {query}: {seen:#}");
-            let bytes = stage.run(weight, Value::Null).await.as_u64().unwrap();
-            assert!(bytes > 0 && bytes <= MOST_BYTES, "{bytes} bytes");
+            assert_light_and_still(&stage, most, &format!("{width} {query}")).await;
+        }
+        for path in [
+            "/docs/frontend?lang=en",
+            "/docs/frontend?lang=zh",
+            "/debug?lang=en",
+        ] {
+            let address = format!("{}{path}", stage.wxsign);
+            stage.client.goto(&address).await.expect("the page");
+            assert_light_and_still(&stage, 0.001, &format!("{width} {path}")).await;
         }
     }
+}
+
+/// Fails if the page moved more than that, or weighs too much.
+async fn assert_light_and_still(stage: &Stage, most: f64, what: &str) {
+    let weight = "
+        const all = performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'));
+        return all.filter(({ name }) => name.startsWith(location.origin) && !name.includes('/simulator/'))
+          .reduce((sum, entry) => sum + entry.transferSize, 0);";
+    let shifted = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve([shifted, movers]), 0)))";
+    let seen = stage.settle(shifted).await;
+    let shifted = seen["resolved"][0].as_f64().unwrap();
+    assert!(shifted <= most, "{what}: {seen:#}");
+    let bytes = stage.run(weight, Value::Null).await.as_u64().unwrap();
+    assert!(bytes > 0 && bytes <= MOST_BYTES, "{what}: {bytes} bytes");
 }
 
 #[tokio::test]
@@ -155,6 +169,41 @@ async fn a_snippet_is_copied_by_its_button() {
     assert_eq!(seen[0], "Copied", "{seen}");
     let snippet = seen[1].as_str().unwrap();
     assert!(snippet.contains(&format!("{}/static/wxsign.mjs", stage.wxsign)));
+}
+
+/// Run on the demo page, whose scripts are those that the snippets load.
+#[tokio::test]
+async fn what_the_snippets_say_is_accepted_and_shared() {
+    let stage = Stage::set(Cdn::Up).await;
+    for (snippet, client) in [
+        ("classic", "ios"),
+        ("classic", "mac"),
+        ("without", "android"),
+    ] {
+        stage.demo(&format!("?client={client}")).await;
+        let code = format!(
+            "fetch('/docs/frontend').then((answer) => answer.text()).then((html) => {{
+               const page = new DOMParser().parseFromString(html, 'text/html');
+               return page.querySelector('#{snippet} pre').textContent;
+             }})"
+        );
+        let code = stage.settle(&code).await;
+        let code = code["resolved"].as_str().expect("a snippet");
+        let (_, script) = code.rsplit_once("<script>").expect("a script");
+        let script = script.split_once("</script>").expect("its end").0;
+        stage.run(script, Value::Null).await;
+        let shared = "new Promise((resolve) => {
+            const look = () => {
+              const { shares } = simulatedWeChat;
+              const done = shares.find(({ title, ok }) => ok && title === 'Hello');
+              if (done || performance.now() > 20000) resolve(done || shares);
+              else setTimeout(look, 10);
+            };
+            look();
+          })";
+        let seen = stage.settle(shared).await;
+        assert_eq!(seen["resolved"]["ok"], true, "{snippet} {client}: {seen:#}");
+    }
 }
 
 /// Looked at by axe-core; leaves target/screenshots/ to be looked at by others.
