@@ -16,7 +16,7 @@ use wxsign::credential::Secret;
 use wxsign::history::What;
 use wxsign::simulator::{self, Action, Fault, FaultRule};
 
-use crate::harness::{Driver, Process};
+use crate::harness::{Driver, PATIENCE, Process};
 
 const CARD: &str = "#card-wx0123456789abcdef";
 
@@ -43,13 +43,29 @@ async fn the_first_visitor_comes_by_the_link_and_wrong_passwords_lock_out() {
             .await;
         text.unwrap().as_str().unwrap().to_owned()
     };
+    let answered = async || {
+        let script = "return !window.former && document.readyState === 'complete'";
+        // Between two pages there is none to ask.
+        let waiting = async {
+            while client.execute(script, vec![]).await.ok() != Some(true.into()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, waiting).await;
+        answer.expect("the form is answered");
+    };
     let submit = async |fields: &[(&str, &str)]| {
         for (id, text) in fields {
             let field = client.find(fantoccini::Locator::Id(id)).await.unwrap();
             field.send_keys(text).await.unwrap();
         }
         let button = fantoccini::Locator::Css("form.stack button");
+        client
+            .execute("window.former = true", vec![])
+            .await
+            .unwrap();
         client.find(button).await.unwrap().click().await.unwrap();
+        answered().await;
     };
     client.goto(&format!("{link}&lang=en")).await.unwrap();
     submit(&[("password", PASSWORD), ("again", "another one or two")]).await;
@@ -57,7 +73,10 @@ async fn the_first_visitor_comes_by_the_link_and_wrong_passwords_lock_out() {
     submit(&[("password", PASSWORD), ("again", PASSWORD)]).await;
     assert!(page().await.contains("Demo shop"), "{}", page().await);
     let out = client.find(fantoccini::Locator::Id("logout")).await;
+    let marks = client.execute("window.former = true", vec![]).await;
+    marks.unwrap();
     out.unwrap().click().await.unwrap();
+    answered().await;
     client.goto(&link).await.unwrap();
     assert!(page().await.contains("does not hold any more"));
     let base = &link[..link.find("/console").unwrap()];

@@ -301,7 +301,7 @@ impl Driver {
             "--lang=en-US",
             format!("--user-data-dir={}", profile.display()),
             format!(
-                "--host-resolver-rules={rules}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+                "--host-resolver-rules={rules}MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
             ),
         ] } });
         let Value::Object(capabilities) = capabilities else {
