@@ -121,7 +121,7 @@ async fn who_follows_sees_a_failure_as_it_begins() {
     let mut following = place.start_verb(&["events", "--follow", "--what", "renewal.failed"]);
     following.prints("access_token not renewed").await;
     stop(wxsign).await;
-    following.signal(Signal::INT);
+    following.signal(Signal::TERM);
     assert_eq!(following.exit_code().await, None);
 }
 
