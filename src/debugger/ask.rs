@@ -109,7 +109,10 @@ enum Platform {
 impl Platform {
     fn of(user_agent: &str) -> Self {
         let has = |name: &str| user_agent.contains(name);
-        if has("iPhone") || has("iPad") || has("iPod") {
+        // The developer tools name the phone that they stand in for, and compare the current URL.
+        if has("wechatdevtools") {
+            Self::Desktop
+        } else if has("iPhone") || has("iPad") || has("iPod") {
             Self::Ios
         } else if has("WindowsWechat") || has("Windows NT") || has("MacWechat") {
             Self::Desktop

@@ -156,6 +156,9 @@ fn entered_at(landing: &str, user_agent: &str) -> Ask {
     }
 }
 
+/// They say that they are an iPhone, and compare as a desktop does.
+const DEVELOPER_TOOLS: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_0 like Mac OS X) \
+    wechatdevtools/1.06 MicroMessenger/8.0.5 Language/zh_CN webview/";
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) MicroMessenger/8.0.47";
 const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0) MicroMessenger/7.0 WindowsWechat";
 const LANDING: &str = "https://h5.example.com/";
@@ -318,6 +321,7 @@ fn a_right_config_is_accused_of_nothing() {
         told(with_error("config:ok")),
         told(entered("")),
         told(entered(WINDOWS)),
+        told(entered(DEVELOPER_TOOLS)),
         Spoilt {
             ask: entered(IPHONE),
             ..url(landing)

@@ -55,12 +55,14 @@ pub(in crate::server) async fn page(
 ) -> Result<Response, Problem> {
     let appid = account(&gate, query.as_deref())?;
     let accounts = gate.app.keeper.accounts();
+    let documented = audience == Audience::Everyone;
+    let debuggable = documented || gate.app.simulator.is_some();
+    // Which other accounts there are is nothing for whoever reads a page.
     let mut listed = Vec::new();
-    if (2..=MAX_LISTED).contains(&accounts.iter().count()) {
+    if debuggable && (2..=MAX_LISTED).contains(&accounts.len()) {
         listed.extend(accounts.iter().map(|kept| kept.account.appid.to_string()));
         listed.sort_unstable();
     }
-    let documented = audience == Audience::Everyone;
     let page = Page {
         lang: language(&query.unwrap_or_default(), &headers),
         version: env!("CARGO_PKG_VERSION"),
@@ -68,11 +70,11 @@ pub(in crate::server) async fn page(
         address,
         appid: appid.to_string(),
         listed,
-        has_more: accounts.iter().count() > MAX_LISTED,
+        has_more: accounts.len() > MAX_LISTED || (!debuggable && accounts.len() > 1),
         errors: sdk_errors::TABLE,
         verify_files: gate.app.verify_files.keys().cloned().collect(),
         documented,
-        debuggable: documented || gate.app.simulator.is_some(),
+        debuggable,
     };
     let html = page
         .render()
