@@ -180,11 +180,8 @@ pub(super) async fn asset(
         .ok_or_else(not_found)?;
     let content = asset.content.as_ref();
     let etag = format!("\"{}\"", Secret::new(content).fingerprint());
-    // Modules are always loaded with CORS, some sites load every script so, and these are the same
-    // for every origin.
-    let open = ["wxsign.js", "wxsign.mjs"]
-        .contains(&asset.name)
-        .then_some([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
+    // Modules are always loaded with CORS, and this one is the same for every origin.
+    let open = (name == "wxsign.mjs").then_some([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
     let about = (open, [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-cache")]);
     if headers
         .get(IF_NONE_MATCH)
