@@ -12,8 +12,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::Response;
 use httparse::{Header, Request, Status};
 
+use super::front::{MAX_HEADERS, is_plain_host};
 use super::patience::Activity;
-use super::{MAX_HEADERS, is_plain_host};
 use crate::clock::Timestamp;
 use crate::signer::Decimal;
 

@@ -22,12 +22,12 @@ use tower::ServiceExt;
 
 use super::ahead::{self, Date, Head, Next};
 use super::batched::Batched;
+use super::front::{AnswerBody, Front};
 use super::listener::{Accepted, Listener};
 use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
 use super::seats::{Seat, Seats};
 use super::watched::WatchedBody;
 use super::wire::Wire;
-use super::{AnswerBody, Front};
 
 /// The most that a request line and its headers may take up. The longest page URL, with each byte
 /// percent-encoded, is 6 KiB.

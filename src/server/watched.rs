@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use axum::body::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::AnswerBody;
+use super::front::AnswerBody;
 use super::patience::{Activity, Answering};
 
 /// A body that tells its connection whom it waits for. While it has nothing to give, that is the
