@@ -22,8 +22,9 @@ const ACCOUNTS: usize = 20;
 /// A node that is not told of news looks this often, and needs a moment.
 const BY_LOOKING: Duration = Duration::from_secs(6);
 
-/// With a hint it takes milliseconds; this much on a machine that is busy.
-const BY_HINT: Duration = Duration::from_secs(2);
+/// With a hint it takes milliseconds; this much on a machine that is busy. A few may be held up
+/// for longer there, never for longer than by looking.
+const BY_HINT: Duration = Duration::from_secs(1);
 
 fn seconds() -> u64 {
     let given = std::env::var("WXSIGN_STEADY_SECONDS");
@@ -105,8 +106,10 @@ async fn steady(name: &str, store: String, soon: Duration) {
         at(99),
         at(100)
     );
+    let most = delays[(delays.len() - 1) * 9 / 10];
+    assert!(most <= soon, "a tenth had a new token after {most:?}");
     let last = delays.last().unwrap();
-    assert!(*last <= soon, "a node had a new token after {last:?}");
+    assert!(*last <= BY_LOOKING, "a node had a new token after {last:?}");
 }
 
 /// Adds how long each node waited for each token of the account. Returns how many there were.
