@@ -272,13 +272,13 @@ fn known(gate: &Gate, viewer: &Viewer, pasted: &Pasted) -> Known {
         // The simulated WeChat knows which tickets it takes no more; the former one may live on.
         let is_real = gate.app.simulator.is_none();
         let former = snapshot.former_signer().filter(|_| is_real).cloned();
-        let stale = former.map(|signer| (Mistake::StaleTicket, signer));
+        let former = former.map(|signer| (Mistake::FormerTicket, signer));
         let simulated = gate.app.simulator.iter();
         let simulated = simulated.flat_map(|simulator| simulator.wrong_tickets(appid));
         let simulated = simulated.map(|(mistake, ticket)| (mistake, Signer::new(&ticket)));
         KnownAccount {
             ticket: snapshot.ticket(now).map(value),
-            wrong: stale.into_iter().chain(simulated).collect(),
+            wrong: former.into_iter().chain(simulated).collect(),
             token: snapshot.token(now).map(value),
             hosts: hosts(kept),
         }
