@@ -369,7 +369,7 @@
       'wxsign.watch({',
       '  onError: (error) => console.error(error.code, error.errMsg, error.help, error.debug),',
       '});',
-      "wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: 'https://…/icon.png' });",
+      "wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: 'https://…/icon.png' }).catch(() => {});",
       '</' + 'script>',
     ].join('\n');
     document.getElementById('snippet-curl').textContent =

@@ -180,8 +180,11 @@ pub(super) async fn asset(
         .ok_or_else(not_found)?;
     let content = asset.content.as_ref();
     let etag = format!("\"{}\"", Secret::new(content).fingerprint());
-    // Modules are always loaded with CORS, and this one is the same for every origin.
-    let open = (name == "wxsign.mjs").then_some([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
+    // Pages of every origin load the helper: a module always with CORS, a script with
+    // `crossorigin`, without which a browser keeps from the page what fails in it.
+    let open = name
+        .starts_with("wxsign.")
+        .then_some([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
     let about = (open, [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-cache")]);
     if headers
         .get(IF_NONE_MATCH)
