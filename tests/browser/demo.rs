@@ -1,15 +1,12 @@
 //! The demo page beyond its one run: what is shared as WeChat shows it, a change of the route, who
 //! does not follow; and what it weighs. And what is written for the developers of pages.
 
-use std::path::Path;
-
 use fantoccini::Locator;
 use serde_json::{Value, json};
 
 use super::clients::CLIENTS;
-use super::console::axe;
 use super::harness::{Cdn, PATIENCE, Stage};
-use super::{ALL_OK, mistaken};
+use super::{ALL_OK, dresses, mistaken};
 
 /// What the page may weigh without the SDK, in bytes as they are sent.
 const MOST_BYTES: u64 = 100 * 1024;
@@ -210,56 +207,35 @@ async fn what_the_snippets_say_is_accepted_and_shared() {
     }
 }
 
-/// Looked at by axe-core; leaves target/screenshots/ to be looked at by others.
 #[tokio::test]
 async fn what_is_written_for_pages_can_be_read_by_everyone() {
     let stage = Stage::set(Cdn::Up).await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-    std::fs::create_dir_all(&folder).expect("target/ can be written");
-    stage.before_every_page(&axe::source()).await;
-    for (name, path) in [
-        ("docs-frontend", "/docs/frontend?"),
-        ("docs", "/docs?"),
-        ("demo", "/demo?client=ios&"),
-    ] {
-        for (device, width, height) in [("phone", 390, 2600), ("desktop", 1280, 2400)] {
-            let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
-            stage
-                .devtools("Emulation.setDeviceMetricsOverride", size)
-                .await;
-            for (scheme, lang) in [
-                ("light", "en"),
-                ("light", "zh"),
-                ("dark", "en"),
-                ("dark", "zh"),
-            ] {
-                let feature =
-                    json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-                stage.devtools("Emulation.setEmulatedMedia", feature).await;
-                if name == "demo" {
-                    stage.demo(&format!("?client=ios&lang={lang}")).await;
-                    go(&stage, "push").await;
-                    press(&stage, "[data-signer=own]").await;
-                    go(&stage, "push").await;
-                } else {
-                    let address = format!("{}{path}lang={lang}", stage.wxsign);
-                    stage.client.goto(&address).await.expect("the page");
-                }
-                let what = format!("{name}-{device}-{scheme}-{lang}");
-                let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-                assert_eq!(
-                    stage.run(sideways, Value::Null).await,
-                    0,
-                    "{what} scrolls sideways"
-                );
-                let found = stage.client.execute_async(axe::LOOK, vec![]).await;
-                assert_eq!(found.expect("axe-core runs"), json!([]), "{what}");
-                let picture = stage.client.screenshot().await.expect("a picture");
-                std::fs::write(folder.join(what + ".png"), picture)
-                    .expect("target/ can be written");
-            }
-        }
+    let mut findings = Vec::new();
+    for (name, path) in [("docs-frontend", "/docs/frontend"), ("docs", "/docs")] {
+        let show = async |lang: &str| {
+            let address = format!("{}{path}?lang={lang}", stage.wxsign);
+            stage.client.goto(&address).await.expect("the page");
+        };
+        findings.extend(dresses::look(&stage.client, name, show).await);
     }
+    for mistake in ["", "fragment_kept", "foreign_host"] {
+        let show = async |lang: &str| {
+            let query = format!("?lang={lang}&mistake={mistake}&from=singlemessage");
+            let page = stage.demo(&query).await;
+            let expected = if mistake.is_empty() { "ok" } else { "failed" };
+            assert_eq!(page.verdict, expected);
+        };
+        let name = format!("demo-{}", if mistake.is_empty() { "ok" } else { mistake });
+        findings.extend(dresses::look(&stage.client, &name, show).await);
+    }
+    let show = async |lang: &str| {
+        stage.demo(&format!("?client=ios&lang={lang}")).await;
+        go(&stage, "push").await;
+        press(&stage, "[data-signer=own]").await;
+        go(&stage, "push").await;
+    };
+    findings.extend(dresses::look(&stage.client, "demo-routes", show).await);
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 
 /// Changes the route, and what is shown of it when that has ended.
