@@ -1,6 +1,6 @@
 //! The debugger: what a failed run of the demo page leads to.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::harness::{Cdn, Stage};
 use super::{MISTAKES, dresses, mistaken};

@@ -1,6 +1,9 @@
 //! The demo page beyond its one run: what is shared as WeChat shows it, a change of the route, who
 //! does not follow; and what it weighs. And what is written for the developers of pages.
 
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use fantoccini::Locator;
 use serde_json::{Value, json};
 
@@ -10,6 +13,12 @@ use super::{ALL_OK, dresses, mistaken};
 
 /// What the page may weigh without the SDK, in bytes as they are sent.
 const MOST_BYTES: u64 = 100 * 1024;
+
+/// What `tests/run` fetches from npm.
+const VCONSOLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/.cache/vconsole-3.15.1/node_modules/vconsole/dist/vconsole.min.js"
+);
 
 /// Adds up how far things move that nobody touched
 /// (<https://developer.mozilla.org/en-US/docs/Web/API/LayoutShift>).
@@ -106,6 +115,61 @@ async fn a_change_of_the_route_shows_what_is_compared_and_what_was_signed() {
         let pushed = go(&stage, "push").await;
         assert_eq!(pushed[0], "ok", "{client}: {pushed}");
     }
+}
+
+/// On a phone there are no developer tools. It comes from where whoever starts the demo says.
+#[tokio::test]
+async fn vconsole_comes_when_it_is_asked_for() {
+    let script = serve(&std::fs::read_to_string(VCONSOLE).unwrap_or_else(|error| {
+        panic!("{VCONSOLE}: {error}; `tests/run` fetches it: npm install vconsole@3.15.1")
+    }))
+    .await;
+    let stage = Stage::of_demo(&["--vconsole", &script]).await;
+    let forbidden = "window.forbidden = [];
+        document.addEventListener('securitypolicyviolation', (event) => forbidden.push(event.violatedDirective + ' ' + event.blockedURI));";
+    stage.before_every_page(forbidden).await;
+    let there = "const button = document.querySelector('.vc-switch');
+        return [!!button && getComputedStyle(button).position, forbidden, document.querySelector('[data-vconsole]').search]";
+    let page = stage.demo("?lang=en&client=ios").await;
+    assert_eq!(page.steps, ALL_OK, "{page:#?}");
+    let next = "?lang=en&client=ios&vconsole=1";
+    assert_eq!(
+        stage.run(there, Value::Null).await,
+        json!([false, [], next])
+    );
+    for client in ["android", "ios"] {
+        let page = stage
+            .demo(&format!("?lang=en&client={client}&vconsole=1"))
+            .await;
+        assert_eq!(page.steps, ALL_OK, "{page:#?}");
+        let next = format!("?lang=en&client={client}");
+        assert_eq!(
+            stage.run(there, Value::Null).await,
+            json!(["fixed", [], next])
+        );
+    }
+    let notice = "const notice = document.getElementById('no-vconsole');
+        return notice.hidden ? '' : notice.innerText";
+    assert_eq!(stage.run(notice, Value::Null).await, "");
+    stage.devtools("Network.enable", json!({})).await;
+    stage
+        .devtools("Network.setBlockedURLs", json!({ "urls": [script] }))
+        .await;
+    let page = stage.demo("?lang=en&vconsole=1").await;
+    assert_eq!(page.steps, ALL_OK, "{page:#?}");
+    let said = stage.run(notice, Value::Null).await;
+    assert_eq!(said, format!("vConsole did not load from {script}."));
+}
+
+/// Serves a script at an address of its own.
+async fn serve(script: &str) -> String {
+    let script = script.to_owned();
+    let answer = || async move { ([(CONTENT_TYPE, "text/javascript")], script) };
+    let router = Router::new().route("/vconsole.min.js", get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async { axum::serve(listener, router).await });
+    format!("http://{address}/vconsole.min.js")
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ async fn the_demo_page_runs_no_script_but_its_own_files_and_tencents_sdk() {
         let mut setup = Setup::new();
         setup.demo = demo;
         let server = setup.start_ready().await;
-        let page = server.get("/demo").await;
+        // Only who starts the server can name another script, not who links to it.
+        let page = server.get("/demo?vconsole=1").await;
         assert_eq!(page.status, 200);
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
         let policy = page.header("content-security-policy");
