@@ -354,16 +354,6 @@ fn show(status: StatusCode, page: &impl Template) -> Result<Response, Problem> {
     Ok((status, headers, html).into_response())
 }
 
-fn in_language(lang: &str) -> String {
-    format!("/debug?lang={lang}")
-}
-
-impl Elsewhere {
-    fn in_language(&self, lang: &str) -> String {
-        in_language(lang)
-    }
-}
-
 impl Page {
     fn new(asker: &Asker) -> Self {
         let app = &asker.gate.app;
@@ -382,7 +372,7 @@ impl Page {
 
     /// The address of this page in that language.
     fn in_language(&self, lang: &str) -> String {
-        in_language(lang)
+        format!("/debug?lang={lang}")
     }
 
     fn state(report: &Report) -> &'static str {

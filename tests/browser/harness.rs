@@ -249,7 +249,7 @@ async fn serve_sdk(wxsign: &str) -> String {
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(digest, SDK_SHA256, "{} is not the SDK", file.display());
     let page = format!(
-        "<!doctype html><title>page</title><script src=\"{wxsign}/static/wxsign.js\"></script>"
+        "<!doctype html><title>page</title><script crossorigin src=\"{wxsign}/static/wxsign.js\"></script>"
     );
     let router = Router::new()
         .route("/page", get(|| async { Html(page) }))

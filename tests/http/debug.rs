@@ -280,6 +280,8 @@ async fn beside_pages_a_link_to_the_debugger_says_where_to_look() {
     assert_eq!(page.status, 200);
     let text = page.text();
     assert!(text.contains("The debugger is at the console"), "{text}");
+    // What is behind the # would be lost.
+    assert!(!text.contains("href=\"/debug"), "{text}");
     // Where that is, strangers are not told.
     let admin = server.back_ends.to_string();
     assert!(!text.contains(&admin) && !text.contains("<form"), "{text}");
