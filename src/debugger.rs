@@ -199,9 +199,9 @@ fn in_words(found: Evidence) -> Diagnosis {
         return found;
     }
     Diagnosis {
-        message_en: "This wxsign has no account with this appId, or none that you may see: compare \
-                     the appId letter by letter, or add the account to wxsign.",
-        message_zh: "此 wxsign 中没有这个 appId 的公众号（或您无权查看）：请逐字核对 appId，或在 wxsign 中添加该公众号。",
+        message_en: "No account with this appId is known here, or none that you may see: compare \
+                     the appId letter by letter; if it is right, add the account to wxsign.",
+        message_zh: "此处没有这个 appId 的公众号（或您无权查看）：请逐字核对 appId；如果无误，请在 wxsign 中添加该公众号。",
         ..found
     }
 }
