@@ -56,6 +56,8 @@ pub struct App {
     pub limits: Limits,
     /// The simulator, if WeChat is simulated; never beside a real account.
     pub simulator: Option<Simulator>,
+    /// Where the demo page finds vConsole's script; only beside a simulator.
+    pub vconsole: Option<String>,
     /// Cancelled once the program is stopping.
     pub draining: CancellationToken,
     /// How all accounts fare together.
@@ -145,6 +147,7 @@ impl App {
             rates: Rates::default(),
             forwarder,
             wechat,
+            vconsole: config.vconsole.filter(|_| simulator.is_some()),
             trusted_proxies: config.trusted_proxies,
             verify_files: config.verify_files,
             limits: config.limits,

@@ -85,6 +85,8 @@ pub struct Config {
     /// `upstream`: the base URL of WeChat's API, without a slash at its end. Default
     /// [`DEFAULT_UPSTREAM`].
     pub upstream: String,
+    /// Where the demo page finds vConsole's script; `wxsign demo` alone has it.
+    pub vconsole: Option<String>,
     /// `trusted_proxies`: the addresses whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpNet>,
     /// `master_key`: what the AppSecrets of accounts that are added at run time are sealed with.
@@ -145,6 +147,7 @@ impl Config {
             store: StoreUrl::default(),
             solo: false,
             upstream: DEFAULT_UPSTREAM.to_owned(),
+            vconsole: None,
             trusted_proxies: Vec::new(),
             master_key: None,
             accounts,
@@ -265,6 +268,7 @@ fn read(
         store,
         solo,
         upstream,
+        vconsole: None,
         trusted_proxies,
         master_key,
         accounts: accounts.into_values().collect(),

@@ -7,6 +7,7 @@
 
 mod ask;
 mod fault;
+mod outcome;
 mod pasted;
 mod read;
 mod spans;
@@ -22,6 +23,8 @@ pub use ask::Ask;
 pub use fault::{Fault, ReadFault};
 pub use pasted::Pasted;
 pub use spans::{Span, SpanKind};
+
+use outcome::Outcome;
 
 use crate::account::AppId;
 use crate::credential::Secret;
@@ -129,22 +132,28 @@ pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
         }
         None => {}
     }
+    for found in &mut mistakes {
+        if found.0 == Mistake::FormerTicket && is_refused(ask) {
+            found.0 = Mistake::StaleTicket;
+        }
+    }
     let has_ticket = account.is_some_and(|account| account.ticket.is_some());
     let outcome = match (mistakes.is_empty(), signature_fits) {
         (true, true) => right(ask),
-        _ if mistakes
-            .iter()
-            .any(|found| found.0 != Mistake::UnknownAppid) =>
-        {
-            Outcome::Wrong
-        }
+        _ if mistakes.iter().any(|found| is_surely_refused(found.0)) => Outcome::Wrong,
         _ if account.is_none() && signature_fits => Outcome::Wrong,
         _ if account.is_none() => Outcome::UnknownAccount,
+        _ if signature_fits && is_accepted(ask) => Outcome::FormerAndAccepted,
+        _ if signature_fits => Outcome::Former,
         _ if !has_ticket => Outcome::NoTicket,
         _ => {
             mistakes.push(Evidence(Mistake::Unknown, None));
             Outcome::Unexplained
         }
+    };
+    let outcome = match outcome {
+        Outcome::Wrong | Outcome::Unexplained if is_accepted(ask) => Outcome::WrongAndAccepted,
+        outcome => outcome,
     };
     let expected = diagnosis::expected(&case, pages.counted[0]);
     let (signed, expected) = match string1 {
@@ -157,12 +166,43 @@ pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
         verdict: outcome.verdict(),
         summary_en,
         summary_zh,
-        mistakes: mistakes.into_iter().map(Diagnosis::from).collect(),
+        mistakes: mistakes.into_iter().map(in_words).collect(),
         signed: signed.into_iter().map(visible).collect(),
         expected: expected.into_iter().map(visible).collect(),
         // To say what is behind that one is the whole report.
         sdk_error: sdk_errors::explain(&ask.err_msg).filter(|error| error.says != SIGNATURE),
         lints: lint(ask.url.trim(), None),
+    }
+}
+
+/// WeChat says that the signature is wrong.
+fn is_refused(ask: &Ask) -> bool {
+    ask.err_msg.to_ascii_lowercase().contains(SIGNATURE)
+}
+
+/// WeChat says that it took the `wx.config`.
+fn is_accepted(ask: &Ask) -> bool {
+    sdk_errors::is_success(&ask.err_msg)
+}
+
+/// Whether WeChat refuses what has this mistake: it takes a former ticket for a while, and may know
+/// accounts that are not here.
+fn is_surely_refused(mistake: Mistake) -> bool {
+    !matches!(mistake, Mistake::UnknownAppid | Mistake::FormerTicket)
+}
+
+/// A mistake in words: here those of the simulator, which plays WeChat, would be wrong about
+/// accounts.
+fn in_words(found: Evidence) -> Diagnosis {
+    let found = Diagnosis::from(found);
+    if found.code != Mistake::UnknownAppid {
+        return found;
+    }
+    Diagnosis {
+        message_en: "No account with this appId is known here, or none that you may see: compare \
+                     the appId letter by letter; if it is right, add the account to wxsign.",
+        message_zh: "此处没有这个 appId 的公众号（或您无权查看）：请逐字核对 appId；如果无误，请在 wxsign 中添加该公众号。",
+        ..found
     }
 }
 
@@ -208,9 +248,9 @@ fn of_domain(ask: &Ask, pages: &Pages<'_>) -> Option<Evidence> {
 /// The signature is right for an address of the page, and WeChat says that it is not: then it
 /// compared the other one.
 fn of_other_page(ask: &Ask, pasted: &Pasted) -> Option<Evidence> {
-    let refused = ask.err_msg.to_ascii_lowercase().contains(SIGNATURE);
     let [current, landing] = [&ask.url, &ask.landing].map(|url| without_fragment(url.trim()));
-    if !refused || landing.is_empty() || landing == current || !ask.real_auth_url.is_empty() {
+    if !is_refused(ask) || landing.is_empty() || landing == current || !ask.real_auth_url.is_empty()
+    {
         return None;
     }
     // The answer of a signer names what it signed; else the one that a page signs by itself.
@@ -296,20 +336,6 @@ fn sha1_hex(text: &[u8]) -> String {
 /// What the SDK says of a wrong signature.
 const SIGNATURE: &str = "invalid signature";
 
-/// What came out, in a word.
-#[derive(Clone, Copy)]
-enum Outcome {
-    Right,
-    /// And WeChat says that it is not.
-    RightAndRefused,
-    /// And WeChat refuses something else.
-    RightAndOther,
-    Wrong,
-    UnknownAccount,
-    NoTicket,
-    Unexplained,
-}
-
 fn right(ask: &Ask) -> Outcome {
     let said = ask.err_msg.trim();
     if said.is_empty() || sdk_errors::is_success(said) {
@@ -325,51 +351,5 @@ impl Report {
     /// Whether it is right and WeChat all the same says something else.
     pub fn is_contradicted(&self) -> bool {
         self.verdict == Verdict::Right && self.summary_en != Outcome::Right.texts().0
-    }
-}
-
-impl Outcome {
-    const fn verdict(self) -> Verdict {
-        match self {
-            Self::Right | Self::RightAndRefused | Self::RightAndOther => Verdict::Right,
-            Self::Wrong => Verdict::Wrong,
-            Self::UnknownAccount | Self::NoTicket | Self::Unexplained => Verdict::Unknown,
-        }
-    }
-
-    const fn texts(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Right => (
-                "The signature is right for this address and the account's ticket.",
-                "签名正确：与该网址和公众号当前的 jsapi_ticket 相符。",
-            ),
-            Self::RightAndRefused => (
-                "The signature is right for this address and the ticket that is held here. If \
-                 WeChat still refuses it, it compared another address (realAuthUrl in wx.error \
-                 says which), or another program has made WeChat change the ticket.",
-                "签名与该网址和此处保存的 jsapi_ticket 相符。若微信仍然拒绝，说明它比较的是另一个网址（见 wx.error 中的 realAuthUrl），或别的程序使微信更换了 jsapi_ticket。",
-            ),
-            Self::RightAndOther => (
-                "The signature is right; what WeChat says is about something else.",
-                "签名正确；微信报告的是另一个问题。",
-            ),
-            Self::Wrong => (
-                "WeChat refuses this wx.config. This is why:",
-                "微信会拒绝这个 wx.config，原因如下：",
-            ),
-            Self::UnknownAccount => (
-                "It cannot be told: no account with this appId is here.",
-                "无法判断：此处没有这个 appId 的公众号。",
-            ),
-            Self::NoTicket => (
-                "It cannot be told: there is no ticket of this account at the moment.",
-                "无法判断：目前没有该公众号的 jsapi_ticket。",
-            ),
-            Self::Unexplained => (
-                "The signature is not that of this address with the account's ticket, and no \
-                 classic mistake explains it.",
-                "签名与该网址和公众号的 jsapi_ticket 不符，且不属于任何常见错误。",
-            ),
-        }
     }
 }

@@ -2,7 +2,7 @@
  * The debugger's page with a script: the form is filled in from the address, and the answer comes
  * into the page. Without it the form works all the same.
  *
- *   /debug#d=<base64url of the UTF-8 JSON {url, config, realAuthUrl, errMsg, ua, landing}>
+ *   /debug#d=<base64, also base64url, of the UTF-8 JSON {url, config, realAuthUrl, errMsg, ua, landing}>
  *
  * A fragment is not sent to any server, so what an error of the page holds stays in the browser
  * until the form is sent.
@@ -11,6 +11,8 @@
   'use strict';
 
   const form = document.getElementById('question');
+  // In the storage of this tab.
+  const KEPT = 'wxsign-question';
   const FIELDS = ['url', 'landing', 'config', 'realAuthUrl', 'errMsg', 'ua'];
 
   form.addEventListener('submit', (event) => {
@@ -22,10 +24,15 @@
   document.querySelectorAll('.switch a').forEach((link) => link.addEventListener('click', () => {
     link.hash = 'd=' + encode(question());
   }));
+  // So does signing in, of whose way back the address of the page is no part.
+  document.querySelectorAll('a[href^="/console/login"]').forEach((link) => link.addEventListener('click', () => {
+    sessionStorage.setItem(KEPT, encode(question()));
+  }));
   fill();
 
   function fill() {
-    const given = new URLSearchParams(location.hash.slice(1)).get('d');
+    const given = new URLSearchParams(location.hash.slice(1)).get('d') || sessionStorage.getItem(KEPT);
+    sessionStorage.removeItem(KEPT);
     if (!given) return;
     let filled;
     try { filled = decode(given); } catch (unreadable) { return; }
@@ -53,17 +60,26 @@
     const button = form.querySelector('button');
     button.disabled = true;
     fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) })
-      .then((response) => response.text())
-      .then((html) => {
-        const answer = new DOMParser().parseFromString(html, 'text/html').getElementById('report');
+      .then(async (response) => {
+        const text = await response.text();
+        const isProblem = /problem.json/.test(response.headers.get('content-type'));
+        const answer = isProblem ? told(JSON.parse(text))
+          : new DOMParser().parseFromString(text, 'text/html').getElementById('report');
         // No page of ours: let the browser show what it is.
         if (!answer) return form.submit();
         const report = document.getElementById('report');
         report.replaceChildren(...answer.childNodes);
         document.body.dataset.done = 'true';
         if (report.getBoundingClientRect().top < 0) report.scrollIntoView();
-      }, () => form.submit())
+      }).catch(() => form.submit())
       .then(() => { button.disabled = false; });
+  }
+
+  // A refusal that came before the page was made, as the page would show it.
+  function told({ title, detail }) {
+    const answer = document.getElementById('refusal').content.cloneNode(true);
+    answer.querySelector('p').textContent = title + ': ' + detail;
+    return answer;
   }
 
   function decode(given) {

@@ -83,7 +83,12 @@
   let asked = null;
   const events = [];
 
+  // Its own script does no more than bring it; from here on it shows what is logged.
+  if (window.VConsole) new window.VConsole();
+
   document.addEventListener('DOMContentLoaded', () => {
+    const missing = document.getElementById('no-vconsole');
+    if (missing) missing.hidden = !!window.VConsole;
     fillLinks();
     fillSnippets();
     preview(Object.assign({ ok: true }, SHARE), Object.assign({ ok: true }, SHARE));
@@ -336,13 +341,14 @@
   function fillLinks() {
     document.getElementById('more').search = 'lang=' + document.documentElement.lang.slice(0, 2) + '&appid=' + appid;
     if (simulated) document.getElementById('real-wechat').hidden = !simulated.inWeChat;
-    document.querySelectorAll('a[data-lang], a[data-client], a[data-mistake]').forEach((link) => {
-      const { lang, client, mistake: made } = link.dataset;
+    document.querySelectorAll('a[data-lang], a[data-client], a[data-mistake], a[data-vconsole]').forEach((link) => {
+      const { lang, client, mistake: made, vconsole = query.get('vconsole') } = link.dataset;
       const target = new URLSearchParams();
       target.set('lang', (lang || document.documentElement.lang).slice(0, 2));
       if (simulated) target.set('client', client || simulated.client);
       const chosen = made === undefined ? mistake : made;
       if (chosen) target.set('mistake', chosen);
+      if (vconsole) target.set('vconsole', vconsole);
       // What WeChat appends to a shared page: an address with a query worth losing.
       if (chosen) target.set('from', 'singlemessage');
       link.href = '?' + target + (chosen === 'fragment_kept' ? FRAGMENT : '');
@@ -369,7 +375,7 @@
       'wxsign.watch({',
       '  onError: (error) => console.error(error.code, error.errMsg, error.help, error.debug),',
       '});',
-      "wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: 'https://…/icon.png' });",
+      "wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: 'https://…/icon.png' }).catch(() => {});",
       '</' + 'script>',
     ].join('\n');
     document.getElementById('snippet-curl').textContent =

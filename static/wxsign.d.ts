@@ -23,18 +23,20 @@ export function config(options?: Options): Promise<Configured>;
 /**
  * Configures the JS-SDK for this page and again after each change of the route that needs it
  * (history, hash, back-forward cache). Stands for all routes of a single-page application: call it
- * once, at the start. A second call replaces the first. Returns what ends it.
+ * once, at the start. It asks for the calls that {@link share} makes, whatever else is listed. A
+ * second call ends the first. Returns what ends it: what WeChat has not been asked by then, it is
+ * not asked any more.
  */
 export function watch(options?: WatchOptions): () => void;
 
 /**
  * Sets what a reader shares, for chats and Moments, and sets it again after each configuration.
- * Waits for a `config` or `watch`. Call it before that ends, or list the share calls in its
- * `jsApiList`, so that they are asked for.
+ * Waits for a `config` or `watch`. With `config`, call it before that ends, or list the share calls
+ * in its `jsApiList`, so that they are asked for.
  */
 export function share(data: ShareData): Promise<Answer[]>;
 
-/** The newest configuration: of the present route, where `watch` is on. */
+/** The newest configuration: of the present route, where `watch` is on; the first one to come, where none has been. */
 export function ready(): Promise<Configured>;
 
 /** The address at which the page was entered, without its fragment; '' on a server. */
@@ -43,7 +45,12 @@ export const landing: string;
 export interface Options {
   /** The APIs that the page will call; left out: the calls that {@link share} makes. */
   jsApiList?: readonly string[];
-  /** The open tags that it holds. With any, iOS is configured again for each route too. */
+  /**
+   * The open tags that it holds. WeChat allows them to the one address that was signed, so with any
+   * iOS is configured again for each route too, and gets the present address signed first. Where
+   * it refuses that because it compares with the address at which the page was entered, that one
+   * is signed, from then on at once.
+   */
   openTagList?: readonly string[];
   /** Which account, when wxsign has several. */
   appid?: string;
@@ -133,7 +140,10 @@ export interface WxsignError extends Error {
   errMsg: string;
   /** What to do. */
   help: string;
-  /** A link to wxsign's page that explains this refusal. */
+  /**
+   * A link to wxsign's page that explains this refusal. Where wxsign keeps its console to an address
+   * of its own, the page says how to go on there.
+   */
   debug?: string;
   /** wxsign's refusal: `application/problem+json`. */
   problem?: { status: number; code?: string; detail?: string };

@@ -7,9 +7,9 @@
  * results and errors are is in wxsign.d.ts. On a server, loading it does nothing.
  *
  * A refusal of WeChat's carries `debug`, a link to wxsign's /debug with everything filled in: its
- * fragment is #d= and the base64url of the JSON (UTF-8) of { url, config, realAuthUrl, errMsg, ua }:
- * the signed address, what wx.config got, WeChat's list of addresses or null, its words, the user
- * agent. Fragments are not sent to any server.
+ * fragment is #d= and the base64, encoded as in a query, of the JSON (UTF-8) of { url, config,
+ * realAuthUrl, errMsg, ua }: the signed address, what wx.config got, WeChat's list of addresses or
+ * null, its words, the user agent. Fragments are not sent to any server.
  */
 
 const HELP = {
@@ -38,14 +38,18 @@ const landing = page ? (page.wxsign || {}).landing || cut(location.href) : '';
 
 // jweixin holds one global state: two configs at once would take each other's answers.
 let last = Promise.resolve();
-// The promise of the newest config, at first that of one to come.
+// The promise of the config that ended last, at first that of one to come.
 let begin;
-let newest = new Promise((resolve) => { begin = resolve; });
-newest.catch(() => {});
-// What WeChat accepted when there was a choice: 'landing' or 'current'.
+let ended = new Promise((resolve) => { begin = resolve; });
+ended.catch(() => {});
+// That of the newest one.
+let newest = ended;
+// What WeChat accepted when there was a choice: the landing address, or the then current one.
 let works;
 let shareData;
 let shared = {};
+// Counts what watch() began, or ended; only the last of it is still wanted.
+let round = 0;
 // Called when the address may have changed, and with true when the page comes out of the
 // back-forward cache.
 let notice;
@@ -65,33 +69,35 @@ function share(data) {
 
 function watch({ onConfig = () => {}, onError = console.error, ...rest } = {}) {
   const options = whole(rest);
+  // The component that shares may come when this has long ended.
+  options.jsApiList = options.jsApiList.concat(SHARING);
   let href = page && location.href;
-  let round = 0;
   const configure = (after) => {
-    round += 1;
-    const mine = round;
+    const mine = round += 1;
     const stale = () => mine !== round;
     enqueue(options, stale, after).then((result) => stale() || onConfig(result), (error) => stale() || onError(error));
   };
+  const own = (restored) => {
+    const moved = cut(href) !== cut(location.href);
+    if (href === location.href && !restored) return;
+    href = location.href;
+    if (restored || (moved && (options.openTagList[0] || !staysAtLanding(options)))) return configure(REST);
+    // The permissions stay with the landing address; where they do not after all, get new ones.
+    const mine = round;
+    pause(REST).then(() => newest)
+      .then((result) => (shareData ? applyShare(result) : probe(result.wx, result.config.jsApiList)))
+      .catch((error) => {
+        // An account may lack a permission: then a new config brings none either.
+        if (moved && mine === round && (!works || /offline/.test(error.errMsg))) configure(REST);
+      });
+  };
+  if (inWeChat() && !notice) listen();
+  notice = own;
   configure(0);
-  if (inWeChat()) {
-    notice || listen();
-    notice = (restored) => {
-      const moved = cut(href) !== cut(location.href);
-      if (href === location.href && !restored) return;
-      href = location.href;
-      if (restored || (moved && (options.openTagList[0] || !staysAtLanding()))) return configure(REST);
-      // The permissions stay with the landing address; where they do not after all, get new ones.
-      const mine = round;
-      pause(REST).then(() => newest)
-        .then((result) => (shareData ? applyShare(result) : probe(result.wx, result.config.jsApiList)))
-        .catch(() => { if (moved && mine === round) configure(REST); });
-    };
-  }
-  const own = notice;
   return () => {
-    onConfig = onError = () => {};
-    if (notice === own) notice = onConfig;
+    if (notice !== own) return;
+    notice = () => {};
+    round += 1;
   };
 }
 
@@ -106,7 +112,7 @@ function listen() {
   ['pushState', 'replaceState'].forEach((name) => {
     const original = history[name];
     history[name] = function () {
-      original.apply(history, arguments);
+      original.apply(this, arguments);
       notice();
     };
   });
@@ -122,12 +128,15 @@ function enqueue(options, stale, after) {
     return attempt(options, stale);
   });
   last = run.then((done) => { if (shareData) applyShare(done).catch(() => {}); }).catch(() => {});
+  const end = (error) => { if (error !== SUPERSEDED) begin(ended = run); };
+  run.then(end, end);
   // Whoever waits for a config that a newer one has replaced gets that one.
-  const result = run.catch((error) => {
-    if (error === SUPERSEDED) return newest;
-    throw error;
+  const result = newest = run.catch((error) => {
+    if (error !== SUPERSEDED) throw error;
+    // Nothing has replaced what was only ended.
+    if (newest === result) newest = ended;
+    return newest;
   });
-  begin(newest = result);
   return result;
 }
 
@@ -138,13 +147,13 @@ async function attempt(options, stale) {
   const loading = loadSdk(options).then((sdk) => (options.onStep('sdk', sdk), sdk));
   const tried = [];
   let checked = options.sign;
-  let url = cut(options.url || preferred());
+  let url = cut(options.url || (staysAtLanding(options) ? landing : location.href));
   for (;;) {
     tried.push(url);
     try {
       const result = await once(options, url, loading, stale);
       const current = cut(location.href);
-      if (current !== landing) works = url === landing ? 'landing' : url === current ? 'current' : works;
+      if (current !== landing && [current, landing].includes(url)) works = url;
       return result;
     } catch (error) {
       if (stale()) throw SUPERSEDED;
@@ -293,7 +302,8 @@ function overhear(hear, act) {
       try { callback(answer); } finally { hear(answer); }
     });
   };
-  try { bridge.invoke = ear; } catch (frozen) { /* then nothing is heard */ }
+  // If it is frozen, nothing is heard.
+  try { bridge.invoke = ear; } catch (frozen) {}
   try { act(); } finally { if (bridge.invoke === ear) bridge.invoke = invoke; }
   return heard;
 }
@@ -341,16 +351,16 @@ function offer(wx, name, older, card) {
 // The addresses that the client says it compared.
 function realAddresses(result) {
   let list = result && result.realAuthUrl;
-  // Android answers some lists as text.
-  try { if (typeof list === 'string') list = JSON.parse(list); } catch (other) { /* an address */ }
+  // Android answers some lists as text; a text that is none is an address.
+  try { if (typeof list === 'string') list = JSON.parse(list); } catch (other) {}
   return [].concat(list || []).map((one) => cut(String(one))).filter((one) => (one + '/').startsWith(location.origin + '/'));
 }
 
 function debugLink(options, url, settings, error) {
   const { realAuthUrl = null } = error.result;
   const json = JSON.stringify({ url, config: settings, realAuthUrl, errMsg: error.errMsg, ua: navigator.userAgent });
-  const data = btoa(String.fromCharCode(...new TextEncoder().encode(json))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '');
-  return new URL('../debug#d=' + data, endpoint(options)).href;
+  const data = btoa(String.fromCharCode(...new TextEncoder().encode(json)));
+  return new URL('../debug#d=' + encodeURIComponent(data), endpoint(options)).href;
 }
 
 function refusal(result) {
@@ -379,18 +389,13 @@ function inWeChat() {
   return !!page && /micromessenger/i.test(navigator.userAgent);
 }
 
-function preferred() {
-  return staysAtLanding() ? landing : cut(location.href);
-}
-
-function staysAtLanding() {
-  return works ? works === 'landing' : isIos();
-}
-
-function isIos() {
+// Open tags are permitted to one address, so the manual wants the present one signed; where iOS
+// refuses that, `works` remembers.
+function staysAtLanding({ openTagList }) {
+  if (works) return works === landing;
   // An iPad calls itself a Mac; Macs have no touch screen.
-  return /iphone|ipad|ipod/i.test(navigator.userAgent) ||
-    (/mac/i.test(navigator.platform) && navigator.maxTouchPoints > 2);
+  return !openTagList[0] && (/iphone|ipad|ipod/i.test(navigator.userAgent) ||
+    (/mac/i.test(navigator.platform) && navigator.maxTouchPoints > 2));
 }
 
 function cut(url) {

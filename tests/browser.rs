@@ -13,14 +13,14 @@ mod console;
 mod debugger;
 #[path = "browser/demo.rs"]
 mod demo;
+#[path = "browser/dresses.rs"]
+mod dresses;
 #[path = "browser/harness.rs"]
 mod harness;
 #[path = "browser/helper.rs"]
 mod helper;
 #[path = "browser/site.rs"]
 mod site;
-
-use std::path::Path;
 
 use harness::{Cdn, Outcome, Stage};
 use serde_json::{Value, json};
@@ -279,59 +279,6 @@ async fn the_real_wechat_is_told_that_this_is_a_simulator() {
         "the simulated client is used all the same: {page:#?}"
     );
     assert_eq!(stage.run(shown, Value::Null).await, true);
-}
-
-/// Leaves target/screenshots/ to be looked at, and checks what a picture can be checked for.
-#[tokio::test]
-async fn the_page_fits_phones_and_desktops_in_both_languages() {
-    let stage = Stage::set(Cdn::Up).await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-    std::fs::create_dir_all(&folder).expect("target/ can be written");
-    for (device, width, height) in [
-        ("phone", 390, 844),
-        ("desktop", 1280, 900),
-        ("narrow", 360, 740),
-    ] {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
-        stage
-            .devtools("Emulation.setDeviceMetricsOverride", size)
-            .await;
-        for (scheme, lang, mistake) in [
-            ("light", "en", ""),
-            ("light", "zh", "fragment_kept"),
-            ("dark", "en", "foreign_host"),
-            ("dark", "zh", ""),
-        ] {
-            let feature =
-                json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-            stage.devtools("Emulation.setEmulatedMedia", feature).await;
-            let page = stage
-                .demo(&format!(
-                    "?lang={lang}&mistake={mistake}&from=singlemessage"
-                ))
-                .await;
-            assert_eq!(
-                page.verdict,
-                if mistake.is_empty() { "ok" } else { "failed" }
-            );
-            let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-            assert_eq!(
-                stage.run(sideways, Value::Null).await,
-                0,
-                "{device} scrolls sideways"
-            );
-            let broken =
-                "return Array.from(document.images).filter((image) => !image.naturalWidth).length";
-            assert_eq!(
-                stage.run(broken, Value::Null).await,
-                0,
-                "an image is missing"
-            );
-            let picture = stage.client.screenshot().await.expect("a picture");
-            let name = format!("{device}-{scheme}-{lang}-{}.png", page.verdict);
-            std::fs::write(folder.join(name), picture).expect("target/ can be written");
-        }
-    }
 }
 
 /// The demo page's link to a mistake.

@@ -35,6 +35,7 @@ async fn every_answer_is_one_that_the_document_tells_of() {
 
     let place = Place::new(&nobody()).with("WXSIGN_LOG", "warn");
     let demo = place.demo().await;
+    demo.prints("Ctrl-C").await;
     let said = demo.said();
     let (_, key) = said.split_once("Bearer ").unwrap();
     let (key, _) = key.split_once('\'').unwrap();

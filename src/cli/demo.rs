@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
+use crate::page_url::PageUrl;
 use crate::server;
 use crate::simulator::{self, Simulator};
 use crate::vault::MasterKey;
@@ -25,7 +26,8 @@ use crate::vault::MasterKey;
 Examples:
   wxsign demo --listen 127.0.0.1:9000
   wxsign demo --lan        # its page shows a QR code for a phone
-  wxsign demo --nodes 3    # three nodes that share a store; kill one and see another renew")]
+  wxsign demo --nodes 3    # three nodes that share a store; kill one and see another renew
+  wxsign demo --lan --vconsole https://unpkg.com/vconsole@3.15.1/dist/vconsole.min.js")]
 pub(super) struct DemoArgs {
     /// Address and port to listen on [default: 127.0.0.1:8080, or any free port if that is taken]
     #[arg(long, value_name = "ADDR", value_parser = crate::config::parse_address)]
@@ -43,6 +45,18 @@ pub(super) struct DemoArgs {
         value_parser = clap::value_parser!(u8).range(1..=9)
     )]
     pub(super) nodes: u8,
+    /// Address of vConsole's script, which its page then loads when asked to: a console on a phone
+    #[arg(long, value_name = "URL", value_parser = parse_script, conflicts_with = "nodes")]
+    pub(super) vconsole: Option<String>,
+}
+
+/// The page's policy names it, where some characters would end it.
+fn parse_script(text: &str) -> Result<String, String> {
+    let url = PageUrl::parse(text).map_err(|fault| fault.to_string())?;
+    if url.as_str().contains([';', ',', '\'', '"', '*']) {
+        return Err("it may hold none of ; , ' \" *".to_owned());
+    }
+    Ok(url.as_str().to_owned())
 }
 
 /// The account that the simulated WeChat knows.
@@ -60,7 +74,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         None => listen::bind_or_any_port(crate::config::DEFAULT_LISTEN)?,
     };
     let wechat = listen::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
-    super::block_on(demo(listener, wechat, args.lan))
+    super::block_on(demo(listener, wechat, args))
 }
 
 /// Listens on all addresses: the console is for this machine alone, a phone needs another one.
@@ -77,7 +91,7 @@ fn listen_in_network() -> Result<std::net::TcpListener, Failure> {
 async fn demo(
     listener: std::net::TcpListener,
     wechat: std::net::TcpListener,
-    lan: bool,
+    args: &DemoArgs,
 ) -> Result<(), Failure> {
     let (listener, address) = super::adopt(listener)?;
     let (wechat, wechat_address) = super::adopt(wechat)?;
@@ -92,6 +106,7 @@ async fn demo(
     config.store = StoreUrl::Memory;
     // So that accounts can be added in the console.
     config.master_key = Some(master_key());
+    config.vconsole.clone_from(&args.vconsole);
     config.upstream = format!("http://{wechat_address}");
     let draining = shutdown.draining.clone();
     let (app, queue) = App::build(config, Some(simulator.clone()), draining)
@@ -105,7 +120,7 @@ async fn demo(
         key.expose(),
         console.as_deref().unwrap_or("/console"),
     ))?;
-    if lan {
+    if args.lan {
         answer(
             "Everyone in this network can use the demo. Its page shows a QR code for a phone.\n",
         )?;
@@ -236,4 +251,25 @@ With a real account (FILE holds its AppSecret, the host is that of your pages):
   {program} doctor && {program} serve
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_script;
+
+    #[test]
+    fn an_address_of_a_script_cannot_widen_the_policy() {
+        let script = "https://unpkg.com/vconsole@3.15.1/dist/vconsole.min.js";
+        assert_eq!(parse_script(script).as_deref(), Ok(script));
+        for other in [
+            "vconsole.min.js",
+            "https://unpkg.com/a.js; script-src *",
+            "https://unpkg.com/a.js;script-src",
+            "https://unpkg.com/a,b",
+            "https://*/a.js",
+            "data:text/javascript,",
+        ] {
+            assert!(parse_script(other).is_err(), "{other}");
+        }
+    }
 }

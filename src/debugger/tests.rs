@@ -1,292 +1,13 @@
 //! The classic mistakes, made one by one, and what is said about each.
 
+mod spoilt;
+
 use proptest::prelude::*;
+
+use spoilt::*;
 
 use super::*;
 use crate::diagnosis::lint::Oddity;
-
-const APPID: &str = "wx0123456789abcdef";
-const TICKET_VALUE: &str = "kgt8ON7yVITDhtdwci0qeZ2eyvV-ticket-ticket-ticket";
-const FORMER: &str = "kgt8ON7yVITDhtdwci0qeZ2eyvV-before-before-before";
-const CARD: &str = "IpK_1T69hDhZkLQTlwsAX4-ticket-for-cards";
-const FOREIGN: &str = "kgt8ON7yVITDhtdwci0qeZ2eyvV-other--other--other";
-const TOKEN: &str = "82_access-token-access-token-access-token";
-const PAGE: &str = "https://h5.example.com/shop/item?id=1&from=singlemessage&name=%E5%BE%AE";
-const NONCE: &str = "Wm3WZYTPz0wzccnW";
-const TIMESTAMP: &str = "1414587457";
-
-/// A developer's case, right in every way until it is spoilt.
-struct Spoilt {
-    appid: String,
-    nonce: String,
-    timestamp: String,
-    ask: Ask,
-    /// What is signed instead of the right text.
-    signed: Option<String>,
-    /// What becomes of its hash.
-    turn: fn(&[u8]) -> String,
-    /// What stands in the pasted object instead of the parameters.
-    config: Option<fn(&str) -> String>,
-}
-
-impl Default for Spoilt {
-    fn default() -> Self {
-        Self {
-            appid: APPID.to_owned(),
-            nonce: NONCE.to_owned(),
-            timestamp: TIMESTAMP.to_owned(),
-            ask: Ask {
-                url: PAGE.to_owned(),
-                ..Ask::default()
-            },
-            signed: None,
-            turn: sha1_hex,
-            config: None,
-        }
-    }
-}
-
-fn string1(ticket: &str, url: &str) -> String {
-    format!("jsapi_ticket={ticket}&noncestr={NONCE}&timestamp={TIMESTAMP}&url={url}")
-}
-
-fn signing(text: String) -> Spoilt {
-    Spoilt {
-        signed: Some(text),
-        ..Spoilt::default()
-    }
-}
-
-fn url(url: &str) -> Spoilt {
-    signing(string1(TICKET_VALUE, url))
-}
-
-fn ticket(ticket: &str) -> Spoilt {
-    signing(string1(ticket, PAGE))
-}
-
-fn told(ask: Ask) -> Spoilt {
-    Spoilt {
-        ask,
-        ..Spoilt::default()
-    }
-}
-
-fn known() -> Known {
-    let account = KnownAccount {
-        ticket: Some(Secret::new(TICKET_VALUE)),
-        wrong: vec![
-            (Mistake::StaleTicket, Signer::new(&Secret::new(FORMER))),
-            (Mistake::CardTicket, Signer::new(&Secret::new(CARD))),
-        ],
-        token: Some(Secret::new(TOKEN)),
-        hosts: vec!["h5.example.com".to_owned(), "www.example.com".to_owned()],
-    };
-    let other = Signer::new(&Secret::new(FOREIGN));
-    Known {
-        account: Some(account),
-        others: vec![("wxffffffffffffffff".parse().unwrap(), other)],
-    }
-}
-
-impl Spoilt {
-    fn examine(&self) -> Report {
-        let Self {
-            appid,
-            nonce,
-            timestamp,
-            ..
-        } = self;
-        let page = without_fragment(&self.ask.url);
-        let text = self.signed.clone();
-        let text = text.unwrap_or_else(|| string1(TICKET_VALUE, page));
-        let signature = (self.turn)(text.as_bytes());
-        let right = format!(
-            "wx.config({{ appId: '{appid}', timestamp: {timestamp}, nonceStr: '{nonce}',\n\
-             signature: '{signature}', jsApiList: ['scanQRCode'] }});"
-        );
-        let ask = Ask {
-            config: self.config.map_or(right, |config| config(&signature)),
-            ..self.ask.clone()
-        };
-        let pasted = ask.read().unwrap();
-        let mut known = known();
-        known.account = known
-            .account
-            .filter(|_| pasted.app_id() != "wx00000000000000ff");
-        let report = examine(&ask, &pasted, &known);
-        let said = serde_json::to_string(&report).unwrap();
-        for secret in [TICKET_VALUE, FORMER, CARD, FOREIGN, TOKEN] {
-            assert!(!said.contains(secret), "{said}");
-        }
-        report
-    }
-}
-
-fn codes(report: &Report) -> Vec<Mistake> {
-    report.mistakes.iter().map(|found| found.code).collect()
-}
-
-fn at(page: &str) -> Ask {
-    Ask {
-        url: page.to_owned(),
-        ..Ask::default()
-    }
-}
-
-fn with_error(err_msg: &str) -> Ask {
-    Ask {
-        err_msg: err_msg.to_owned(),
-        ..at(PAGE)
-    }
-}
-
-fn on_port(port: &str) -> Ask {
-    Ask {
-        url: format!("https://h5.example.com:{port}/"),
-        ..with_error("config:invalid url domain")
-    }
-}
-
-fn entered_at(landing: &str, user_agent: &str) -> Ask {
-    Ask {
-        landing: landing.to_owned(),
-        user_agent: user_agent.to_owned(),
-        ..with_error("config:invalid signature")
-    }
-}
-
-/// They say that they are an iPhone, and compare as a desktop does.
-const DEVELOPER_TOOLS: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 16_0 like Mac OS X) \
-    wechatdevtools/1.06 MicroMessenger/8.0.5 Language/zh_CN webview/";
-const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) MicroMessenger/8.0.47";
-const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0) MicroMessenger/7.0 WindowsWechat";
-const LANDING: &str = "https://h5.example.com/";
-
-#[expect(clippy::too_many_lines, reason = "it is a table")]
-fn mistakes() -> Vec<(Mistake, Spoilt)> {
-    use Mistake::*;
-    let pasted = |config| Spoilt {
-        config: Some(config),
-        ..Spoilt::default()
-    };
-    vec![
-        (
-            FragmentKept,
-            Spoilt {
-                ask: at(&format!("{PAGE}#/route")),
-                ..url(&format!("{PAGE}#/route"))
-            },
-        ),
-        (QueryCut, url("https://h5.example.com/shop/item?id=1")),
-        (
-            UrlEncoded,
-            url(
-                "https%3A%2F%2Fh5.example.com%2Fshop%2Fitem%3Fid%3D1%26from%3Dsinglemessage%26name%3D%25E5%25BE%25AE",
-            ),
-        ),
-        (
-            UrlDecoded,
-            url("https://h5.example.com/shop/item?id=1&from=singlemessage&name=微"),
-        ),
-        (HtmlEscaped, url(&PAGE.replace('&', "&amp;"))),
-        (SchemeDiffers, url(&PAGE.replace("https", "http"))),
-        (HostDiffers, url(&PAGE.replace("h5.", "www."))),
-        (PortDiffers, url(&PAGE.replace(".com/", ".com:443/"))),
-        (TrailingSlash, url(&PAGE.replace("item?", "item/?"))),
-        (OtherPage, url("https://h5.example.com/shop/")),
-        (UrlPadded, url(&format!("{PAGE}\n"))),
-        (UrlMissing, url("undefined")),
-        (
-            LandingUrl,
-            Spoilt {
-                ask: entered_at(LANDING, WINDOWS),
-                ..url(LANDING)
-            },
-        ),
-        (CurrentUrl, told(entered_at(LANDING, IPHONE))),
-        (StaleTicket, ticket(FORMER)),
-        (OtherAppTicket, ticket(FOREIGN)),
-        (CardTicket, ticket(CARD)),
-        (AccessTokenAsTicket, ticket(TOKEN)),
-        (TicketPadded, ticket(&format!("{TICKET_VALUE}\n"))),
-        (TicketMissing, ticket("undefined")),
-        (
-            TimestampMilliseconds,
-            signing(string1(TICKET_VALUE, PAGE).replace(TIMESTAMP, "1414587457123")),
-        ),
-        (
-            NonceDiffers,
-            signing(string1(TICKET_VALUE, PAGE).replace(NONCE, &NONCE.to_ascii_lowercase())),
-        ),
-        (
-            UpperCaseHex,
-            Spoilt {
-                turn: |text| sha1_hex(text).to_ascii_uppercase(),
-                ..Spoilt::default()
-            },
-        ),
-        (
-            Sha256,
-            Spoilt {
-                turn: |text| {
-                    let digest = sha2::Sha256::digest(text);
-                    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-                },
-                ..Spoilt::default()
-            },
-        ),
-        (
-            Md5,
-            Spoilt {
-                turn: |_| "9e107d9d372bb6826bd81d3542a419d6".to_owned(),
-                ..Spoilt::default()
-            },
-        ),
-        (TrailingText, signing(string1(TICKET_VALUE, PAGE) + "&")),
-        (
-            WrongKeyOrder,
-            signing(format!(
-                "noncestr={NONCE}&timestamp={TIMESTAMP}&jsapi_ticket={TICKET_VALUE}&url={PAGE}"
-            )),
-        ),
-        (
-            WrongKeyName,
-            signing(string1(TICKET_VALUE, PAGE).replace("noncestr", "nonceStr")),
-        ),
-        (
-            MissingArgument,
-            pasted(|signature| format!("{{appId: '{APPID}', signature: '{signature}'}}")),
-        ),
-        (
-            WrongFieldName,
-            pasted(|signature| {
-                format!(
-                    "{{appId: '{APPID}', timeStamp: {TIMESTAMP}, nonceStr: '{NONCE}', \
-                     signature: '{signature}'}}"
-                )
-            }),
-        ),
-        (
-            EmptyApiList,
-            pasted(|signature| {
-                format!(
-                    "{{appId: '{APPID}', timestamp: {TIMESTAMP}, nonceStr: '{NONCE}', \
-                     signature: '{signature}', jsApiList: []}}"
-                )
-            }),
-        ),
-        (
-            UnknownAppid,
-            Spoilt {
-                appid: "wx00000000000000ff".to_owned(),
-                ..Spoilt::default()
-            },
-        ),
-        (HostNotBound, told(with_error("config:invalid url domain"))),
-        (PortNotAllowed, told(on_port("8443"))),
-    ]
-}
 
 #[test]
 fn each_of_the_classic_mistakes_is_named_and_no_other() {
@@ -296,7 +17,7 @@ fn each_of_the_classic_mistakes_is_named_and_no_other() {
         let report = spoilt.examine();
         assert_eq!(codes(&report), [mistake]);
         let expected = match mistake {
-            Mistake::UnknownAppid => Verdict::Unknown,
+            Mistake::UnknownAppid | Mistake::FormerTicket => Verdict::Unknown,
             _ => Verdict::Wrong,
         };
         assert_eq!(report.verdict, expected, "{mistake:?}");
@@ -413,6 +134,58 @@ fn wechat_s_words_are_explained_where_the_signature_is_right() {
         Some("h5.example.com")
     );
     assert_eq!(report.sdk_error.unwrap().says, "invalid url domain");
+}
+
+#[test]
+fn what_wechat_accepted_is_never_called_wrong() {
+    for (mistake, spoilt) in mistakes() {
+        let ask = Ask {
+            err_msg: "config:ok".to_owned(),
+            ..spoilt.ask.clone()
+        };
+        let report = Spoilt { ask, ..spoilt }.examine();
+        assert_ne!(report.verdict, Verdict::Wrong, "{mistake:?}: {report:#?}");
+    }
+}
+
+#[test]
+fn the_former_ticket_is_at_fault_only_where_wechat_says_so() {
+    let former = |words: &str| Spoilt {
+        ask: with_error(words),
+        ..ticket(FORMER)
+    };
+    for (words, verdict, code) in [
+        ("", Verdict::Unknown, Mistake::FormerTicket),
+        ("config:ok", Verdict::Right, Mistake::FormerTicket),
+        ("config:fail", Verdict::Unknown, Mistake::FormerTicket),
+        (
+            "config:invalid signature",
+            Verdict::Wrong,
+            Mistake::StaleTicket,
+        ),
+    ] {
+        let report = former(words).examine();
+        assert_eq!(
+            (report.verdict, codes(&report)),
+            (verdict, vec![code]),
+            "{words}"
+        );
+    }
+    let page = signing(string1(FORMER, "https://h5.example.com/shop/item?id=1")).examine();
+    assert_eq!(codes(&page), [Mistake::FormerTicket, Mistake::QueryCut]);
+    assert_eq!(page.verdict, Verdict::Wrong);
+}
+
+#[test]
+fn an_account_that_is_not_here_is_one_of_wxsign_s() {
+    let spoilt = Spoilt {
+        appid: "wx00000000000000ff".to_owned(),
+        ..Spoilt::default()
+    };
+    let report = spoilt.examine();
+    let found = &report.mistakes[0];
+    assert!(found.message_en.contains("wxsign"), "{found:?}");
+    assert!(found.message_zh.contains("wxsign"), "{found:?}");
 }
 
 #[test]

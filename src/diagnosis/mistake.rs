@@ -53,6 +53,8 @@ pub enum Mistake {
     CurrentUrl,
     /// Signed with a ticket that is no longer accepted.
     StaleTicket,
+    /// Signed with the ticket before the present one, which may still be accepted.
+    FormerTicket,
     /// Signed with the ticket of another account.
     OtherAppTicket,
     /// Signed with the ticket for cards.
@@ -108,6 +110,7 @@ impl Mistake {
             Self::LandingUrl => "landing_url",
             Self::CurrentUrl => "current_url",
             Self::StaleTicket => "stale_ticket",
+            Self::FormerTicket => "former_ticket",
             Self::OtherAppTicket => "other_app_ticket",
             Self::CardTicket => "card_ticket",
             Self::AccessTokenAsTicket => "access_token_as_ticket",
@@ -237,6 +240,12 @@ impl Mistake {
                 "Signed with a jsapi_ticket that is no longer accepted: let one server hold it, \
                  and take the new one as soon as WeChat has it.",
                 "签名用的 jsapi_ticket 已失效：应由中控服务器统一保存，并在微信更换后立即使用新值。",
+            ),
+            Self::FormerTicket => (
+                "Signed with the jsapi_ticket before the present one: WeChat may take it for a \
+                 while yet. Let one server hold the ticket, and take the new one as soon as WeChat \
+                 has it.",
+                "签名用的是上一个 jsapi_ticket：微信可能仍会接受一段时间。应由中控服务器统一保存，并在微信更换后立即使用新值。",
             ),
             Self::OtherAppTicket => (
                 "Signed with the jsapi_ticket of another account than appId: use the appId and the \

@@ -1,7 +1,7 @@
 //! `/debug`: why WeChat says "invalid signature".
 //!
 //! The page is a form that works without a script; with one, the form is filled in from the
-//! fragment of the address (`#d=` and the question as base64url JSON) and the answer comes into
+//! fragment of the address (`#d=` and the question as JSON in base64) and the answer comes into
 //! the page. Programs ask `/debug/check`.
 
 use std::convert::Infallible;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Bytes;
-use axum::extract::FromRequestParts;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequestParts, RawQuery};
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::request::Parts;
@@ -22,6 +22,7 @@ use super::console::Visit;
 use super::language::language;
 use super::limits::client_key;
 use super::openapi::{BACK_ENDS, OfQuestions, findings};
+use super::own_address::OwnAddress;
 use super::problem::{Code, Problem};
 use super::{Gate, Peer};
 use crate::client::Scope;
@@ -33,6 +34,10 @@ use crate::signer::Signer;
 
 /// So many questions a second from one address: each takes thousands of hashes.
 pub(super) const QUESTIONS_PER_SECOND: u32 = 2;
+
+/// The largest question: a whole script may be pasted, and the form writes each Chinese character
+/// as nine.
+pub(super) const MAX_QUESTION_BYTES: usize = 128 * 1024;
 
 /// The tickets of so many other accounts are tried.
 const MAX_OTHERS: usize = 16;
@@ -93,7 +98,29 @@ impl FromRequestParts<Arc<Gate>> for Asker {
 
 /// `GET /debug`
 pub(super) async fn page(asker: Asker) -> Result<Response, Problem> {
-    Page::new(&asker).answer(StatusCode::OK)
+    show(StatusCode::OK, &Page::new(&asker))
+}
+
+#[derive(Template)]
+#[template(path = "debug-elsewhere.html")]
+struct Elsewhere {
+    lang: &'static str,
+    version: &'static str,
+    address: String,
+}
+
+/// `GET /debug` where pages are served and operators are not: errors of pages lead here.
+pub(super) async fn elsewhere(
+    OwnAddress(address): OwnAddress,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let page = Elsewhere {
+        lang: language(&query.unwrap_or_default(), &headers),
+        version: env!("CARGO_PKG_VERSION"),
+        address,
+    };
+    show(StatusCode::OK, &page)
 }
 
 /// `POST /debug`: the form, without a script.
@@ -101,7 +128,7 @@ pub(super) async fn posted(
     mut asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(Problem::unreadable)?;
+    let body = body.map_err(|fault| Problem::unreadable_above(MAX_QUESTION_BYTES, fault))?;
     let mut page = Page::new(&asker);
     let mut key = String::new();
     for (name, value) in form_urlencoded::parse(&body) {
@@ -142,7 +169,7 @@ pub(super) async fn posted(
             page.fault = Some((told.clone(), told));
         }
     }
-    page.answer(status)
+    show(status, &page)
 }
 
 /// Says why WeChat refuses a `wx.config`.
@@ -157,7 +184,7 @@ pub(super) async fn check(
     asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(Problem::unreadable)?;
+    let body = body.map_err(|fault| Problem::unreadable_above(MAX_QUESTION_BYTES, fault))?;
     let ask: Ask = serde_json::from_slice(&body).map_err(|error| {
         let example = r#"{"url": "https://…", "config": {…}, "realAuthUrl": […], "errMsg": "…"}"#;
         Problem::new(Code::InvalidBody, format!("{error}; send {example}"))
@@ -272,13 +299,13 @@ fn known(gate: &Gate, viewer: &Viewer, pasted: &Pasted) -> Known {
         // The simulated WeChat knows which tickets it takes no more; the former one may live on.
         let is_real = gate.app.simulator.is_none();
         let former = snapshot.former_signer().filter(|_| is_real).cloned();
-        let stale = former.map(|signer| (Mistake::StaleTicket, signer));
+        let former = former.map(|signer| (Mistake::FormerTicket, signer));
         let simulated = gate.app.simulator.iter();
         let simulated = simulated.flat_map(|simulator| simulator.wrong_tickets(appid));
         let simulated = simulated.map(|(mistake, ticket)| (mistake, Signer::new(&ticket)));
         KnownAccount {
             ticket: snapshot.ticket(now).map(value),
-            wrong: stale.into_iter().chain(simulated).collect(),
+            wrong: former.into_iter().chain(simulated).collect(),
             token: snapshot.token(now).map(value),
             hosts: hosts(kept),
         }
@@ -315,6 +342,18 @@ fn addresses(text: &str) -> Vec<String> {
     })
 }
 
+fn show(status: StatusCode, page: &impl Template) -> Result<Response, Problem> {
+    let html = page
+        .render()
+        .map_err(|error| Problem::new(Code::InternalError, error.to_string()))?;
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((status, headers, html).into_response())
+}
+
 impl Page {
     fn new(asker: &Asker) -> Self {
         let app = &asker.gate.app;
@@ -331,16 +370,9 @@ impl Page {
         }
     }
 
-    fn answer(&self, status: StatusCode) -> Result<Response, Problem> {
-        let html = self
-            .render()
-            .map_err(|error| Problem::new(Code::InternalError, error.to_string()))?;
-        let headers = [
-            (CONTENT_TYPE, "text/html; charset=utf-8"),
-            (CONTENT_SECURITY_POLICY, PAGE_POLICY),
-            (CACHE_CONTROL, "no-store"),
-        ];
-        Ok((status, headers, html).into_response())
+    /// The address of this page in that language.
+    fn in_language(&self, lang: &str) -> String {
+        format!("/debug?lang={lang}")
     }
 
     fn state(report: &Report) -> &'static str {

@@ -23,10 +23,23 @@ use crate::account::AppId;
 use crate::credential::Secret;
 
 /// Scripts come from this server and, for the JS-SDK, from Tencent's two hosts; nothing inline.
-const PAGE_POLICY: &str = "default-src 'none'; \
-    script-src 'self' http://res.wx.qq.com https://res.wx.qq.com http://res2.wx.qq.com https://res2.wx.qq.com; \
-    style-src 'self'; img-src 'self' data: https:; connect-src 'self'; base-uri 'none'; \
-    frame-ancestors 'none'; form-action 'none'";
+/// What else, `more` says of scripts and of styles.
+fn policy(more: [&str; 2]) -> String {
+    let [scripts, styles] = more;
+    format!(
+        "default-src 'none'; script-src 'self' http://res.wx.qq.com https://res.wx.qq.com \
+         http://res2.wx.qq.com https://res2.wx.qq.com{scripts}; style-src 'self'{styles}; \
+         img-src 'self' data: https:; connect-src 'self'; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'none'"
+    )
+}
+
+/// With vConsole, which writes its own styles into the page.
+fn policy_with(script: &str) -> String {
+    // A source has no query (<https://www.w3.org/TR/CSP3/#grammardef-path-part>).
+    let source = script.split('?').next().unwrap_or_default();
+    policy([&format!(" {source}"), " 'unsafe-inline'"])
+}
 
 #[derive(Template)]
 #[template(path = "demo.html")]
@@ -41,6 +54,10 @@ struct Demo<'a> {
     /// No other machine reaches it at [`Self::address`].
     only_here: bool,
     address: &'a str,
+    /// vConsole can be had.
+    has_vconsole: bool,
+    /// Where its script is, if it is wanted.
+    vconsole: Option<&'a str>,
 }
 
 /// The demo page, of the account in `?appid=` or of the first one.
@@ -52,6 +69,9 @@ pub(super) async fn demo(
 ) -> Result<Response, Problem> {
     let appid = account(&gate, query.as_deref())?;
     let host = address.split_once("://").map_or("", |(_, host)| host);
+    let vconsole = gate.app.vconsole.as_deref();
+    let mut pairs = query.as_deref().unwrap_or_default().split('&');
+    let wanted = vconsole.filter(|_| pairs.any(|pair| pair == "vconsole=1"));
     let page = Demo {
         appid: appid.as_str(),
         version: env!("CARGO_PKG_VERSION"),
@@ -60,13 +80,16 @@ pub(super) async fn demo(
         console: audience == Audience::Everyone && gate.app.console.is_some(),
         only_here: qr::is_only_here(host),
         address: &address,
+        has_vconsole: vconsole.is_some(),
+        vconsole: wanted,
     };
     let html = page
         .render()
         .map_err(|error| Problem::new(Code::InternalError, error.to_string()))?;
+    let policy = wanted.map_or_else(|| policy(["", ""]), policy_with);
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (CONTENT_SECURITY_POLICY, &policy),
         (CACHE_CONTROL, "no-cache"),
     ];
     Ok((headers, html).into_response())
@@ -180,8 +203,11 @@ pub(super) async fn asset(
         .ok_or_else(not_found)?;
     let content = asset.content.as_ref();
     let etag = format!("\"{}\"", Secret::new(content).fingerprint());
-    // Modules are always loaded with CORS, and this one is the same for every origin.
-    let open = (name == "wxsign.mjs").then_some([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
+    // Pages of every origin load the helper: a module always with CORS, a script with
+    // `crossorigin`, without which a browser keeps from the page what fails in it.
+    let open = name
+        .starts_with("wxsign.")
+        .then_some([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]);
     let about = (open, [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-cache")]);
     if headers
         .get(IF_NONE_MATCH)

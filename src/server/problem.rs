@@ -235,15 +235,20 @@ impl Problem {
 
     /// The body of the request did not come whole.
     pub(super) fn unreadable(rejection: BytesRejection) -> Self {
+        Self::unreadable_above(MAX_BODY_BYTES, rejection)
+    }
+
+    /// The same where it may have so many bytes.
+    pub(super) fn unreadable_above(most: usize, rejection: BytesRejection) -> Self {
         match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(most),
             _ => Self::new(Code::InvalidBody, "it broke off: send it again"),
         }
     }
 
-    /// The body of the request is larger than anything that is asked for.
-    pub(super) fn body_too_large() -> Self {
-        let may = format!("it may have {MAX_BODY_BYTES} bytes: send what this path asks for alone");
+    /// The body of the request is larger than what is asked for.
+    pub(super) fn body_too_large(most: usize) -> Self {
+        let may = format!("it may have {most} bytes: send what this path asks for alone");
         Self::new(Code::BodyTooLarge, may)
     }
 

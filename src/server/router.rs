@@ -43,14 +43,23 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
             router = router.merge(console::routes(&gate));
         }
     }
-    if audience != Audience::Pages || gate.app.simulator.is_some() {
-        router = router.merge(for_debugging());
+    let has_debugger = audience != Audience::Pages || gate.app.simulator.is_some();
+    if !has_debugger {
+        router = router.route("/debug", get(debug::elsewhere));
     }
-    let mut router = limited(router, HANDLER_TIMEOUT);
+    let mut router = limited(router, HANDLER_TIMEOUT, MAX_BODY_BYTES);
+    if has_debugger {
+        let most = debug::MAX_QUESTION_BYTES;
+        router = router.merge(limited(for_debugging(), HANDLER_TIMEOUT, most));
+    }
     if audience != Audience::Pages {
         // Beside that limit: some are there to wait, and a large body takes its time.
         router = router
-            .merge(limited(for_those_who_wait(), LONG_POLL_TIMEOUT))
+            .merge(limited(
+                for_those_who_wait(),
+                LONG_POLL_TIMEOUT,
+                MAX_BODY_BYTES,
+            ))
             .route("/proxy/{appid}/{*path}", any(proxy::any))
             .fallback(proxy::with_token);
     } else {
@@ -150,11 +159,14 @@ fn for_those_who_wait() -> Router<Arc<Gate>> {
         )
 }
 
-/// Ends requests that take longer.
-fn limited(router: Router<Arc<Gate>>, limit: Duration) -> Router<Arc<Gate>> {
+/// Ends requests that take longer, refuses those that have more bytes.
+fn limited(router: Router<Arc<Gate>>, limit: Duration, most: usize) -> Router<Arc<Gate>> {
     let status = StatusCode::REQUEST_TIMEOUT;
     router
-        .layer(from_fn(refuse_large))
+        .layer(DefaultBodyLimit::max(most))
+        .layer(from_fn(move |request, next| {
+            refuse_large(most, request, next)
+        }))
         .layer(TimeoutLayer::with_status_code(status, limit))
         .layer(map_response(timed_out))
 }
@@ -173,12 +185,12 @@ fn span<B>(request: &Request<B>) -> tracing::Span {
 
 /// Refuses a body that is announced as too large before it is sent; WeChat's own paths do it in
 /// WeChat's own words.
-async fn refuse_large(request: extract::Request, next: Next) -> Response {
+async fn refuse_large(most: usize, request: extract::Request, next: Next) -> Response {
     let announced = request.headers().get(CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    let is_large = announced.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64);
+    let is_large = announced.is_some_and(|length: u64| length > most as u64);
     if is_large && request.uri().path().split('/').nth(1) != Some("cgi-bin") {
-        return Problem::body_too_large().into_response();
+        return Problem::body_too_large(most).into_response();
     }
     next.run(request).await
 }

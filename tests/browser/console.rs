@@ -1,7 +1,7 @@
 //! The console as an operator uses it: from the first link to a red card and back to green.
 
 #[path = "console/axe.rs"]
-pub(crate) mod axe;
+mod axe;
 #[path = "console/desk.rs"]
 mod desk;
 #[path = "console/strings.rs"]
@@ -313,4 +313,39 @@ async fn what_happens_shows_up_among_the_events_and_is_found() {
     )
     .await;
     desk.reads("by shop").await;
+}
+
+#[tokio::test]
+async fn who_signs_in_from_the_debugger_finds_all_as_it_was() {
+    let desk = Desk::set(false, |_, _| {}).await;
+    let question = r#"{"url":"https://h5.example.com/?a=微","config":"{appId: 'wx1'}"}"#;
+    let address = format!(
+        "const bytes = new TextEncoder().encode({});
+         return '/debug?lang=en#d=' + encodeURIComponent(btoa(String.fromCharCode(...bytes)))",
+        serde_json::json!(question)
+    );
+    let address = desk.run(&address).await;
+    desk.go(address.as_str().unwrap()).await;
+    desk.reads("Sign in at the console").await;
+    desk.click("a[href^='/console/login']").await;
+    desk.sees("the login", "return location.pathname === '/console/login'")
+        .await;
+    desk.fill("password", "not the password").await;
+    desk.click("form.stack button").await;
+    desk.sees("a fault", "return document.getElementById('fault')")
+        .await;
+    desk.fill("password", PASSWORD).await;
+    desk.click("form.stack button").await;
+    // And it is asked at once.
+    desk.reads("nonceStr").await;
+    let fields =
+        "return [location.pathname, url.value, config.value, Object.keys(sessionStorage).length]";
+    let seen = desk.run(fields).await;
+    let expected = serde_json::json!([
+        "/debug",
+        "https://h5.example.com/?a=微",
+        "{appId: 'wx1'}",
+        0
+    ]);
+    assert_eq!(seen, expected);
 }

@@ -1,18 +1,24 @@
 //! The demo page beyond its one run: what is shared as WeChat shows it, a change of the route, who
 //! does not follow; and what it weighs. And what is written for the developers of pages.
 
-use std::path::Path;
-
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use fantoccini::Locator;
 use serde_json::{Value, json};
 
 use super::clients::CLIENTS;
-use super::console::axe;
 use super::harness::{Cdn, PATIENCE, Stage};
-use super::{ALL_OK, mistaken};
+use super::{ALL_OK, dresses, mistaken};
 
 /// What the page may weigh without the SDK, in bytes as they are sent.
 const MOST_BYTES: u64 = 100 * 1024;
+
+/// What `tests/run` fetches from npm.
+const VCONSOLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/.cache/vconsole-3.15.1/node_modules/vconsole/dist/vconsole.min.js"
+);
 
 /// Adds up how far things move that nobody touched
 /// (<https://developer.mozilla.org/en-US/docs/Web/API/LayoutShift>).
@@ -109,6 +115,61 @@ async fn a_change_of_the_route_shows_what_is_compared_and_what_was_signed() {
         let pushed = go(&stage, "push").await;
         assert_eq!(pushed[0], "ok", "{client}: {pushed}");
     }
+}
+
+/// On a phone there are no developer tools. It comes from where whoever starts the demo says.
+#[tokio::test]
+async fn vconsole_comes_when_it_is_asked_for() {
+    let script = serve(&std::fs::read_to_string(VCONSOLE).unwrap_or_else(|error| {
+        panic!("{VCONSOLE}: {error}; `tests/run` fetches it: npm install vconsole@3.15.1")
+    }))
+    .await;
+    let stage = Stage::of_demo(&["--vconsole", &script]).await;
+    let forbidden = "window.forbidden = [];
+        document.addEventListener('securitypolicyviolation', (event) => forbidden.push(event.violatedDirective + ' ' + event.blockedURI));";
+    stage.before_every_page(forbidden).await;
+    let there = "const button = document.querySelector('.vc-switch');
+        return [!!button && getComputedStyle(button).position, forbidden, document.querySelector('[data-vconsole]').search]";
+    let page = stage.demo("?lang=en&client=ios").await;
+    assert_eq!(page.steps, ALL_OK, "{page:#?}");
+    let next = "?lang=en&client=ios&vconsole=1";
+    assert_eq!(
+        stage.run(there, Value::Null).await,
+        json!([false, [], next])
+    );
+    for client in ["android", "ios"] {
+        let page = stage
+            .demo(&format!("?lang=en&client={client}&vconsole=1"))
+            .await;
+        assert_eq!(page.steps, ALL_OK, "{page:#?}");
+        let next = format!("?lang=en&client={client}");
+        assert_eq!(
+            stage.run(there, Value::Null).await,
+            json!(["fixed", [], next])
+        );
+    }
+    let notice = "const notice = document.getElementById('no-vconsole');
+        return notice.hidden ? '' : notice.innerText";
+    assert_eq!(stage.run(notice, Value::Null).await, "");
+    stage.devtools("Network.enable", json!({})).await;
+    stage
+        .devtools("Network.setBlockedURLs", json!({ "urls": [script] }))
+        .await;
+    let page = stage.demo("?lang=en&vconsole=1").await;
+    assert_eq!(page.steps, ALL_OK, "{page:#?}");
+    let said = stage.run(notice, Value::Null).await;
+    assert_eq!(said, format!("vConsole did not load from {script}."));
+}
+
+/// Serves a script at an address of its own.
+async fn serve(script: &str) -> String {
+    let script = script.to_owned();
+    let answer = || async move { ([(CONTENT_TYPE, "text/javascript")], script) };
+    let router = Router::new().route("/vconsole.min.js", get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async { axum::serve(listener, router).await });
+    format!("http://{address}/vconsole.min.js")
 }
 
 #[tokio::test]
@@ -210,56 +271,35 @@ async fn what_the_snippets_say_is_accepted_and_shared() {
     }
 }
 
-/// Looked at by axe-core; leaves target/screenshots/ to be looked at by others.
 #[tokio::test]
 async fn what_is_written_for_pages_can_be_read_by_everyone() {
     let stage = Stage::set(Cdn::Up).await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-    std::fs::create_dir_all(&folder).expect("target/ can be written");
-    stage.before_every_page(&axe::source()).await;
-    for (name, path) in [
-        ("docs-frontend", "/docs/frontend?"),
-        ("docs", "/docs?"),
-        ("demo", "/demo?client=ios&"),
-    ] {
-        for (device, width, height) in [("phone", 390, 2600), ("desktop", 1280, 2400)] {
-            let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
-            stage
-                .devtools("Emulation.setDeviceMetricsOverride", size)
-                .await;
-            for (scheme, lang) in [
-                ("light", "en"),
-                ("light", "zh"),
-                ("dark", "en"),
-                ("dark", "zh"),
-            ] {
-                let feature =
-                    json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-                stage.devtools("Emulation.setEmulatedMedia", feature).await;
-                if name == "demo" {
-                    stage.demo(&format!("?client=ios&lang={lang}")).await;
-                    go(&stage, "push").await;
-                    press(&stage, "[data-signer=own]").await;
-                    go(&stage, "push").await;
-                } else {
-                    let address = format!("{}{path}lang={lang}", stage.wxsign);
-                    stage.client.goto(&address).await.expect("the page");
-                }
-                let what = format!("{name}-{device}-{scheme}-{lang}");
-                let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-                assert_eq!(
-                    stage.run(sideways, Value::Null).await,
-                    0,
-                    "{what} scrolls sideways"
-                );
-                let found = stage.client.execute_async(axe::LOOK, vec![]).await;
-                assert_eq!(found.expect("axe-core runs"), json!([]), "{what}");
-                let picture = stage.client.screenshot().await.expect("a picture");
-                std::fs::write(folder.join(what + ".png"), picture)
-                    .expect("target/ can be written");
-            }
-        }
+    let mut findings = Vec::new();
+    for (name, path) in [("docs-frontend", "/docs/frontend"), ("docs", "/docs")] {
+        let show = async |lang: &str| {
+            let address = format!("{}{path}?lang={lang}", stage.wxsign);
+            stage.client.goto(&address).await.expect("the page");
+        };
+        findings.extend(dresses::look(&stage.client, name, show).await);
     }
+    for mistake in ["", "fragment_kept", "foreign_host"] {
+        let show = async |lang: &str| {
+            let query = format!("?lang={lang}&mistake={mistake}&from=singlemessage");
+            let page = stage.demo(&query).await;
+            let expected = if mistake.is_empty() { "ok" } else { "failed" };
+            assert_eq!(page.verdict, expected);
+        };
+        let name = format!("demo-{}", if mistake.is_empty() { "ok" } else { mistake });
+        findings.extend(dresses::look(&stage.client, &name, show).await);
+    }
+    let show = async |lang: &str| {
+        stage.demo(&format!("?client=ios&lang={lang}")).await;
+        go(&stage, "push").await;
+        press(&stage, "[data-signer=own]").await;
+        go(&stage, "push").await;
+    };
+    findings.extend(dresses::look(&stage.client, "demo-routes", show).await);
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 
 /// Changes the route, and what is shown of it when that has ended.

@@ -58,13 +58,19 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(cdn: Cdn) -> Self {
-        let (server, wxsign) = start_demo();
+        let (server, wxsign) = start_demo(&[]);
         Self::raise(cdn, server, wxsign, None).await
+    }
+
+    /// The same with more arguments for `wxsign demo`.
+    pub(crate) async fn of_demo(arguments: &[&str]) -> Self {
+        let (server, wxsign) = start_demo(arguments);
+        Self::raise(Cdn::Up, server, wxsign, None).await
     }
 
     /// The same with [`Self::site`], which has these applications.
     pub(crate) async fn with(names: &[&str]) -> Self {
-        let (server, wxsign) = start_demo();
+        let (server, wxsign) = start_demo(&[]);
         let applications = applications::built(&wxsign, names).await;
         let site = Site::open(&wxsign, applications).await;
         Self::raise(Cdn::Up, server, wxsign, Some(site)).await
@@ -205,15 +211,14 @@ const READ_PAGE: &str = "
       reports: window.simulatedWeChat ? simulatedWeChat.reports.length : 0,
     };";
 
-fn start_demo() -> (Process, String) {
-    Process::start(
-        Command::new(env!("CARGO_BIN_EXE_wxsign")).args(["demo", "--listen", "127.0.0.1:0"]),
-        |line| {
-            let start = line.find("http://127.0.0.1:")?;
-            let address = &line[start..];
-            Some(address[..address.find("/demo")?].to_owned())
-        },
-    )
+fn start_demo(arguments: &[&str]) -> (Process, String) {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_wxsign"));
+    demo.args(["demo", "--listen", "127.0.0.1:0"]);
+    Process::start(demo.args(arguments), |line| {
+        let start = line.find("http://127.0.0.1:")?;
+        let address = &line[start..];
+        Some(address[..address.find("/demo")?].to_owned())
+    })
 }
 
 const READ_DEBUGGER: &str = "
@@ -244,7 +249,7 @@ async fn serve_sdk(wxsign: &str) -> String {
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(digest, SDK_SHA256, "{} is not the SDK", file.display());
     let page = format!(
-        "<!doctype html><title>page</title><script src=\"{wxsign}/static/wxsign.js\"></script>"
+        "<!doctype html><title>page</title><script crossorigin src=\"{wxsign}/static/wxsign.js\"></script>"
     );
     let router = Router::new()
         .route("/page", get(|| async { Html(page) }))

@@ -79,7 +79,7 @@ async fn a_refusal_links_to_its_explanation() {
                sign: () => ({ appId: 'wx0123456789abcdef', timestamp: 1, nonceStr: '~é文', signature: 'x' }),
              }).catch(({ code, debug }) => {
                const [address, data] = debug.split('#d=');
-               const bytes = atob(data.replace(/-/g, '+').replace(/_/g, '/'));
+               const bytes = atob(decodeURIComponent(data));
                const json = new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
                return [code, address.replace(location.origin, ''), JSON.parse(json), location.href];
              })",
@@ -150,31 +150,189 @@ async fn routes_are_noticed_without_the_navigation_api_too() {
     assert_eq!(outcome["resolved"], expected, "{outcome}");
 }
 
+/// The manual of the open tags wants a new config with the new address.
 #[tokio::test]
-async fn open_tags_get_a_new_config_on_ios_too_and_an_end_is_one() {
-    let stage = plain("ios").await;
+async fn open_tags_get_the_present_address_signed_on_ios_too_and_an_end_is_one() {
+    for (client, refusals) in [("ios", 1), ("devtools", 0)] {
+        let stage = plain(client).await;
+        let outcome = stage
+            .settle(
+                "wxsign.ready().then(() => {
+                   window.told = [];
+                   simulatedWeChat.answers = [];
+                   const onConfig = ({ url }) => told.push(url);
+                   window.end = wxsign.watch({ openTagList: ['wx-open-launch-weapp'], onConfig });
+                   return wxsign.ready();
+                 }).then(() => {
+                   history.pushState(null, '', '/plain/cart');
+                   return wxsign.ready();
+                 }).then(() => {
+                   history.pushState(null, '', '/plain/orders');
+                   return wxsign.ready();
+                 }).then(({ url }) => {
+                   history.pushState(null, '', '/plain/product');
+                   end();
+                   history.pushState(null, '', '/plain/');
+                   return wxsign.ready().then((last) => [last.url === url, told, simulatedWeChat.answers]);
+                 })",
+            )
+            .await;
+        let found = &outcome["resolved"];
+        assert_eq!(found[0], true, "{client}: {outcome}");
+        let site = stage.site.as_ref().expect("it was asked for");
+        let at = |path: &str| json!(format!("{}/plain/{path}", site.origin));
+        let expected = match client {
+            "ios" => [at(""), at(""), at("")],
+            _ => [at(""), at("cart"), at("orders")],
+        };
+        assert_eq!(found[1], json!(expected), "{client}: {outcome}");
+        let answers = found[2].as_array().expect("a list");
+        let refused = answers.iter().filter(|answer| !is_ok(answer)).count();
+        assert_eq!(
+            (refused, answers.len()),
+            (refusals, 3 + refusals),
+            "{client}: {outcome}"
+        );
+    }
+}
+
+fn is_ok(answer: &Value) -> bool {
+    answer
+        .as_str()
+        .is_some_and(|answer| answer.ends_with(":ok"))
+}
+
+#[tokio::test]
+async fn a_second_watch_ends_the_first() {
+    let stage = plain("android").await;
     let outcome = stage
         .settle(&format!(
             "wxsign.ready().then(() => {{
                window.told = [];
-               const onConfig = ({{ config }}) => told.push(...config.openTagList);
-               window.end = wxsign.watch({{ openTagList: ['wx-open-launch-weapp'], onConfig }});
+               const end = wxsign.watch({{ onConfig: () => told.push('first') }});
+               wxsign.watch({{ onConfig: () => told.push('second') }});
+               // That one has ended already.
+               end();
                return wxsign.ready();
              }}).then(() => {{
                history.pushState(null, '', '/plain/cart');
                return wxsign.ready();
-             }}).then(({{ url }}) => {{
-               history.pushState(null, '', '/plain/orders');
-               end();
-               history.pushState(null, '', '/plain/');
-               return wxsign.ready().then(() => [url === wxsign.landing, ...told, ...{ANSWERS}]);
-             }})"
+             }}).then(() => [...told, ...{ANSWERS}])"
         ))
         .await;
-    // What had begun goes on, but nobody is told.
-    let tag = "wx-open-launch-weapp";
-    let expected = json!([true, tag, tag, "ok", "ok", "ok", "ok"]);
+    let expected = json!(["second", "second", "ok", "ok", "ok"]);
     assert_eq!(outcome["resolved"], expected, "{outcome}");
+}
+
+#[tokio::test]
+async fn a_watch_that_is_ended_at_once_asks_wechat_nothing() {
+    let stage = plain("android").await;
+    let outcome = stage
+        .settle(&format!(
+            "wxsign.ready().then(({{ url }}) => {{
+               simulatedWeChat.answers = [];
+               window.told = [];
+               wxsign.watch({{ onConfig: () => told.push('it'), onError: () => told.push('it') }})();
+               return wxsign.ready().then((last) => [url === last.url, ...told, ...{ANSWERS}]);
+             }}).then((seen) => wxsign.config().then(() => [...seen, ...{ANSWERS}]))"
+        ))
+        .await;
+    assert_eq!(outcome["resolved"], json!([true, "ok"]), "{outcome}");
+}
+
+/// The address is the landing one: a new config would bring no new permission.
+#[tokio::test]
+async fn an_account_that_may_not_share_costs_ios_no_config_for_each_route() {
+    let stage = plain("ios").await;
+    let names = "['updateAppMessageShareData', 'updateTimelineShareData', 'onMenuShareAppMessage', 'onMenuShareTimeline']";
+    let denying = format!(
+        "const fetched = window.fetch;
+         window.fetch = async (address, options) => {{
+           const answer = await fetched(address, options);
+           if (!/preverify/.test(address)) return answer;
+           return new Response(JSON.stringify({{ ...await answer.json(), denied: {names} }}));
+         }};"
+    );
+    stage.before_every_page(&denying).await;
+    stage.client.refresh().await.expect("a reload");
+    // The helper looks when a route has rested for 50 ms: timers end in their order.
+    let outcome = stage
+        .settle(&format!(
+            "(async () => {{
+               await wxsign.ready();
+               const ends = [];
+               for (const name of ['cart', 'orders', 'product', '']) {{
+                 history.pushState(null, '', '/plain/' + name);
+                 const card = {{ title: name, imgUrl: 'I' }};
+                 await wxsign.share(card).catch(({{ errMsg }}) => ends.push(errMsg));
+                 await new Promise((resolve) => setTimeout(resolve, 60));
+                 await wxsign.ready();
+               }}
+               return [ends, {ANSWERS}];
+             }})()"
+        ))
+        .await;
+    let found = &outcome["resolved"];
+    assert_eq!(found[0].as_array().map(Vec::len), Some(4), "{outcome}");
+    let answers = found[1].as_array().expect("a list");
+    assert!(answers.len() <= 2, "{outcome}");
+}
+
+#[tokio::test]
+async fn a_component_that_comes_late_may_share_whatever_was_listed() {
+    for client in ["android", "ios"] {
+        let stage = Stage::with(&["vue"]).await;
+        let site = stage.site.as_ref().expect("it was asked for");
+        site.opened_by(client);
+        let address = format!("{}/vue/", site.origin);
+        stage.client.goto(&address).await.expect("the application");
+        let outcome = stage
+            .settle(
+                "new Promise((resolve) => {
+                   const until = performance.now() + 10000;
+                   const look = () => {
+                     const { shares } = simulatedWeChat;
+                     if (shares.length || performance.now() > until) resolve(shares);
+                     else setTimeout(look, 10);
+                   };
+                   look();
+                 })",
+            )
+            .await;
+        assert_eq!(outcome["resolved"][0]["ok"], true, "{client}: {outcome}");
+    }
+}
+
+/// Every browser but WeChat's would report it.
+#[tokio::test]
+async fn outside_wechat_the_plain_snippet_leaves_no_rejection_behind() {
+    let stage = Stage::set(Cdn::Down).await;
+    let docs = format!("{}/docs/frontend", stage.wxsign);
+    stage.client.goto(&docs).await.expect("the page");
+    let code = "return document.querySelector('#classic pre').textContent";
+    let code = stage.run(code, Value::Null).await;
+    let code = code.as_str().expect("a snippet");
+    let (_, script) = code.rsplit_once("<script>").expect("a script");
+    let script = script.split_once("</script>").expect("its end").0;
+    let script = format!("{script}; setTimeout(() => Promise.reject('the last'), 0);");
+    let page = format!("{}/page", stage.elsewhere);
+    stage.client.goto(&page).await.expect("the page");
+    let outcome = stage
+        .settle(&format!(
+            "new Promise((resolve) => {{
+               const seen = [];
+               addEventListener('unhandledrejection', ({{ reason }}) => {{
+                 if (reason === 'the last') resolve(seen);
+                 else seen.push(String(reason));
+               }});
+               const script = document.createElement('script');
+               script.textContent = {};
+               document.head.append(script);
+             }})",
+            json!(script)
+        ))
+        .await;
+    assert_eq!(outcome["resolved"], json!([]), "{outcome}");
 }
 
 #[tokio::test]
@@ -249,6 +407,8 @@ async fn each_file_is_small_and_does_nothing_on_a_server() {
         "import { gzipSync } from 'node:zlib';",
         "const before = Object.getOwnPropertyNames(globalThis).join();",
         "const { config, landing } = await import('./vue/wxsign.mjs');",
+        "const classic = await (await fetch(process.argv[2] + '/static/wxsign.js')).text();",
+        "(0, eval)(classic);",
         "const changed = before !== Object.getOwnPropertyNames(globalThis).join();",
         "const code = await config().catch((error) => error.code);",
         "const sizes = {};",

@@ -110,13 +110,20 @@ async fn a_browser_that_asks_before_it_posts_is_told_what_it_may() {
 }
 
 #[tokio::test]
-async fn only_signatures_are_for_other_origins() {
+async fn only_signatures_and_the_helper_are_for_other_origins() {
     let server = Setup::new().start_ready().await;
-    for target in ["/demo", "/static/wxsign.js", "/livez", "/readyz"] {
+    for target in ["/demo", "/static/demo.js", "/livez", "/readyz"] {
         let request = Request::get(target).with("Origin", "https://ok.example.com");
         let answer = server.ask(&request).await;
         assert_eq!(answer.status, 200, "{target}");
         assert_eq!(answer.header(ALLOW_ORIGIN), "", "{target}");
+    }
+    for target in ["/static/wxsign.js", "/static/wxsign.mjs"] {
+        let request = Request::get(target).with("Origin", "https://anyone.example");
+        let answer = server.ask(&request).await;
+        assert_eq!(answer.header(ALLOW_ORIGIN), "*", "{target}");
+        let credentials = answer.header("access-control-allow-credentials");
+        assert_eq!(credentials, "", "{target}");
     }
     server.end().await;
 }

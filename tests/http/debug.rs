@@ -123,7 +123,6 @@ async fn for_a_real_account_a_key_is_needed_and_pages_have_no_debugger() {
     let config = server.ask(&signature(URL)).await.json();
     let question = check(&json!({ "url": URL, "config": config }));
     is_problem(&server.ask(&question).await, 404, "not_found", "");
-    is_problem(&server.get("/debug").await, 404, "not_found", "");
     let ask = async |request: &Request| {
         let mut connection = crate::wire::Connection::open(server.back_ends).await;
         connection.ask(request).await
@@ -253,8 +252,47 @@ async fn what_cannot_be_read_is_told_with_its_place() {
         "invalid_body",
         "url",
     );
-    let long = json!({ "url": URL, "config": "x".repeat(20_000) });
-    is_problem(&server.ask(&check(&long)).await, 413, "body_too_large", "");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_whole_script_may_be_pasted_and_is_told_what_of_it_is_wanted() {
+    let server = demo().await;
+    let long = "x".repeat(100_000);
+    let asked = check(&json!({ "url": URL, "config": long }));
+    is_problem(&server.ask(&asked).await, 400, "invalid_body", "16 KiB");
+    let form = Request::new("POST", "/debug").with_form(&[("url", URL), ("config", &long)]);
+    let page = server.ask(&form).await;
+    assert_eq!(page.status, 400);
+    assert!(page.text().contains("longer than 16 KiB"), "{page:?}");
+    let longer = check(&json!({ "url": URL, "config": long.repeat(2) }));
+    let refused = server.ask(&longer).await;
+    is_problem(&refused, 413, "body_too_large", "131072 bytes");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn beside_pages_a_link_to_the_debugger_says_where_to_look() {
+    let mut setup = Setup::new();
+    setup.admin = true;
+    let server = setup.start_ready().await;
+    let page = server.get("/debug?lang=en").await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    assert!(text.contains("The debugger is at the console"), "{text}");
+    // What is behind the # would be lost.
+    assert!(!text.contains("href=\"/debug"), "{text}");
+    // Where that is, strangers are not told.
+    let admin = server.back_ends.to_string();
+    assert!(!text.contains(&admin) && !text.contains("<form"), "{text}");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("script-src 'self';"), "{policy}");
+    for file in text.split("\"/static/").skip(1) {
+        let file = file.split('"').next().unwrap();
+        assert_eq!(server.get(format!("/static/{file}")).await.status, 200);
+    }
+    let form = Request::new("POST", "/debug").with_form(&[("url", URL)]);
+    is_problem(&server.ask(&form).await, 405, "method_not_allowed", "");
     server.end().await;
 }
 

@@ -163,11 +163,57 @@ pub(super) async fn of_account(visit: &Visit, appid: &AppId) -> Vec<Row> {
     rows.collect()
 }
 
-/// What happened, in words.
+/// What happened, in words: in English mostly as the history tells it, but for times, which stand
+/// beside others of China here.
 fn tell(lang: Lang, what: &What) -> String {
-    match lang {
-        Lang::Zh => in_chinese(what),
-        Lang::En => in_english(what),
+    match what {
+        What::Renewed {
+            kind,
+            generation,
+            fingerprint,
+            expires_at,
+        } => {
+            let until = in_china(*expires_at);
+            match lang {
+                Lang::Zh => {
+                    format!("{kind} 已续期：第 {generation} 代，指纹 {fingerprint}，有效至 {until}")
+                }
+                Lang::En => format!(
+                    "{kind} renewed: generation {generation}, fingerprint {fingerprint}, good \
+                     until {until}"
+                ),
+            }
+        }
+        What::RenewalFailed {
+            kind,
+            error,
+            errcode,
+            errmsg,
+            next_at,
+            times,
+            ..
+        } => {
+            let why = why(lang, *kind, error, errcode.zip(errmsg.as_deref()));
+            let next = in_china(*next_at);
+            let again = match (times, lang) {
+                (0 | 1, _) => String::new(),
+                (_, Lang::Zh) => format!("；自上次记录以来共 {times} 次"),
+                (_, Lang::En) => format!("; {times} times since it was last told"),
+            };
+            match lang {
+                Lang::Zh => format!("{kind} 续期失败：{why}；下次重试 {next}{again}"),
+                Lang::En => format!("{kind} not renewed: {why}; next try {next}{again}"),
+            }
+        }
+        What::TokenReported { errcode, outcome } => {
+            let outcome = came_of_it(lang, outcome);
+            match lang {
+                Lang::Zh => format!("后端报告 access_token 不可用（errcode {errcode}）：{outcome}"),
+                Lang::En => format!("access_token reported for errcode {errcode}: {outcome}"),
+            }
+        }
+        what if lang == Lang::En => what.to_string(),
+        what => in_chinese(what),
     }
 }
 
@@ -210,79 +256,13 @@ fn came_of_it(lang: Lang, outcome: &str) -> &str {
     lang.t(zh, en)
 }
 
-/// As the history tells it, but for times, which stand beside others of China here.
-fn in_english(what: &What) -> String {
-    match what {
-        What::Renewed {
-            kind,
-            generation,
-            fingerprint,
-            expires_at,
-        } => format!(
-            "{kind} renewed: generation {generation}, fingerprint {fingerprint}, good until {}",
-            in_china(*expires_at)
-        ),
-        What::RenewalFailed {
-            kind,
-            error,
-            errcode,
-            errmsg,
-            next_at,
-            times,
-            ..
-        } => {
-            let said = errcode.zip(errmsg.as_deref());
-            let again = match times {
-                0 | 1 => String::new(),
-                _ => format!("; {times} times since it was last told"),
-            };
-            let (why, next) = (why(Lang::En, *kind, error, said), in_china(*next_at));
-            format!("{kind} not renewed: {why}; next try {next}{again}")
-        }
-        What::TokenReported { errcode, outcome } => {
-            let outcome = came_of_it(Lang::En, outcome);
-            format!("access_token reported for errcode {errcode}: {outcome}")
-        }
-        what => what.to_string(),
-    }
-}
-
+/// What the history tells in English alone.
 fn in_chinese(what: &What) -> String {
     match what {
-        What::Renewed {
-            kind,
-            generation,
-            fingerprint,
-            expires_at,
-        } => format!(
-            "{kind} 已续期：第 {generation} 代，指纹 {fingerprint}，有效至 {}",
-            in_china(*expires_at)
-        ),
-        What::RenewalFailed {
-            kind,
-            error,
-            errcode,
-            errmsg,
-            next_at,
-            times,
-            ..
-        } => {
-            let said = errcode.zip(errmsg.as_deref());
-            let again = match times {
-                0 | 1 => String::new(),
-                _ => format!("；自上次记录以来共 {times} 次"),
-            };
-            let (why, next) = (why(Lang::Zh, *kind, error, said), in_china(*next_at));
-            format!("{kind} 续期失败：{why}；下次重试 {next}{again}")
-        }
         What::Recovered { kind } => format!("{kind}：续期恢复正常"),
         What::ForeignNoticed => "有其他程序在用同一个 AppSecret 获取 token".to_owned(),
         What::ForeignOver => "已有一天没有再发现其他程序获取 token".to_owned(),
         What::PageReported { host, err_msg } => format!("{host} 的网页收到 {err_msg:?}"),
-        What::TokenReported { errcode, outcome } => {
-            let outcome = came_of_it(Lang::Zh, outcome);
-            format!("后端报告 access_token 不可用（errcode {errcode}）：{outcome}")
-        }
         What::AccountAdded => "添加账号".to_owned(),
         What::AccountChanged => "修改账号".to_owned(),
         What::AccountRemoved => "移除账号".to_owned(),
@@ -300,6 +280,10 @@ fn in_chinese(what: &What) -> String {
             format!("查看了 {kind} 明文，指纹 {fingerprint}")
         }
         What::PasswordSet => "设置了控制台密码".to_owned(),
-        What::Unknown => "当前版本无法识别的事件".to_owned(),
+        // Those before are told in both languages at once.
+        What::Renewed { .. }
+        | What::RenewalFailed { .. }
+        | What::TokenReported { .. }
+        | What::Unknown => "当前版本无法识别的事件".to_owned(),
     }
 }

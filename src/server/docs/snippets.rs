@@ -58,7 +58,7 @@ const SNIPPETS: [Template; 6] = [
     appid: 'YOUR-APPID',
     onError: (error) => console.error(error.code, error.errMsg, error.help, error.debug),
   });
-  wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: location.origin + '/icon.png' });
+  wxsign.share({ title: 'Hello', desc: 'From my page', imgUrl: location.origin + '/icon.png' }).catch(() => {});
 </script>
 "#,
     ),

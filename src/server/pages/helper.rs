@@ -15,8 +15,8 @@ pub(super) fn module() -> String {
 /// copy stays.
 pub(super) fn classic() -> String {
     let body = small(SOURCE)
-        .replace("import.meta.url", "(document.currentScript||{}).src")
-        .replace("export{", "window.wxsign=window.wxsign||{");
+        .replace("import.meta.url", "page&&(document.currentScript||{}).src")
+        .replace("export{", "if(page)page.wxsign=page.wxsign||{");
     format!("(()=>{{'use strict';{body}}})();")
 }
 
@@ -73,7 +73,7 @@ mod tests {
         let (module, classic) = (module(), classic());
         let exports = module.rsplit("export").next().expect("it has exports");
         assert!(
-            classic.contains(&format!("window.wxsign||{exports}")),
+            classic.contains(&format!("page.wxsign||{exports}")),
             "{exports}"
         );
         for word in ["import", "export"] {

@@ -1,20 +1,26 @@
 // Vue 3 with vue-router; with ?hash its routes are in the fragment.
 import { createApp, defineComponent, h } from 'vue';
 import { createRouter, createWebHashHistory, createWebHistory, RouterLink, RouterView } from 'vue-router';
-import { share, watch } from './wxsign.mjs';
+import { ready, share, watch } from './wxsign.mjs';
 
 // Once for the whole application, before the router changes the address.
-watch({ onError: (error) => console.error(error.code, error.debug) });
+watch({ jsApiList: ['scanQRCode'], onError: (error) => console.error(error.code, error.debug) });
 
 const page = (title: string) => defineComponent(() => {
   share({ title, imgUrl: location.origin + '/static/icon.svg' }).catch(() => {});
   return () => h('main', title);
 });
 
+// It comes late, when WeChat has long been asked what the page may do.
+const late = async () => {
+  await ready().catch(() => {});
+  return page('Home');
+};
+
 const router = createRouter({
   history: location.search === '?hash' ? createWebHashHistory('/vue/?hash') : createWebHistory('/vue/'),
   routes: [
-    { path: '/', component: page('Home') },
+    { path: '/', component: late },
     { path: '/cart', component: page('Cart') },
     { path: '/product/:id', component: page('Product') },
     { path: '/orders', component: page('Orders') },
