@@ -7,6 +7,7 @@
 
 mod accounts;
 mod ahead;
+mod attended;
 mod auth;
 mod backend;
 mod batched;

@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::ahead::{self, Date, Head, Next};
-use super::batched::Batched;
+use super::ahead::{self, Date, Head, Next, Refusal};
+use super::attended::{End, LAST_WORDS, attend};
+use super::batched::{Batched, LONGEST_HEAD};
 use super::front::{AnswerBody, Front};
 use super::listener::{Accepted, Listener};
 use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
@@ -29,11 +30,7 @@ use super::seats::{Seat, Seats};
 use super::watched::WatchedBody;
 use super::wire::Wire;
 
-/// The most that a request line and its headers may take up. The longest page URL, with each byte
-/// percent-encoded, is 6 KiB.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-
-/// The same with HTTP/2, where few bytes can stand for many.
+/// The most that the headers of a request take up with HTTP/2, where few bytes can stand for many.
 const MAX_HTTP2_HEAD_BYTES: u32 = 16 * 1024;
 
 /// The most requests that run at once on one connection of HTTP/2.
@@ -49,9 +46,6 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long requests may take to end once the server is stopping.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection that is given up has to end in good order.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// When the machine is out of file descriptors, for instance, accepting again at once is of no
 /// use.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -65,6 +59,11 @@ pub trait Service: Send + Sync + 'static {
     /// if not, it is asked to [`call`](Self::call).
     fn sign_ahead(&self, _: &Head<'_>, _: SocketAddr, _: &mut Date, _: &mut Vec<u8>) -> bool {
         false
+    }
+
+    /// The whole answer to what is no request; hyper's if there is none.
+    fn refusal(&self, _: Refusal, _: &mut Date) -> Option<Vec<u8>> {
+        None
     }
 }
 
@@ -92,6 +91,10 @@ impl Service for Front {
         out: &mut Vec<u8>,
     ) -> bool {
         Self::sign_ahead(self, head, peer.ip(), date, out)
+    }
+
+    fn refusal(&self, why: Refusal, date: &mut Date) -> Option<Vec<u8>> {
+        Some(Self::refusal(self, why, date))
     }
 }
 
@@ -247,13 +250,21 @@ impl<S: Service> Connection<S> {
     ) -> Result<(), Fault> {
         let http1 = || {
             let mut http1 = http1::Builder::new();
-            http1.half_close(true).max_buf_size(MAX_HEAD_BYTES);
+            http1.half_close(true).max_buf_size(LONGEST_HEAD);
             http1
         };
         let mut date = Date::default();
         loop {
             let next = self.attend_ahead(&mut stream, &mut date, patience, seat, stop);
-            match next.await? {
+            let next = next.await?;
+            if let Some(Next::Refuse(why)) = next
+                && let Some(answer) = self.service.refusal(why, &mut date)
+            {
+                // Who does not take leave is left.
+                let end = tokio::time::timeout(LAST_WORDS, stream.close_with(&answer));
+                return Ok(Box::pin(end).await.unwrap_or(Ok(()))?);
+            }
+            match next {
                 Some(Next::One(length)) => {
                     stream.lend(length);
                     let connection =
@@ -271,7 +282,7 @@ impl<S: Service> Connection<S> {
                         break;
                     }
                 }
-                Some(Next::Rest) => {
+                Some(Next::Rest | Next::Refuse(_)) => {
                     let connection = http1().serve_connection(TokioIo::new(stream), self.answers());
                     Box::pin(attend(
                         connection,
@@ -286,7 +297,7 @@ impl<S: Service> Connection<S> {
                 Some(Next::Wait) | None => break,
             }
         }
-        Ok(tokio::time::timeout(LAST_WORDS, stream.close()).await??)
+        Ok(Box::pin(tokio::time::timeout(LAST_WORDS, stream.close())).await??)
     }
 
     /// Answers ahead of hyper as long as that is possible; `None` when the connection is to end.
@@ -380,54 +391,6 @@ impl Future for Reply {
                     response.map(|body| WatchedBody::new(body, answering.activity()))
                 ))
             }
-        }
-    }
-}
-
-/// How a conversation of hyper's ended.
-#[derive(PartialEq, Eq)]
-enum End {
-    /// By itself.
-    Done,
-    /// The connection is to end.
-    Hurried,
-}
-
-/// Sees to it that a conversation ends: when the server stops, and when the client keeps it
-/// waiting.
-async fn attend<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
-    hurry: impl Fn(Pin<&mut C>),
-    patience: &mut Patience,
-    seat: &Seat,
-    stop: &CancellationToken,
-) -> hyper::Result<End> {
-    let mut connection = pin!(connection);
-    let mut look = pin!(tokio::time::sleep(LOOK_EVERY));
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return ended.map(|()| End::Done),
-            () = stop.cancelled() => {
-                hurry(connection.as_mut());
-                break;
-            }
-            () = look.as_mut() => {
-                if patience.is_lost(seat.is_wanted()) {
-                    hurry(connection.as_mut());
-                    let ended = tokio::time::timeout(LAST_WORDS, connection).await;
-                    return ended.unwrap_or(Ok(())).map(|()| End::Hurried);
-                }
-                look.set(tokio::time::sleep(LOOK_EVERY));
-            }
-        }
-    }
-    // Who is answered is waited for, and who has begun to ask is not.
-    loop {
-        match tokio::time::timeout(LAST_WORDS, connection.as_mut()).await {
-            Ok(ended) => return ended.map(|()| End::Hurried),
-            Err(_) if patience.is_stalled() => return Ok(End::Hurried),
-            Err(_) => {}
         }
     }
 }
