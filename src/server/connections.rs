@@ -137,8 +137,11 @@ pub(super) async fn serve_seated(
             Ok(accepted) => match seats.take(accepted.peer.ip()) {
                 Some(seat) => {
                     let connection = Connection::new(Arc::clone(&service), &accepted);
-                    let connection = connection.run(accepted, seat, stop.clone());
-                    connections.spawn(cut_off.clone().run_until_cancelled_owned(connection));
+                    let ends = Ends {
+                        stop: stop.clone(),
+                        cut_off: cut_off.clone(),
+                    };
+                    connections.spawn(connection.run(accepted, seat, ends));
                 }
                 None => {
                     refused += 1;
@@ -178,6 +181,14 @@ fn tell_of_refused(count: u64, peer: SocketAddr) {
 /// Why a connection ended early.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
+/// What ends connections.
+struct Ends {
+    /// In good order.
+    stop: CancellationToken,
+    /// At once.
+    cut_off: CancellationToken,
+}
+
 /// What the requests of a connection have in common.
 struct Connection<S> {
     service: Arc<S>,
@@ -194,9 +205,16 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    async fn run(self, accepted: Accepted, seat: Seat, stop: CancellationToken) {
+    // What waits in here, each connection has: a future that is moved into another one takes up
+    // its place twice, and what is rare and large is boxed.
+    async fn run(self, accepted: Accepted, seat: Seat, ends: Ends) {
         let peer = self.peer;
-        if let Err(error) = self.converse(accepted, seat, stop).await {
+        let ended = tokio::select! {
+            biased;
+            ended = self.converse(accepted, &seat, &ends.stop) => ended,
+            () = ends.cut_off.cancelled() => Ok(()),
+        };
+        if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
@@ -204,8 +222,8 @@ impl<S: Service> Connection<S> {
     async fn converse(
         self,
         accepted: Accepted,
-        seat: Seat,
-        stop: CancellationToken,
+        seat: &Seat,
+        stop: &CancellationToken,
     ) -> Result<(), Fault> {
         let activity = self.activity.clone();
         let opening = async { Batched::open(Wire::open(accepted).await?, activity.clone()).await };
@@ -216,9 +234,9 @@ impl<S: Service> Connection<S> {
         };
         let mut patience = Patience::new(activity);
         if stream.is_http2() {
-            Box::pin(self.converse_http2(stream, &mut patience, &seat, &stop)).await?;
+            Box::pin(self.converse_http2(stream, &mut patience, seat, stop)).await?;
         } else {
-            self.converse_http1(stream, &mut patience, &seat, &stop)
+            self.converse_http1(stream, &mut patience, seat, stop)
                 .await?;
         }
         Ok(())
@@ -405,3 +423,6 @@ fn is_about_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
     )
 }
+
+#[cfg(test)]
+mod tests;
