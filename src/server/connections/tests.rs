@@ -101,6 +101,23 @@ async fn one_address_has_its_share_of_the_connections_and_no_more() {
     found.expect("the place that was left");
 }
 
+/// Ten thousand that do nothing are to take some tens of megabytes.
+#[tokio::test]
+async fn what_waits_for_a_client_is_small() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _client = TcpStream::connect(address).await.unwrap();
+    let accepted = Listener::from(listener).accept().await.unwrap();
+    let seat = Seats::default().take(accepted.peer.ip()).unwrap();
+    let ends = Ends {
+        stop: CancellationToken::new(),
+        cut_off: CancellationToken::new(),
+    };
+    let connection = Connection::new(Arc::new(Hello), &accepted);
+    let bytes = size_of_val(&connection.run(accepted, seat, ends));
+    assert!(bytes <= 2048, "{bytes}");
+}
+
 /// How many seconds it takes until the server ends a connection on which nothing more is said.
 async fn seconds_to_end(stream: &mut TcpStream) -> u64 {
     let clock = Clock::following_tokio(Timestamp::from_secs(0));
