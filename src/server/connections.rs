@@ -258,7 +258,7 @@ impl<S: Service> Connection<S> {
     }
 
     /// Answers what can be answered ahead of hyper, and leaves it the other requests: one at a
-    /// time where they end with their head, else all that follow.
+    /// time where they are there as a whole, else all that follow.
     async fn converse_http1(
         self,
         mut stream: Batched,
