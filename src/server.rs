@@ -21,6 +21,7 @@ mod docs;
 mod dropin;
 mod events;
 mod front;
+mod gathered;
 mod health;
 mod jsapi;
 mod language;

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 use super::ahead::{self, Date, Head, Refusal, write_all};
 use super::client_address::{Caller, ForwardedFor};
 use super::connections::Answer;
+use super::gathered::GatheredBody;
 use super::problem::{Code, Problem};
 use super::request_id::{self, RequestId};
 use super::{Audience, Gate, OverTls, Peer, cors, jsapi, router};
@@ -116,7 +117,8 @@ impl Front {
         request.extensions_mut().insert(OverTls(self.is_encrypted));
         request.extensions_mut().insert(asked.id);
         let router = self.router.clone();
-        let Ok(response) = router.oneshot(request.map(Body::new)).await;
+        let request = request.map(|body| Body::new(GatheredBody::new(body)));
+        let Ok(response) = router.oneshot(request).await;
         let response = Problem::write_into(response, &asked.id).map(Either::Right);
         let mut response = without_body_for_head(response, asked.is_head);
         self.describe(response.headers_mut(), asked.for_pages);
