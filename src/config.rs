@@ -230,6 +230,16 @@ fn read(
         report.fault_of("admin_listen", what);
     }
     let tls = listen::read_tls(&mut top, report);
+    if tls.is_some()
+        && [Some(&listen), admin_listen.as_ref()]
+            .into_iter()
+            .flatten()
+            .all(Listen::is_unix)
+    {
+        let what = "has no effect: sockets in the file system are not encrypted, and it listens \
+                    nowhere else; leave it and tls_key out, or listen on an IP address";
+        report.warn_of("tls_certificate", what);
+    }
     let store = read_store(&mut top, report);
     let solo = top.truth("solo", false, report);
     if solo && !matches!(store, StoreUrl::Shared(_)) {

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod ahead;
+mod attended;
 mod auth;
 mod backend;
 mod batched;
@@ -20,6 +21,7 @@ mod docs;
 mod dropin;
 mod events;
 mod front;
+mod gathered;
 mod health;
 mod jsapi;
 mod language;

@@ -141,6 +141,11 @@ impl Bound {
         })
     }
 
+    /// Whether its connections can be encrypted.
+    pub(super) const fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
     /// Where it can be reached, with `scheme` where that is by a URL.
     pub(super) fn url(&self, scheme: &str) -> String {
         match self {
@@ -204,6 +209,11 @@ impl Inherited {
             sockets: ListenFd::from_env(),
             names: names.split(':').map(str::to_owned).collect(),
         }
+    }
+
+    /// Whether it has opened none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sockets.len() == 0
     }
 
     fn take(&mut self, name: Option<&str>) -> Result<Bound, Failure> {

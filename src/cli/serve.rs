@@ -37,7 +37,13 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let pages = Bound::take(&config.listen, &mut inherited)?;
     let admin = config.admin_listen.as_ref();
     let admin = admin.map(|admin| Bound::take(admin, &mut inherited));
-    super::block_on(serve(pages, admin.transpose()?, tls, config, settings))
+    let admin = admin.transpose()?;
+    let some_tcp = pages.is_tcp() || admin.as_ref().is_some_and(Bound::is_tcp);
+    if tls.is_some() && !inherited.is_empty() && !some_tcp {
+        // Of these, the configuration could not tell.
+        tracing::warn!("tls_certificate has no effect: the sockets of systemd are not of TCP");
+    }
+    super::block_on(serve(pages, admin, tls, config, settings))
 }
 
 /// A store that is away is waited for no longer at the start.

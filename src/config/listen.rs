@@ -50,6 +50,11 @@ impl Listen {
 }
 
 impl Listen {
+    /// Whether it is a socket in the file system.
+    pub(super) const fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
     /// Whether it is another port each time.
     pub(super) const fn takes_any_port(&self) -> bool {
         matches!(self, Self::Address(address) if address.port() == 0)

@@ -9,8 +9,8 @@
 use std::mem::MaybeUninit;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::Response;
-use httparse::{Header, Request, Status};
+use http::{Response, Uri};
+use httparse::{Error, Header, Request, Status};
 
 use super::front::{MAX_HEADERS, is_plain_host};
 use super::patience::Activity;
@@ -22,10 +22,23 @@ use crate::signer::Decimal;
 pub(super) enum Next {
     /// They are the beginning of a request, if anything.
     Wait,
-    /// So many are one request without a body. It is hyper's; what follows is looked at again.
+    /// So many are one whole request. It is hyper's; what follows is looked at again.
     One(usize),
     /// They are hyper's, and so is all that follows.
     Rest,
+    /// They are no request, and nothing can be told of what follows.
+    Refuse(Refusal),
+}
+
+/// Why bytes are no request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// They are not HTTP.
+    Unreadable,
+    /// It has more headers than [`MAX_HEADERS`].
+    TooManyHeaders,
+    /// Its head has no end in sight.
+    HeadTooLong,
 }
 
 /// The head of a request for a signature.
@@ -52,7 +65,10 @@ pub(super) fn take(
         let length = match request.parse_with_uninit_headers(&bytes[taken..], &mut headers) {
             Ok(Status::Complete(length)) => length,
             Ok(Status::Partial) => return (taken, Next::Wait),
-            Err(_) => return (taken, Next::Rest),
+            Err(Error::TooManyHeaders) => {
+                return (taken, Next::Refuse(Refusal::TooManyHeaders));
+            }
+            Err(_) => return (taken, Next::Refuse(Refusal::Unreadable)),
         };
         let asked = match Asked::by(&request) {
             Asked::Signature(head) if answer(&head) => {
@@ -63,8 +79,12 @@ pub(super) fn take(
             asked => asked,
         };
         return match asked {
-            Asked::More => (taken, Next::Rest),
+            _ if !has_target(&request) => (taken, Next::Refuse(Refusal::Unreadable)),
             Asked::Signature(_) | Asked::Other => (taken, Next::One(length)),
+            Asked::Posted(body) if body <= bytes.len() - taken - length => {
+                (taken, Next::One(length + body))
+            }
+            Asked::Posted(_) | Asked::More => (taken, Next::Rest),
         };
     }
     (taken, Next::Wait)
@@ -76,13 +96,17 @@ enum Asked<'a> {
     Signature(Head<'a>),
     /// Something else, in the head alone.
     Other,
-    /// Something that goes beyond its head: a body, another protocol, the end of the connection.
+    /// Something else, in the head and a body of so many bytes.
+    Posted(usize),
+    /// Something that goes beyond that: another protocol, the end of the connection, a body whose
+    /// end takes more to be told.
     More,
 }
 
 impl<'a> Asked<'a> {
     fn by(request: &Request<'_, 'a>) -> Self {
         let (mut head, mut hosts, mut is_plain) = (Head::default(), 0, true);
+        let mut body = None;
         for Header { name, value } in request.headers.iter() {
             let is = |other: &str| name.eq_ignore_ascii_case(other);
             match name.len() {
@@ -101,14 +125,18 @@ impl<'a> Asked<'a> {
                 7 if is("referer") => head.referer = Some(value),
                 6 if is("expect") => return Self::More,
                 7 if is("upgrade") => return Self::More,
-                14 if is("content-length") => return Self::More,
+                14 if is("content-length") => match plain_length(value) {
+                    Some(length) if body.is_none() => body = Some(length),
+                    _ => return Self::More,
+                },
                 17 if is("transfer-encoding") => return Self::More,
                 _ => {}
             }
         }
-        match (request.method, request.version) {
-            (Some("GET"), Some(1)) => {}
-            (Some("HEAD"), Some(1)) => return Self::Other,
+        match (request.method, request.version, body) {
+            (Some("GET"), Some(1), None) => {}
+            (Some("HEAD"), Some(1), None) => return Self::Other,
+            (Some("POST" | "PUT"), Some(1), Some(body)) => return Self::Posted(body),
             _ => return Self::More,
         }
         let query = request.path.and_then(query_of_signature);
@@ -117,6 +145,22 @@ impl<'a> Asked<'a> {
             None => Self::Other,
         }
     }
+}
+
+/// The length of a body, where nobody can read it in another way.
+fn plain_length(value: &[u8]) -> Option<usize> {
+    let is_plain = value.len() <= 5 && value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|_| is_plain)?
+        .parse()
+        .ok()
+}
+
+/// Whether hyper can make something of the target.
+fn has_target(request: &Request<'_, '_>) -> bool {
+    let target = request.path.map(Uri::try_from);
+    target.is_some_and(|target| target.is_ok())
 }
 
 /// The query of a request target, if it is the signatures' and holds nothing that the `http` crate
@@ -242,7 +286,7 @@ mod tests {
         for (rest, expected) in [
             (begun, Next::Wait),
             (head, Next::One(head.len())),
-            ("what is that", Next::Rest),
+            ("what is that", Next::Refuse(Refusal::Unreadable)),
         ] {
             let (taken, next, asked) = next(&format!("{PLAIN}{rest}"));
             assert_eq!(
@@ -281,7 +325,6 @@ mod tests {
             PLAIN.replace("Host: a:80", "Host: a/b"),
             PLAIN.replace("Host: a:80\r\n", ""),
             PLAIN.replace("GET", "HEAD"),
-            PLAIN.replace("=u", "=<"),
             PLAIN.replace("=u", "=#"),
             PLAIN.replace("signature", "signatures"),
             PLAIN.replace("/jsapi", "http://a/jsapi"),
@@ -291,6 +334,46 @@ mod tests {
                 (0, Next::One(text.len()), Vec::new()),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_there_is_left_to_hyper_with_its_head() {
+        let head = "POST /jsapi/report HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+        let whole = format!("{head}a\r\n\r\n");
+        for text in [whole.clone(), format!("{whole}{PLAIN}")] {
+            assert_eq!(next(&text), (0, Next::One(whole.len()), Vec::new()));
+        }
+        for text in [
+            whole[..whole.len() - 1].to_owned(),
+            whole.replace(": 5", ": +5"),
+            whole.replace(": 5", ": 5, 5"),
+            whole.replace(": 5", ": 100000"),
+            whole.replace(": 5", ":"),
+            whole.replace(": 5", ": 5\r\nContent-Length: 5"),
+            whole.replace(": 5", ": 5\r\nTransfer-Encoding: chunked"),
+            whole.replace(": 5", ": 5\r\nExpect: 100-continue"),
+            whole.replace("HTTP/1.1", "HTTP/1.0"),
+            whole.replace("POST", "GET"),
+        ] {
+            assert_eq!(next(&text), (0, Next::Rest, Vec::new()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let crowded = PLAIN.replace("\r\n\r\n", &format!("{}\r\n", "\r\na: b".repeat(100)));
+        for (text, why) in [
+            (PLAIN.replace("Host:", "Host :"), Refusal::Unreadable),
+            (PLAIN.replace("HTTP/1.1", "HTTP/3"), Refusal::Unreadable),
+            (PLAIN.replace("=u", "=<"), Refusal::Unreadable),
+            (
+                PLAIN.replace("/jsapi", "http:///jsapi"),
+                Refusal::Unreadable,
+            ),
+            (crowded, Refusal::TooManyHeaders),
+        ] {
+            assert_eq!(next(&text), (0, Next::Refuse(why), Vec::new()), "{text}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::ahead::{self, Next};
+use super::ahead::{self, Next, Refusal};
 use super::patience::Activity;
 use super::wire::Wire;
 
@@ -21,8 +21,12 @@ const MOST_KEPT: usize = 2 * 1024;
 /// together. It is on the stack, so that who only waits keeps nothing.
 const READ_AT_ONCE: usize = 8 * 1024;
 
-/// Heads that are longer are hyper's, which knows what to say about them.
-const MOST_AHEAD: usize = 16 * 1024;
+/// A head that has no end after so much is refused. The longest page URL, with each byte
+/// percent-encoded, is 6 KiB.
+const MOST_AHEAD: usize = 64 * 1024;
+
+/// The most that a request line and its headers take up.
+pub(super) const LONGEST_HEAD: usize = MOST_AHEAD + READ_AT_ONCE;
 
 /// What a client of HTTP/2 says first (<https://www.rfc-editor.org/rfc/rfc9113#section-3.4>).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -147,7 +151,8 @@ impl Batched {
             }
             self.looked = self.ahead.len();
             if self.looked >= MOST_AHEAD {
-                return Poll::Ready(Ok(Some(Next::Rest)));
+                let refused = Next::Refuse(Refusal::HeadTooLong);
+                return Poll::Ready(Ok(Some(refused)));
             }
             ready!(self.poll_send(cx))?;
             let mut read = [MaybeUninit::uninit(); READ_AT_ONCE];
@@ -189,9 +194,10 @@ impl Batched {
         self.lent = Some(count);
     }
 
-    /// Takes the rest back, when hyper has come to that end.
+    /// Takes the rest back, when hyper is done; what it has left of its own is none of the rest.
     pub(super) fn take_back(&mut self) {
-        self.ahead = self.ahead.split_off(self.replayed);
+        let end = self.lent.unwrap_or(self.replayed);
+        self.ahead = self.ahead.split_off(end);
         // They came while the one before was answered, and are the beginning of the next one.
         if self.ahead.iter().any(is_of_request) {
             self.activity.received();
@@ -202,6 +208,17 @@ impl Batched {
     /// Sends all that waits, and that there will be no more.
     pub(super) async fn close(mut self) -> io::Result<()> {
         self.shutdown().await
+    }
+
+    /// The same with `last` behind it. What the client still says is read and forgotten until it
+    /// has seen that: if any were left unread, it might be told of that instead
+    /// (<https://www.rfc-editor.org/rfc/rfc9112#section-9.6>).
+    pub(super) async fn close_with(mut self, last: &[u8]) -> io::Result<()> {
+        self.waiting.extend_from_slice(last);
+        self.shutdown().await?;
+        let mut unheard = [0; 1024];
+        while self.wire.read(&mut unheard).await? > 0 {}
+        Ok(())
     }
 }
 

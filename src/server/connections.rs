@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::ahead::{self, Date, Head, Next};
-use super::batched::Batched;
+use super::ahead::{self, Date, Head, Next, Refusal};
+use super::attended::{End, LAST_WORDS, attend};
+use super::batched::{Batched, LONGEST_HEAD};
 use super::front::{AnswerBody, Front};
 use super::listener::{Accepted, Listener};
 use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
@@ -29,11 +30,7 @@ use super::seats::{Seat, Seats};
 use super::watched::WatchedBody;
 use super::wire::Wire;
 
-/// The most that a request line and its headers may take up. The longest page URL, with each byte
-/// percent-encoded, is 6 KiB.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-
-/// The same with HTTP/2, where few bytes can stand for many.
+/// The most that the headers of a request take up with HTTP/2, where few bytes can stand for many.
 const MAX_HTTP2_HEAD_BYTES: u32 = 16 * 1024;
 
 /// The most requests that run at once on one connection of HTTP/2.
@@ -49,9 +46,6 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long requests may take to end once the server is stopping.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection that is given up has to end in good order.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// When the machine is out of file descriptors, for instance, accepting again at once is of no
 /// use.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -65,6 +59,11 @@ pub trait Service: Send + Sync + 'static {
     /// if not, it is asked to [`call`](Self::call).
     fn sign_ahead(&self, _: &Head<'_>, _: SocketAddr, _: &mut Date, _: &mut Vec<u8>) -> bool {
         false
+    }
+
+    /// The whole answer to what is no request; hyper's if there is none.
+    fn refusal(&self, _: Refusal, _: &mut Date) -> Option<Vec<u8>> {
+        None
     }
 }
 
@@ -92,6 +91,10 @@ impl Service for Front {
         out: &mut Vec<u8>,
     ) -> bool {
         Self::sign_ahead(self, head, peer.ip(), date, out)
+    }
+
+    fn refusal(&self, why: Refusal, date: &mut Date) -> Option<Vec<u8>> {
+        Some(Self::refusal(self, why, date))
     }
 }
 
@@ -134,8 +137,11 @@ pub(super) async fn serve_seated(
             Ok(accepted) => match seats.take(accepted.peer.ip()) {
                 Some(seat) => {
                     let connection = Connection::new(Arc::clone(&service), &accepted);
-                    let connection = connection.run(accepted, seat, stop.clone());
-                    connections.spawn(cut_off.clone().run_until_cancelled_owned(connection));
+                    let ends = Ends {
+                        stop: stop.clone(),
+                        cut_off: cut_off.clone(),
+                    };
+                    connections.spawn(connection.run(accepted, seat, ends));
                 }
                 None => {
                     refused += 1;
@@ -175,6 +181,14 @@ fn tell_of_refused(count: u64, peer: SocketAddr) {
 /// Why a connection ended early.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
+/// What ends connections.
+struct Ends {
+    /// In good order.
+    stop: CancellationToken,
+    /// At once.
+    cut_off: CancellationToken,
+}
+
 /// What the requests of a connection have in common.
 struct Connection<S> {
     service: Arc<S>,
@@ -191,9 +205,16 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    async fn run(self, accepted: Accepted, seat: Seat, stop: CancellationToken) {
+    // What waits in here, each connection has: a future that is moved into another one takes up
+    // its place twice, and what is rare and large is boxed.
+    async fn run(self, accepted: Accepted, seat: Seat, ends: Ends) {
         let peer = self.peer;
-        if let Err(error) = self.converse(accepted, seat, stop).await {
+        let ended = tokio::select! {
+            biased;
+            ended = self.converse(accepted, &seat, &ends.stop) => ended,
+            () = ends.cut_off.cancelled() => Ok(()),
+        };
+        if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
@@ -201,8 +222,8 @@ impl<S: Service> Connection<S> {
     async fn converse(
         self,
         accepted: Accepted,
-        seat: Seat,
-        stop: CancellationToken,
+        seat: &Seat,
+        stop: &CancellationToken,
     ) -> Result<(), Fault> {
         let activity = self.activity.clone();
         let opening = async { Batched::open(Wire::open(accepted).await?, activity.clone()).await };
@@ -213,9 +234,9 @@ impl<S: Service> Connection<S> {
         };
         let mut patience = Patience::new(activity);
         if stream.is_http2() {
-            Box::pin(self.converse_http2(stream, &mut patience, &seat, &stop)).await?;
+            Box::pin(self.converse_http2(stream, &mut patience, seat, stop)).await?;
         } else {
-            self.converse_http1(stream, &mut patience, &seat, &stop)
+            self.converse_http1(stream, &mut patience, seat, stop)
                 .await?;
         }
         Ok(())
@@ -237,7 +258,7 @@ impl<S: Service> Connection<S> {
     }
 
     /// Answers what can be answered ahead of hyper, and leaves it the other requests: one at a
-    /// time where they end with their head, else all that follow.
+    /// time where they are there as a whole, else all that follow.
     async fn converse_http1(
         self,
         mut stream: Batched,
@@ -247,13 +268,21 @@ impl<S: Service> Connection<S> {
     ) -> Result<(), Fault> {
         let http1 = || {
             let mut http1 = http1::Builder::new();
-            http1.half_close(true).max_buf_size(MAX_HEAD_BYTES);
+            http1.half_close(true).max_buf_size(LONGEST_HEAD);
             http1
         };
         let mut date = Date::default();
         loop {
             let next = self.attend_ahead(&mut stream, &mut date, patience, seat, stop);
-            match next.await? {
+            let next = next.await?;
+            if let Some(Next::Refuse(why)) = next
+                && let Some(answer) = self.service.refusal(why, &mut date)
+            {
+                // Who does not take leave is left.
+                let end = tokio::time::timeout(LAST_WORDS, stream.close_with(&answer));
+                return Ok(Box::pin(end).await.unwrap_or(Ok(()))?);
+            }
+            match next {
                 Some(Next::One(length)) => {
                     stream.lend(length);
                     let connection =
@@ -271,7 +300,7 @@ impl<S: Service> Connection<S> {
                         break;
                     }
                 }
-                Some(Next::Rest) => {
+                Some(Next::Rest | Next::Refuse(_)) => {
                     let connection = http1().serve_connection(TokioIo::new(stream), self.answers());
                     Box::pin(attend(
                         connection,
@@ -286,7 +315,7 @@ impl<S: Service> Connection<S> {
                 Some(Next::Wait) | None => break,
             }
         }
-        Ok(tokio::time::timeout(LAST_WORDS, stream.close()).await??)
+        Ok(Box::pin(tokio::time::timeout(LAST_WORDS, stream.close())).await??)
     }
 
     /// Answers ahead of hyper as long as that is possible; `None` when the connection is to end.
@@ -384,54 +413,6 @@ impl Future for Reply {
     }
 }
 
-/// How a conversation of hyper's ended.
-#[derive(PartialEq, Eq)]
-enum End {
-    /// By itself.
-    Done,
-    /// The connection is to end.
-    Hurried,
-}
-
-/// Sees to it that a conversation ends: when the server stops, and when the client keeps it
-/// waiting.
-async fn attend<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
-    hurry: impl Fn(Pin<&mut C>),
-    patience: &mut Patience,
-    seat: &Seat,
-    stop: &CancellationToken,
-) -> hyper::Result<End> {
-    let mut connection = pin!(connection);
-    let mut look = pin!(tokio::time::sleep(LOOK_EVERY));
-    loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return ended.map(|()| End::Done),
-            () = stop.cancelled() => {
-                hurry(connection.as_mut());
-                break;
-            }
-            () = look.as_mut() => {
-                if patience.is_lost(seat.is_wanted()) {
-                    hurry(connection.as_mut());
-                    let ended = tokio::time::timeout(LAST_WORDS, connection).await;
-                    return ended.unwrap_or(Ok(())).map(|()| End::Hurried);
-                }
-                look.set(tokio::time::sleep(LOOK_EVERY));
-            }
-        }
-    }
-    // Who is answered is waited for, and who has begun to ask is not.
-    loop {
-        match tokio::time::timeout(LAST_WORDS, connection.as_mut()).await {
-            Ok(ended) => return ended.map(|()| End::Hurried),
-            Err(_) if patience.is_stalled() => return Ok(End::Hurried),
-            Err(_) => {}
-        }
-    }
-}
-
 /// Errors of a connection that ended before it was accepted
 /// (<https://man7.org/linux/man-pages/man2/accept.2.html>).
 fn is_about_one_connection(error: &io::Error) -> bool {
@@ -442,3 +423,6 @@ fn is_about_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use http::header::{
-    CONTENT_LENGTH, HOST, ORIGIN, REFERER, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, REFERER, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
@@ -16,9 +16,10 @@ use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
 use tower::ServiceExt;
 
-use super::ahead::{self, Date, Head, write_all};
+use super::ahead::{self, Date, Head, Refusal, write_all};
 use super::client_address::{Caller, ForwardedFor};
 use super::connections::Answer;
+use super::gathered::GatheredBody;
 use super::problem::{Code, Problem};
 use super::request_id::{self, RequestId};
 use super::{Audience, Gate, OverTls, Peer, cors, jsapi, router};
@@ -116,7 +117,8 @@ impl Front {
         request.extensions_mut().insert(OverTls(self.is_encrypted));
         request.extensions_mut().insert(asked.id);
         let router = self.router.clone();
-        let Ok(response) = router.oneshot(request.map(Body::new)).await;
+        let request = request.map(|body| Body::new(GatheredBody::new(body)));
+        let Ok(response) = router.oneshot(request).await;
         let response = Problem::write_into(response, &asked.id).map(Either::Right);
         let mut response = without_body_for_head(response, asked.is_head);
         self.describe(response.headers_mut(), asked.for_pages);
@@ -222,6 +224,36 @@ impl Front {
         }
         true
     }
+
+    /// The whole answer to what is no request, the last on its connection.
+    pub(super) fn refusal(&self, why: Refusal, date: &mut Date) -> Vec<u8> {
+        let problem = match why {
+            Refusal::Unreadable => Problem::new(
+                Code::InvalidRequest,
+                "it is not HTTP/1.1 as RFC 9112 has it: look for line breaks, blanks or control \
+                 bytes in its first line and its headers",
+            ),
+            Refusal::TooManyHeaders => too_many_headers(),
+            Refusal::HeadTooLong => {
+                let detail = "its first line and its headers may take up 64 KiB: leave out \
+                              cookies and headers";
+                Problem::new(Code::HeadTooLong, detail)
+            }
+        };
+        let id = RequestId::given(None);
+        let mut response = problem.render(&id);
+        let headers = response.headers_mut();
+        self.describe(headers, false);
+        headers.insert(request_id::HEADER, id.to_header());
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        let mut answer = Vec::new();
+        ahead::write(
+            &response,
+            date.at(self.gate.app.keeper.clock().now()),
+            &mut answer,
+        );
+        answer
+    }
 }
 
 /// What is sent of an answer: to a HEAD its length, not its body. (HTTP/2 would send it.)
@@ -243,22 +275,37 @@ pub(super) const MAX_HEADERS: usize = 100;
 /// What is wrong with a request whatever it asks for.
 fn fault<B>(request: &Request<B>) -> Option<Problem> {
     if request.headers().len() > MAX_HEADERS {
-        let detail = format!("a request may have {MAX_HEADERS} headers: leave the others out");
-        return Some(Problem::new(Code::TooManyHeaders, detail));
+        return Some(too_many_headers());
     }
-    let detail =
-        "an HTTP/1.1 request has one Host header, with a name and perhaps a port: send it once";
+    let detail = "an HTTP/1.1 request has one Host header, with a name and perhaps a port, and one \
+                  of HTTP/2 an :authority, or the two alike: send it once";
     (!names_its_host(request)).then(|| Problem::new(Code::InvalidHost, detail))
 }
 
+fn too_many_headers() -> Problem {
+    let detail = format!("a request may have {MAX_HEADERS} headers: leave the others out");
+    Problem::new(Code::TooManyHeaders, detail)
+}
+
 /// A request without a host, or with two, is understood differently by those it passes
-/// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>).
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>,
+/// <https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1>).
 fn names_its_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
-    match hosts.next() {
-        None => request.version() != Version::HTTP_11,
-        Some(host) => is_plain_host(host.as_bytes()) && hosts.next().is_none(),
-    }
+    let host = hosts.next().map(HeaderValue::as_bytes);
+    let authority = request.uri().authority();
+    let authority = authority.map(|authority| authority.as_str().as_bytes());
+    let named = match (request.version(), authority, host) {
+        (Version::HTTP_2, Some(authority), Some(host)) => {
+            return hosts.next().is_none()
+                && is_plain_host(host)
+                && host.eq_ignore_ascii_case(authority);
+        }
+        (Version::HTTP_2, authority, host) => authority.or(host),
+        (Version::HTTP_11, _, host) => host,
+        (_, _, host) => host.or(Some(b"")),
+    };
+    hosts.next().is_none() && named.is_some_and(is_plain_host)
 }
 
 /// Whether it is a name, and perhaps a port.

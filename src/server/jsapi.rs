@@ -32,8 +32,8 @@ use crate::history::What;
 use crate::keeper::{Accounts, Kept};
 use crate::page_url::{PageUrl, UrlFault};
 
-/// Answers a `GET` at once, by what `answer` makes of it, or `None` if it would have to wait for a
-/// ticket, or if there is something to say about the page.
+/// Answers a `GET` at once, by what `answer` makes of it. `None` if it would have to wait for a
+/// ticket, or if there is something to say about the page: then it was not counted yet.
 pub(super) fn sign_now<T>(
     gate: &Gate,
     query: &str,
@@ -47,31 +47,33 @@ pub(super) fn sign_now<T>(
         Ok(ask) => ask,
         Err(problem) => return Some(Err(problem)),
     };
-    let (kept, url) = match admit(gate, &accounts, &ask, caller, now) {
-        Ok(admitted) => admitted,
-        Err(problem) => return Some(Err(problem)),
+    let found = ask.page_of_account(gate, &accounts);
+    let snapshot = found.as_ref().ok().map(|(kept, _)| kept.snapshot());
+    let signer = match &snapshot {
+        Some(_) if !lints(gate, &ask, referer).is_empty() => return None,
+        Some(snapshot) => Some(snapshot.signer(now)?),
+        None => None,
     };
-    if !lints(gate, &ask, referer).is_empty() {
-        return None;
-    }
-    let snapshot = kept.snapshot();
-    let signer = snapshot.signer(now)?;
-    Some(Ok(answer(&Config::new(kept, signer, url, now.wall))))
+    Some(admit(gate, found, caller, now).map(|(kept, url)| {
+        let signer = signer.expect("there is one where a page was found");
+        answer(&Config::new(kept, signer, url, now.wall))
+    }))
 }
 
 /// Signs a page.
 ///
 /// The answer is what `wx.config` wants.
-// It was admitted by `sign_now`, and has to wait or is odd.
+// Where `sign_now` has no answer.
 #[utoipa::path(get, path = "/jsapi/signature", tag = PAGES, params(shapes::PageQuery),
     responses((status = 200, description = "The signature.", body = shapes::WxConfig), OfSigning))]
 pub(super) async fn get(
     State(gate): State<Arc<Gate>>,
+    Extension(peer): Extension<Peer>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let ask = Ask::from_query(query.as_deref().unwrap_or_default())?;
-    sign_when_possible(&gate, &ask, &headers).await
+    sign_when_possible(&gate, &ask, peer, &headers).await
 }
 
 /// Signs a page that is named in the body.
@@ -85,11 +87,7 @@ pub(super) async fn post(
 ) -> Result<Response<Body>, Problem> {
     let body = body.map_err(Problem::unreadable)?;
     let ask = Ask::from_json(&body)?;
-    let keeper = &gate.app.keeper;
-    let now = keeper.clock().moment();
-    let caller = Caller::of(peer.0, &headers);
-    admit(&gate, &keeper.accounts(), &ask, caller, now)?;
-    sign_when_possible(&gate, &ask, &headers).await
+    sign_when_possible(&gate, &ask, peer, &headers).await
 }
 
 /// Reports that WeChat refused the `wx.config` of a page.
@@ -108,7 +106,7 @@ pub(super) async fn report(
     let accounts = gate.app.keeper.accounts();
     let now = gate.app.keeper.clock().moment();
     let caller = Caller::of(peer.0, &headers);
-    let (kept, url) = admit(&gate, &accounts, &ask, caller, now)?;
+    let (kept, url) = admit(&gate, ask.page_of_account(&gate, &accounts), caller, now)?;
     let said: String = ask
         .err_msg
         .as_deref()
@@ -131,11 +129,17 @@ pub(super) async fn report(
 async fn sign_when_possible(
     gate: &Gate,
     ask: &Ask<'_>,
+    peer: Peer,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let keeper = &gate.app.keeper;
-    let kept = Arc::clone(ask.account(gate, &keeper.accounts())?);
-    let url = ask.page(&kept)?;
+    let (kept, url) = {
+        let accounts = keeper.accounts();
+        let found = ask.page_of_account(gate, &accounts);
+        let caller = Caller::of(peer.0, headers);
+        let (kept, url) = admit(gate, found, caller, keeper.clock().moment())?;
+        (Arc::clone(kept), url)
+    };
     let (snapshot, now) = keeper
         .available(&kept, Kind::JsapiTicket, PATIENCE)
         .await
@@ -256,6 +260,16 @@ impl<'a> Ask<'a> {
         })
     }
 
+    /// The account and the page that are asked for.
+    fn page_of_account<'k>(
+        &self,
+        gate: &Gate,
+        accounts: &'k Accounts,
+    ) -> Result<Asked<'k, '_>, Problem> {
+        let kept = self.account(gate, accounts)?;
+        Ok((kept, self.page(kept)?))
+    }
+
     fn page(&self, kept: &Kept) -> Result<PageUrl<'_>, Problem> {
         let parsed = PageUrl::parse(self.url.as_deref().unwrap_or_default());
         let url = parsed.map_err(|fault| {
@@ -313,14 +327,17 @@ const fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// The rules for every request, whichever way it comes in.
+/// An account, and a page that it may sign for.
+type Asked<'k, 'u> = (&'k Arc<Kept>, PageUrl<'u>);
+
+/// Counts a request, whichever way it comes in, for what was `found`: one for nothing counts for
+/// its client, and only one for a page counts for its account.
 fn admit<'k, 'u>(
     gate: &Gate,
-    accounts: &'k Accounts,
-    ask: &'u Ask<'_>,
+    found: Result<Asked<'k, 'u>, Problem>,
     caller: Caller<'_>,
     now: Moment,
-) -> Result<(&'k Arc<Kept>, PageUrl<'u>), Problem> {
+) -> Result<Asked<'k, 'u>, Problem> {
     if let Some(limit) = &gate.per_address {
         let client = client_address(caller.peer, caller.forwarded_for, &gate.app.trusted_proxies);
         tell_of_proxy(gate, caller, client);
@@ -331,8 +348,7 @@ fn admit<'k, 'u>(
                 .map_err(Problem::rate_limited)?;
         }
     }
-    let kept = ask.account(gate, accounts)?;
-    let url = ask.page(kept)?;
+    let (kept, url) = found?;
     if let Some(limit) = &gate.per_account {
         limit
             .admit(&kept.account.appid, now.boot)

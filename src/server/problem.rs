@@ -47,7 +47,9 @@ pub(super) enum Code {
     RightsExceeded,
     InvalidPath,
     InvalidHost,
+    InvalidRequest,
     TooManyHeaders,
+    HeadTooLong,
     InvalidAppid,
     InvalidClientName,
     HostNotAllowed,
@@ -85,10 +87,11 @@ impl Code {
             | Self::InvalidBody
             | Self::InvalidPath
             | Self::InvalidHost
+            | Self::InvalidRequest
             | Self::InvalidAppid
             | Self::InvalidClientName
             | Self::KeyInQuery => StatusCode::BAD_REQUEST,
-            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooManyHeaders | Self::HeadTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::KeyRequired | Self::KeyRefused => StatusCode::UNAUTHORIZED,
             Self::ScopeMissing
             | Self::AccountNotAllowed
@@ -131,7 +134,9 @@ impl Code {
             Self::RightsExceeded => "This goes beyond what the client key itself may do",
             Self::InvalidPath => "The path is not one of WeChat's API",
             Self::InvalidHost => "The request does not say which host it is for",
+            Self::InvalidRequest => "The request cannot be read",
             Self::TooManyHeaders => "The request has too many headers",
+            Self::HeadTooLong => "The head of the request is too long",
             Self::InvalidAppid => "The AppID in the path is none",
             Self::InvalidClientName => "The name of the client in the path is none",
             Self::HostNotAllowed => "Pages of this host are not signed for",

@@ -1,11 +1,11 @@
 //! How many connections there may be: in all, and from one client address.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::limits::client_key;
 use crate::config::Limits;
@@ -20,12 +20,18 @@ struct Shared {
     most: usize,
     /// 0 for any number.
     most_per_client: usize,
-    /// Proxies, which connect for many clients.
+    /// Who connects for many clients.
     exempt: Vec<IpNet>,
     taken: AtomicUsize,
     /// No more entries than connections.
     by_client: Mutex<HashMap<u64, usize>>,
 }
+
+/// Programs on this machine.
+const LOCAL: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
 
 /// The right to one connection, as long as it lives.
 pub(super) struct Seat {
@@ -37,11 +43,16 @@ impl Seats {
     /// As many as `limits` allow; `proxies` may have any number, and so may programs on this
     /// machine, which a proxy mostly is.
     pub(super) fn new(limits: &Limits, proxies: &[IpNet]) -> Self {
+        Self::exempting([proxies, &LOCAL].concat(), limits)
+    }
+
+    /// The same, where `exempt` may have any number and nobody else.
+    pub(super) fn exempting(exempt: Vec<IpNet>, limits: &Limits) -> Self {
         let number = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         Self(Arc::new(Shared {
             most: number(limits.connections),
             most_per_client: number(limits.connections_per_address),
-            exempt: proxies.to_vec(),
+            exempt,
             ..Shared::default()
         }))
     }
@@ -53,9 +64,8 @@ impl Seats {
             return None;
         }
         let peer = peer.to_canonical();
-        let counts = shared.most_per_client > 0
-            && !peer.is_loopback()
-            && !shared.exempt.iter().any(|net| net.contains(&peer));
+        let counts =
+            shared.most_per_client > 0 && !shared.exempt.iter().any(|net| net.contains(&peer));
         let client = counts.then(|| client_key(peer));
         if let Some(client) = client {
             let mut by_client = shared.by_client();

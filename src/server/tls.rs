@@ -9,6 +9,8 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use secrecy::zeroize::{Zeroize, Zeroizing};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::Signal;
 use tokio_rustls::TlsAcceptor;
@@ -113,22 +115,24 @@ impl Current {
         let of_key = |what: String| TlsFault::new("tls_key", &files.key, &what);
         let chain =
             std::fs::read(&files.certificate).map_err(|why| of_certificate(cannot(&why)))?;
-        let key = std::fs::read(&files.key).map_err(|why| of_key(cannot(&why)))?;
+        let key = std::fs::read(&files.key).map(Zeroizing::new);
+        let key = key.map_err(|why| of_key(cannot(&why)))?;
         let mut digest = Sha256::new();
         digest.update(&chain);
-        digest.update(&key);
+        digest.update(&*key);
         let digest = digest.finalize().into();
         if known == Some(digest) {
             return Ok(None);
         }
-        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|why| {
+        let mut key = PrivateKeyDer::from_pem_slice(&key).map_err(|why| {
             of_key(format!(
                 "there is no private key in it ({why}): it must hold one in PEM, not encrypted"
             ))
         })?;
-        if let Err(why) = aws_lc_rs::sign::any_supported_type(&key) {
-            return Err(of_key(format!("its private key cannot be used ({why})")));
-        }
+        let usable = aws_lc_rs::sign::any_supported_type(&key);
+        key.zeroize();
+        let key =
+            usable.map_err(|why| of_key(format!("its private key cannot be used ({why})")))?;
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(&chain)
             .collect::<Result<_, _>>()
             .map_err(|why| of_certificate(why.to_string()))?;
@@ -137,7 +141,7 @@ impl Current {
                         between it and a known authority, in PEM";
             return Err(of_certificate(what.to_owned()));
         }
-        let config = server_config(certificates, key).map_err(|why| {
+        let config = server_config(CertifiedKey::new(certificates, key)).map_err(|why| {
             let key = files.key.display();
             of_certificate(format!("it does not go with the key in {key} ({why})"))
         })?;
@@ -170,14 +174,12 @@ impl TlsFault {
     }
 }
 
-fn server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, rustls::Error> {
+fn server_config(certified: CertifiedKey) -> Result<ServerConfig, rustls::Error> {
+    certified.keys_match()?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // A phone that comes back need not pay for a whole handshake.
     config.ticketer = aws_lc_rs::Ticketer::new()?;

@@ -27,7 +27,8 @@ impl Wire {
         stream.set_nodelay(true)?;
         match accepted.tls {
             None => Ok(Self::Tcp(stream)),
-            Some(tls) => Ok(Self::Tls(Box::new(tls.accept(stream).await?))),
+            // What it needs, connections that are not encrypted need not have.
+            Some(tls) => Ok(Self::Tls(Box::new(Box::pin(tls.accept(stream)).await?))),
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! One server on the first core; wrk asks it from the second, in turn while all is quiet and
 //! while somebody misbehaves. Compared are medians of what the others see.
+//!
+//! To misbehave takes time on wrk's core, too. Where that goes on while wrk asks, it does so as
+//! well while all is quiet, but to a socket that nobody reads from: what is left is the server's.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,7 +32,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use wechat::{Temper, WeChat};
 
@@ -74,6 +77,20 @@ impl Neighbour {
             Self::SlowBodies(_) => "2 000 slow bodies",
             Self::Idle(_) => "10 000 idle connections",
             Self::Addresses(_) => "1 000 000 client addresses",
+        }
+    }
+
+    /// Whether it keeps its own core busy all the time.
+    const fn drips(self) -> bool {
+        matches!(self, Self::SlowHeads(_) | Self::SlowBodies(_))
+    }
+
+    /// How long it takes until it goes on as it will: who sends a head too slowly is cut off for
+    /// the first time, and comes again.
+    const fn settles(self) -> Duration {
+        match self {
+            Self::SlowHeads(_) => Duration::from_secs(16),
+            _ => SECOND,
         }
     }
 
@@ -204,10 +221,23 @@ fn main() {
     for neighbour in neighbours {
         let (mut quiet, mut beside, mut memory) = (Vec::new(), Vec::new(), 0.0_f64);
         for _ in 0..rounds {
+            let deaf = runtime.block_on(async { deaf() });
+            let mut elsewhere = JoinSet::new();
+            if neighbour.drips() {
+                let deaf = deaf.local_addr().unwrap();
+                elsewhere = runtime.block_on(neighbour.misbehave(deaf, &target, &counter));
+                std::thread::sleep(2 * SECOND);
+            }
             quiet.push(server.load(&OTHERS).sample);
+            runtime.block_on(elsewhere.shutdown());
             let misbehaving = neighbour.misbehave(address, &target, &counter);
             let mut misbehaving = runtime.block_on(misbehaving);
-            std::thread::sleep(SECOND);
+            let settles = if is_bench {
+                neighbour.settles()
+            } else {
+                SECOND
+            };
+            std::thread::sleep(SECOND + settles);
             beside.push(server.load(&OTHERS).sample);
             memory = memory.max(server.memory());
             runtime.block_on(misbehaving.shutdown());
@@ -216,6 +246,13 @@ fn main() {
         }
         report(neighbour.what(), &quiet, &beside, memory);
     }
+}
+
+/// A socket to which all can connect, and that nobody reads from.
+fn deaf() -> std::net::TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.listen(4096).unwrap().into_std().unwrap()
 }
 
 /// A server behind a proxy that is trusted, with the usual limits for all but the others' address.

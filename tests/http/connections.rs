@@ -119,6 +119,24 @@ async fn an_empty_line_behind_a_body_delays_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_is_told_so_behind_the_answers_before_it_and_then_all_ends() {
+    let server = Setup::new().start_ready().await;
+    for (before, status) in [(signature(PAGE), 200), (Request::get("/livez"), 200)] {
+        let mut connection = server.connect().await;
+        let refused = b"GET /livez HTTP/1.1\r\nno header\r\n\r\n";
+        let all = [&before.bytes(), &refused[..], &signature(PAGE).bytes()].concat();
+        connection.send(&all).await;
+        assert_eq!(connection.answer(true).await.status, status);
+        let answer = connection.answer(true).await;
+        is_problem(&answer, 400, "invalid_request", "look for line breaks");
+        assert_eq!(answer.header("connection"), "close");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert!(connection.next_answer(true).await.is_none());
+    }
+    server.end().await;
+}
+
+#[tokio::test]
 async fn one_who_sends_and_never_reads_is_held_back() {
     let server = Setup::new().start_ready().await;
     let requests = signature("#").bytes().repeat(1000);

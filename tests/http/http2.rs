@@ -35,6 +35,43 @@ async fn thousands_of_headers_are_not_kept() {
 }
 
 #[tokio::test]
+async fn a_host_that_is_said_twice_is_said_alike() {
+    let server = Setup::new().start_ready().await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut sender, connection) = shaken.unwrap();
+    tokio::spawn(connection);
+    for (target, hosts, status) in [
+        ("http://wxsign/livez", &[][..], StatusCode::OK),
+        ("http://wxsign:80/livez", &["WXSIGN:80"], StatusCode::OK),
+        (
+            "http://wxsign/livez",
+            &["evil.example"],
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            "http://wxsign/livez",
+            &["wxsign:80"],
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            "http://wxsign/livez",
+            &["wxsign", "wxsign"],
+            StatusCode::BAD_REQUEST,
+        ),
+        ("http://me@wxsign/livez", &[], StatusCode::BAD_REQUEST),
+    ] {
+        let request = (hosts.iter()).fold(Request::get(target), |request, host| {
+            request.header("host", *host)
+        });
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), status, "{target} {hosts:?}");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
 async fn many_requests_share_a_connection() {
     let server = Setup::new().start_ready().await;
     let stream = TcpStream::connect(server.address).await.unwrap();

@@ -1,5 +1,9 @@
 //! How often one caller may ask.
 
+use std::time::Duration;
+
+use wxsign::simulator::{Fault, FaultRule};
+
 use crate::harness::{PAGE, Server, Setup, is_problem, posted_signature, signature};
 use crate::wire::{Answer, Request};
 
@@ -67,6 +71,27 @@ async fn requests_that_are_refused_count_as_well() {
         }
         assert!(statuses.contains(&429), "{statuses:?}");
         assert!(!statuses.contains(&200), "{statuses:?}");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn one_that_has_to_wait_or_is_odd_counts_once() {
+    let mut setup = behind_a_proxy();
+    setup.demo = true;
+    let slow = Fault::Delay(Duration::from_millis(300));
+    setup
+        .simulator
+        .inject(FaultRule::new(slow).on("/cgi-bin/token"));
+    let server = setup.start().await;
+    let odd = signature(&format!("{PAGE}?a=1&amp;b=2"));
+    for (client, request) in [("203.0.113.1", signature(PAGE)), ("203.0.113.2", odd)] {
+        let request = request.with("X-Forwarded-For", client);
+        // As many as five seconds are worth.
+        for _ in 0..5 {
+            assert_eq!(server.ask(&request).await.status, 200, "{client}");
+        }
+        is_rate_limited(&flood(&server, &request, |_| client.to_owned()).await);
     }
     server.end().await;
 }

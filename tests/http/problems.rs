@@ -68,6 +68,16 @@ async fn each_problem_reads_well() {
         ("no such path", Request::get("/nothing/here")),
         ("no such method", Request::new("DELETE", ADDRESS)),
         ("no such demo", Request::get("/demo?appid=x")),
+        ("no target", Request::get("http:///livez")),
+        ("no header", Request::get("/livez").with("X A", "b")),
+        (
+            "101 headers",
+            (0..100).fold(Request::get("/livez"), |request, _| request.with("X", "a")),
+        ),
+        (
+            "a long head",
+            Request::get("/livez").with("Cookie", &"a".repeat(128 * 1024)),
+        ),
     ] {
         shown += &show(&server, what, &request).await;
     }

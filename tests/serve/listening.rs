@@ -256,6 +256,20 @@ async fn a_socket_in_the_file_system_is_there_as_long_as_the_server() {
     assert!(!path.exists());
 }
 
+#[tokio::test]
+async fn a_certificate_that_nothing_is_encrypted_with_is_told_of() {
+    let wechat = WeChat::start().await;
+    let place = with_certificate(&wechat);
+    issue(place.path()).await;
+    let wxsign = place.start("serve", "unix:http.sock");
+    wxsign.logs("tls_certificate has no effect").await;
+    let place = place.with("WXSIGN_LISTEN", "unix:http.sock");
+    let checked = place.run(&["config", "check"], "").await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let told = "WXSIGN_TLS_CERTIFICATE: tls_certificate has no effect";
+    assert!(checked.stderr.contains(told), "{checked:?}");
+}
+
 /// Does what systemd does: opens sockets, and becomes the server.
 const SYSTEMD: &str = "
 import os, socket, sys

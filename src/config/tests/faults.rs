@@ -158,6 +158,31 @@ fn the_password_of_a_store_can_stand_beside_its_url() {
 }
 
 #[test]
+fn a_certificate_that_nothing_is_encrypted_with_is_warned_of() {
+    let case = |listen: &str| {
+        let case = Case::env_account().var("TLS_CERTIFICATE", "c.pem");
+        case.var("TLS_KEY", "k.pem").var("LISTEN", listen)
+    };
+    for (case, warned) in [
+        (case("127.0.0.1:8443"), false),
+        (case("systemd"), false),
+        (case("unix:http.sock"), true),
+        (
+            case("unix:http.sock").var("ADMIN_LISTEN", "unix:admin.sock"),
+            true,
+        ),
+        (
+            case("unix:http.sock").var("ADMIN_LISTEN", "127.0.0.1:8443"),
+            false,
+        ),
+    ] {
+        let warnings = case.warnings().join("");
+        let told = warnings.starts_with("WXSIGN_TLS_CERTIFICATE: tls_certificate has no effect");
+        assert_eq!(told, warned, "{warnings}");
+    }
+}
+
+#[test]
 fn whether_a_node_is_solo_is_true_or_false() {
     assert!(!Case::env_account().config().solo);
     assert!(Case::env_account().var("SOLO", "true").config().solo);

@@ -1,0 +1,176 @@
+//! Real connections: how many one address may have, and how long they may do nothing.
+
+use axum::body::Bytes;
+use http_body_util::{Either, Full};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::config::Limits;
+
+const SIGNATURE: &str = "GET /jsapi/signature?url=u HTTP/1.1\r\nHost: a\r\n\r\n";
+const OTHER: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+const POSTED: &str = "POST /jsapi/report HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}";
+
+/// Answers everything, signatures ahead of hyper.
+struct Hello;
+
+impl Service for Hello {
+    fn call(self: &Arc<Self>, _: Request<Incoming>, _: SocketAddr) -> Answer {
+        Answer::Now(Response::new(Either::Left(Full::from(Bytes::new()))))
+    }
+
+    fn sign_ahead(&self, _: &Head<'_>, _: SocketAddr, _: &mut Date, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        true
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// One where nobody may have more connections than `limits` say.
+    async fn start(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let seats = Seats::exempting(Vec::new(), &limits);
+        tokio::spawn(serve_seated(listener.into(), Hello, seats, stop.clone()));
+        Self { address, stop }
+    }
+
+    /// A connection from an address of this machine.
+    async fn connect_from(&self, ip: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket
+            .bind(SocketAddr::new(ip.parse().unwrap(), 0))
+            .unwrap();
+        socket.connect(self.address).await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn is_answered(stream: &mut TcpStream, request: &str) -> bool {
+    let mut said = [0; 1024];
+    let answer = async {
+        stream.write_all(request.as_bytes()).await?;
+        stream.read(&mut said).await
+    };
+    let answer = timeout(DRAIN_TIMEOUT, answer).await;
+    answer
+        .expect("an answer, or the end")
+        .is_ok_and(|read| read > 0)
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_the_connections_and_no_more() {
+    let limits = Limits {
+        connections_per_address: 3,
+        ..Limits::default()
+    };
+    let server = Server::start(limits).await;
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let mut stream = server.connect_from("127.0.0.2").await;
+        assert!(is_answered(&mut stream, SIGNATURE).await);
+        kept.push(stream);
+    }
+    let mut one_more = server.connect_from("127.0.0.2").await;
+    assert!(!is_answered(&mut one_more, SIGNATURE).await);
+    let mut other = server.connect_from("127.0.0.3").await;
+    assert!(is_answered(&mut other, SIGNATURE).await);
+    for stream in &mut kept {
+        assert!(is_answered(stream, SIGNATURE).await);
+    }
+    kept.pop();
+    let place = async {
+        while !is_answered(&mut server.connect_from("127.0.0.2").await, SIGNATURE).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let found = timeout(DRAIN_TIMEOUT, place).await;
+    found.expect("the place that was left");
+}
+
+/// Ten thousand that do nothing are to take some tens of megabytes.
+#[tokio::test]
+async fn what_waits_for_a_client_is_small() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _client = TcpStream::connect(address).await.unwrap();
+    let accepted = Listener::from(listener).accept().await.unwrap();
+    let seat = Seats::default().take(accepted.peer.ip()).unwrap();
+    let ends = Ends {
+        stop: CancellationToken::new(),
+        cut_off: CancellationToken::new(),
+    };
+    let connection = Connection::new(Arc::new(Hello), &accepted);
+    let bytes = size_of_val(&connection.run(accepted, seat, ends));
+    assert!(bytes <= 2048, "{bytes}");
+}
+
+/// How many seconds it takes until the server ends a connection on which nothing more is said.
+async fn seconds_to_end(stream: &mut TcpStream) -> u64 {
+    let clock = Clock::following_tokio(Timestamp::from_secs(0));
+    let begun = clock.moment().boot;
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+    (clock.moment().boot - begun).as_secs()
+}
+
+#[tokio::test]
+async fn a_connection_that_does_nothing_goes_after_its_time() {
+    let server = Server::start(Limits::default()).await;
+    for (answered, begun, expected) in [
+        (Some(SIGNATURE), "", 75..=81),
+        (Some(OTHER), "", 75..=81),
+        (Some(POSTED), "", 75..=81),
+        (Some(SIGNATURE), "GET /js", 10..=16),
+        (Some(OTHER), "GET /js", 10..=16),
+        (Some(POSTED), "GET /js", 10..=16),
+        (None, "GET /js", 9..=16),
+        (None, "", 9..=11),
+    ] {
+        let mut stream = server.connect_from("127.0.0.1").await;
+        if let Some(request) = answered {
+            assert!(is_answered(&mut stream, request).await);
+        }
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        // Not before all that was said has come: paused time does not wait for sockets.
+        let pause = Duration::from_millis(200);
+        assert!(timeout(pause, stream.peek(&mut [0])).await.is_err());
+        tokio::time::pause();
+        let seconds = seconds_to_end(&mut stream).await;
+        tokio::time::resume();
+        assert!(
+            expected.contains(&seconds),
+            "{answered:?} {begun:?}: {seconds}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn where_connections_are_scarce_who_does_nothing_goes_sooner() {
+    let limits = Limits {
+        connections: 4,
+        ..Limits::default()
+    };
+    let server = Server::start(limits).await;
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        let mut stream = server.connect_from("127.0.0.1").await;
+        assert!(is_answered(&mut stream, SIGNATURE).await);
+        idle.push(stream);
+    }
+    tokio::time::pause();
+    let seconds = seconds_to_end(&mut idle[0]).await;
+    assert!((5..=11).contains(&seconds), "{seconds}");
+}
