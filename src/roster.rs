@@ -218,7 +218,8 @@ impl Roster {
         // These first: what was done is left as it is when all of it is done once more.
         let configured = self.configured.iter().map(|account| &account.appid);
         for appid in configured.chain(rows.keys()) {
-            for kind in [Kind::AccessToken, Kind::JsapiTicket] {
+            // Also what was kept before a setting was changed.
+            for kind in Kind::ALL {
                 let appid = appid.clone();
                 self.store.reseal(&Key { appid, kind }, vault).await?;
             }
@@ -321,6 +322,7 @@ impl Roster {
             secret: secret.clone(),
             token_api: TokenApi::Stable,
             page_hosts: PageHosts::default(),
+            wx_card: false,
         };
         let call = self.upstream.fetch_token(&account);
         let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;

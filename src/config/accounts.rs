@@ -98,6 +98,7 @@ fn read_one(mut section: Section<'_>, report: &mut Report) -> Option<Account> {
         secret: secret.map_or_else(|| Secret::new(""), |found| found.value),
         token_api,
         page_hosts,
+        wx_card: false,
     })
 }
 

@@ -36,15 +36,21 @@ pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
         ),
     }
     if let Some(token) = good {
-        findings.push(match app.wechat.fetch_ticket(account, &token).await {
-            Ok(_) => Finding::new(
-                Step::JsapiTicket,
-                Outcome::Good,
-                "微信给出了 jsapi_ticket",
-                "WeChat issues it",
-            ),
-            Err(error) => Finding::failed(Step::JsapiTicket, &error),
-        });
+        findings.push(
+            match app
+                .wechat
+                .fetch_ticket(account, Kind::JsapiTicket, &token)
+                .await
+            {
+                Ok(_) => Finding::new(
+                    Step::JsapiTicket,
+                    Outcome::Good,
+                    "微信给出了 jsapi_ticket",
+                    "WeChat issues it",
+                ),
+                Err(error) => Finding::failed(Step::JsapiTicket, &error),
+            },
+        );
     }
     findings.push(of_hosts(account));
     let of_account = findings.into_iter().map(|found| found.of(&account.appid));
