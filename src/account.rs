@@ -146,7 +146,7 @@ pub struct Account {
 
 impl Account {
     /// The kinds of credential that it has, in the order in which they are renewed.
-    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + Clone + use<> {
         let always = [Kind::AccessToken, Kind::JsapiTicket];
         always.into_iter().chain(self.further_ticket())
     }
