@@ -73,6 +73,8 @@ pub enum Step {
     AccessToken,
     /// The jsapi_ticket.
     JsapiTicket,
+    /// The ticket for cards.
+    CardTicket,
     /// Whether others fetch tokens with the AppSecret.
     OtherPrograms,
     /// The hosts of the account's pages.
@@ -104,6 +106,7 @@ impl Step {
             Self::AppSecret => ("AppSecret", "AppSecret"),
             Self::AccessToken => ("access_token", "access_token"),
             Self::JsapiTicket => ("jsapi_ticket", "jsapi_ticket"),
+            Self::CardTicket => ("card_ticket", "card_ticket"),
             Self::OtherPrograms => ("其他程序", "other programs"),
             Self::PageHosts => ("网页域名", "page hosts"),
         }

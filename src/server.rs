@@ -11,6 +11,7 @@ mod attended;
 mod auth;
 mod backend;
 mod batched;
+mod cards;
 mod client_address;
 mod clients;
 mod connections;

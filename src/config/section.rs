@@ -18,7 +18,7 @@ use crate::nearest::nearest;
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 22] = [
+pub(super) const VARIABLES: [&str; 23] = [
     "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
@@ -41,6 +41,7 @@ pub(super) const VARIABLES: [&str; 22] = [
     "TLS_KEY",
     "TOKEN_API",
     "UPSTREAM",
+    "WX_CARD",
 ];
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most

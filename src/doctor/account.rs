@@ -36,15 +36,10 @@ pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
         ),
     }
     if let Some(token) = good {
-        findings.push(match app.wechat.fetch_ticket(account, &token).await {
-            Ok(_) => Finding::new(
-                Step::JsapiTicket,
-                Outcome::Good,
-                "微信给出了 jsapi_ticket",
-                "WeChat issues it",
-            ),
-            Err(error) => Finding::failed(Step::JsapiTicket, &error),
-        });
+        findings.push(of_ticket(app, account, Step::JsapiTicket, &token).await);
+        if account.wx_card {
+            findings.push(of_ticket(app, account, Step::CardTicket, &token).await);
+        }
     }
     findings.push(of_hosts(account));
     let of_account = findings.into_iter().map(|found| found.of(&account.appid));
@@ -69,6 +64,18 @@ fn of_secret(tried: &Result<Issued, UpstreamError>) -> Finding {
             "WeChat accepts the AppID, the AppSecret and this machine's address",
         ),
         Err(error) => Finding::failed(Step::AppSecret, error),
+    }
+}
+
+/// Whether WeChat issues a ticket. Whoever asks gets the same one.
+async fn of_ticket(app: &App, account: &Account, step: Step, token: &Secret) -> Finding {
+    let (kind, what) = match step {
+        Step::CardTicket => (Kind::CardTicket, "微信给出了卡券用的 api_ticket"),
+        _ => (Kind::JsapiTicket, "微信给出了 jsapi_ticket"),
+    };
+    match app.wechat.fetch_ticket(account, kind, token).await {
+        Ok(_) => Finding::new(step, Outcome::Good, what, "WeChat issues it"),
+        Err(error) => Finding::failed(step, &error),
     }
 }
 

@@ -54,7 +54,7 @@ impl Policy {
         match (kind, token_api) {
             (Kind::AccessToken, TokenApi::Classic) => Self::ClassicToken,
             (Kind::AccessToken, TokenApi::Stable) => Self::StableToken,
-            (Kind::JsapiTicket, _) => Self::Ticket,
+            (Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket, _) => Self::Ticket,
         }
     }
 

@@ -43,6 +43,9 @@ pub(super) struct Reading<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
     #[schema(ignore)]
     jsapi_ticket: Option<&'a Secret>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(ignore)]
+    card_ticket: Option<&'a Secret>,
     /// Seconds of life that are left.
     #[schema(example = 7140)]
     expires_in: u64,
@@ -74,6 +77,7 @@ impl<'a> Reading<'a> {
         Self {
             access_token: value(Kind::AccessToken),
             jsapi_ticket: value(Kind::JsapiTicket),
+            card_ticket: value(Kind::CardTicket),
             expires_in: left.as_secs(),
             expires_at: (now.wall + left).as_secs(),
             generation: credential.generation,
@@ -86,6 +90,7 @@ impl<'a> Reading<'a> {
         Self {
             access_token: None,
             jsapi_ticket: None,
+            card_ticket: None,
             ..self
         }
     }
@@ -126,12 +131,13 @@ pub(super) async fn jsapi_ticket(
     read(Kind::JsapiTicket, &asking, &appid).await
 }
 
-async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Problem> {
+pub(super) async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Problem> {
     let scope = match kind {
         Kind::AccessToken => Scope::Token,
-        Kind::JsapiTicket => Scope::Ticket,
+        Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket => Scope::Ticket,
     };
     let (caller, kept) = asking.admit(scope, appid)?;
+    kept.has(kind)?;
     let wait = Wait::from_query(&asking.query)?;
     let gate = &asking.gate;
     let (keeper, did) = (&gate.app.keeper, format!("read the {kind}"));
@@ -160,7 +166,7 @@ async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Prob
     }
     let served = snapshot
         .served(kind, now)
-        .ok_or_else(|| gate.nothing_to_serve(&kept))?;
+        .ok_or_else(|| gate.nothing_to_serve(&kept, kind))?;
     caller.audit(&kept.account.appid, &did, Some(&served.credential), "ok");
     let etag = etag(&served.credential);
     let caching = [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-store")];
@@ -309,7 +315,7 @@ pub(super) async fn report(
     let status = match reported {
         Reported::Outdated | Reported::Renewed => StatusCode::OK,
         Reported::Unverified => StatusCode::ACCEPTED,
-        Reported::NoToken => return Err(gate.nothing_to_serve(&kept)),
+        Reported::NoToken => return Err(gate.nothing_to_serve(&kept, Kind::AccessToken)),
         Reported::StillValid => {
             return Err(Problem::new(
                 Code::StillValid,
@@ -332,7 +338,7 @@ pub(super) async fn report(
             ));
         }
     };
-    let token = token.ok_or_else(|| gate.nothing_to_serve(&kept))?;
+    let token = token.ok_or_else(|| gate.nothing_to_serve(&kept, Kind::AccessToken))?;
     let token = Reading::new(Kind::AccessToken, token, now);
     let token = if caller.may(Scope::Token) {
         token
@@ -368,7 +374,7 @@ pub(super) async fn check(asking: Asking, Segment(appid): Segment) -> Result<Res
     let gate = &asking.gate;
     let keeper = &gate.app.keeper;
     if kept.snapshot().token(keeper.clock().moment()).is_none() {
-        return Err(gate.nothing_to_serve(&kept));
+        return Err(gate.nothing_to_serve(&kept, Kind::AccessToken));
     }
     let check = keeper.check_token(&kept, PATIENCE).await;
     let check = check.filter(|check| check.outcome != Outcome::Unreachable);
@@ -396,9 +402,10 @@ pub(super) async fn check(asking: Asking, Segment(appid): Segment) -> Result<Res
 }
 
 impl Gate {
-    /// The account has no credential, and why.
-    pub(super) fn nothing_to_serve(&self, kept: &Kept) -> Problem {
-        Problem::unavailable(self.app.keeper.unavailable(kept, &kept.snapshot()))
+    /// The account has no credential of `kind`, and why.
+    pub(super) fn nothing_to_serve(&self, kept: &Kept, kind: Kind) -> Problem {
+        let keeper = &self.app.keeper;
+        Problem::unavailable(keeper.unavailable(kept, &kept.snapshot(), kind))
     }
 }
 

@@ -146,7 +146,7 @@ pub(super) async fn stable_token(
     answer_to(&id, outcome.await)
 }
 
-/// Fetches the jsapi_ticket with the token, as from WeChat.
+/// Fetches a ticket with the token, as from WeChat.
 #[utoipa::path(method(get, post), path = "/cgi-bin/ticket/getticket", tag = SDKS,
     params(shapes::TicketQuery),
     responses((status = 200, description = "The ticket or the refusal.", body = shapes::TicketAnswer)))]
@@ -238,7 +238,7 @@ async fn fetch(
     }
     let Some(token) = snapshot.token(now) else {
         caller.audit(appid, did, None, "unavailable");
-        return Err(gate.nothing_to_serve(&kept).into());
+        return Err(gate.nothing_to_serve(&kept, kind).into());
     };
     gate.hand_out(&caller, &kept, token.credential.generation);
     caller.audit(appid, did, Some(&token.credential), "ok");
@@ -306,27 +306,32 @@ async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
     let token = parameter(query, "access_token").filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| Refusal::new(41001, "access_token missing"))?;
     let kept = gate.holder(&Secret::new(token))?;
-    match parameter(query, "type").as_deref() {
-        Some("jsapi") => {}
+    let kind = match parameter(query, "type").as_deref() {
+        Some("jsapi") => Kind::JsapiTicket,
+        Some("wx_card") if kept.account.wx_card => Kind::CardTicket,
         Some("wx_card") => {
-            let errmsg = "invalid args: wxsign holds the ticket of the type jsapi alone";
+            let errmsg = "api unauthorized: wxsign keeps no ticket for cards of this account, set \
+                          wx_card = true for it";
+            return Err(Refusal::new(48001, errmsg));
+        }
+        _ => {
+            let errmsg = "invalid args: the type must be jsapi or wx_card";
             return Err(Refusal::new(40097, errmsg));
         }
-        _ => return Err(Refusal::new(40097, "invalid args: the type must be jsapi")),
-    }
+    };
     let keeper = &gate.app.keeper;
     let (snapshot, now) = keeper
-        .available(&kept, Kind::JsapiTicket, PATIENCE)
+        .available(&kept, kind, PATIENCE)
         .await
         .map_err(Problem::unavailable)?;
     let ticket = snapshot
-        .ticket(now)
+        .served(kind, now)
         .expect("the snapshot holds a ticket at this moment");
     let (appid, credential) = (&kept.account.appid, &ticket.credential);
     tracing::info!(
         target: "wxsign::audit",
         %appid,
-        did = "fetch the jsapi_ticket with the token",
+        did = format!("fetch the {kind} with the token"),
         generation = credential.generation,
         fingerprint = %credential.value.fingerprint(),
         result = "ok",

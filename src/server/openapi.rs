@@ -20,7 +20,9 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::{Code, Document};
-use super::{accounts, backend, clients, debug, dropin, events, health, jsapi, proxy, status};
+use super::{
+    accounts, backend, cards, clients, debug, dropin, events, health, jsapi, proxy, status,
+};
 
 /// The groups of routes, by who calls them.
 pub(super) const PAGES: &str = "Pages";
@@ -48,9 +50,13 @@ pub(super) const OPERATORS: &str = "Operators";
         jsapi::get,
         jsapi::post,
         jsapi::report,
+        cards::choice::get,
         debug::check,
         backend::access_token,
         backend::jsapi_ticket,
+        cards::ticket,
+        cards::hand_out,
+        cards::choice::post,
         backend::report,
         backend::check,
         status::list,
@@ -144,6 +150,13 @@ problems! {
         RateLimited StoreUnavailable;
     OfReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount RateLimited CredentialUnavailable StoreUnavailable;
+    OfCardReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
+        UnknownAccount NoCardTicket RateLimited CredentialUnavailable StoreUnavailable;
+    OfCards: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
+        UnknownAccount NoCardTicket BodyTooLarge RateLimited CredentialUnavailable
+        StoreUnavailable;
+    OfCardSigns: InvalidQuery UnknownAccount NoCardTicket RateLimited CredentialUnavailable
+        StoreUnavailable;
     OfReports: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount StillValid UnknownToken BodyTooLarge NotAboutTheToken RateLimited
         CredentialUnavailable StoreUnavailable;

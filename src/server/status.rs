@@ -41,10 +41,16 @@ struct Status {
     /// The hosts whose pages are signed.
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]
     page_hosts: Vec<String>,
+    /// Whether it hands out coupons.
+    #[schema(example = false)]
+    wx_card: bool,
     #[schema(required)]
     access_token: Option<Life>,
     #[schema(required)]
     jsapi_ticket: Option<Life>,
+    /// WeChat's api_ticket, where it hands out coupons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card_ticket: Option<Option<Life>>,
     /// Who is fetching new ones.
     leases: Leases,
     /// Another program fetches tokens with this AppSecret.
@@ -89,6 +95,8 @@ struct Leases {
     access_token: Option<LeaseView>,
     #[schema(required)]
     jsapi_ticket: Option<LeaseView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card_ticket: Option<Option<LeaseView>>,
 }
 
 /// The right to fetch a credential.
@@ -105,6 +113,9 @@ struct LeaseView {
 /// Why the last renewal failed.
 #[derive(Serialize, ToSchema)]
 struct TroubleView {
+    /// Which credential could not be renewed.
+    #[schema(value_type = String, example = "access_token")]
+    kind: Kind,
     /// What happened.
     #[schema(example = "WeChat refused the AppSecret")]
     what: String,
@@ -179,22 +190,26 @@ impl Status {
                 .lease(kind, now)
                 .map(|held| LeaseView::of(held, now))
         };
+        let card = account.wx_card.then_some(Kind::CardTicket);
         Self {
             appid: account.appid.clone(),
             name: account.name.clone(),
             token_api: account.token_api,
             page_hosts: account.page_hosts.patterns(),
+            wx_card: account.wx_card,
             access_token: life(snapshot.token(now)),
             jsapi_ticket: life(snapshot.ticket(now)),
+            card_ticket: card.map(|kind| life(snapshot.served(kind, now))),
             leases: Leases {
                 access_token: lease(Kind::AccessToken),
                 jsapi_ticket: lease(Kind::JsapiTicket),
+                card_ticket: card.map(lease),
             },
             foreign_fetcher: snapshot.is_robbed(),
             tokens_died_young: (snapshot.died_young().iter())
                 .map(|at| at.as_secs())
                 .collect(),
-            trouble: snapshot.trouble().map(TroubleView::of),
+            trouble: snapshot.troubled().map(TroubleView::of),
         }
     }
 }
@@ -224,8 +239,9 @@ impl LeaseView {
 }
 
 impl TroubleView {
-    fn of(trouble: &Trouble) -> Self {
+    fn of((kind, trouble): (Kind, &Trouble)) -> Self {
         Self {
+            kind,
             what: trouble.what.clone(),
             errcode: trouble.errcode,
             errmsg: trouble.errmsg.clone(),

@@ -1,6 +1,6 @@
 //! All that the simulator remembers. It is gone when the process ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::Action;
@@ -45,6 +45,8 @@ pub(super) struct Account {
     pub(super) stable: Chain,
     pub(super) jsapi: Tickets,
     pub(super) card: Tickets,
+    /// What coupons were signed with before.
+    pub(super) card_nonces: HashSet<String>,
     pub(super) usage: Usage,
 }
 
@@ -63,6 +65,7 @@ impl Account {
             stable: Chain::new(label("stable_token")),
             jsapi: Tickets::new(label("jsapi"), seed, now),
             card: Tickets::new(label("wx_card"), seed, now),
+            card_nonces: HashSet::new(),
             usage: Usage::default(),
             app,
         }

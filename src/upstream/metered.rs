@@ -9,7 +9,7 @@ use futures_core::future::BoxFuture;
 use super::{Api, Failure, Issued, Upstream, UpstreamError, explain};
 use crate::account::{Account, AppId, TokenApi};
 use crate::clock::Clock;
-use crate::credential::Secret;
+use crate::credential::{Kind, Secret};
 use crate::timings::Timings;
 
 /// So many combinations of labels are told apart at most; what comes then counts together.
@@ -114,9 +114,10 @@ impl<U: Upstream> Upstream for Metered<U> {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
-        let call = self.inner.fetch_ticket(account, token);
+        let call = self.inner.fetch_ticket(account, kind, token);
         Box::pin(self.measure(account, Api::GetTicket, call))
     }
 

@@ -9,10 +9,10 @@ use jiff::fmt::rfc2822;
 use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::Serialize;
 
-use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
+use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer, ticket_type};
 use crate::account::{Account, TokenApi};
 use crate::clock::{Clock, Timestamp};
-use crate::credential::{Secret, serialize_exposed};
+use crate::credential::{Kind, Secret, serialize_exposed};
 
 /// How long a connection, TLS included, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -139,10 +139,14 @@ impl Upstream for WeChat {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         Box::pin(async move {
-            let query = [("access_token", token.expose()), ("type", "jsapi")];
+            let query = [
+                ("access_token", token.expose()),
+                ("type", ticket_type(kind)),
+            ];
             let request = self.client.get(self.url(Api::GetTicket)).query(&query);
             let secrets = [token, &account.secret];
             self.call(Api::GetTicket, request, &secrets, answer::ticket)
@@ -362,6 +366,7 @@ mod tests {
             secret: Secret::new("canary-secret"),
             token_api: TokenApi::Classic,
             page_hosts: crate::page_hosts::PageHosts::default(),
+            wx_card: false,
         };
         let wechat = WeChat::new(&format!("http://{address}")).unwrap();
         let error = wechat.fetch_token(&account).await.unwrap_err();

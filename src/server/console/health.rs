@@ -161,9 +161,11 @@ impl Card {
     pub(super) fn of(app: &App, kept: &Kept, lang: Lang) -> Self {
         let (snapshot, now) = (kept.snapshot(), app.keeper.clock().moment());
         let health = Health::of(&snapshot, now);
-        let kinds = [Kind::AccessToken, Kind::JsapiTicket];
-        let bars = kinds.map(|kind| Bar::of(kind, snapshot.last(kind), now, lang));
-        let lease = kinds.iter().find_map(|kind| snapshot.lease(*kind, now));
+        let mut kinds = kept.account.kinds();
+        let bars = (kinds.clone())
+            .filter_map(|kind| Bar::of(kind, snapshot.last(kind), now, lang))
+            .collect();
+        let lease = kinds.find_map(|kind| snapshot.lease(kind, now));
         let last = snapshot.last(Kind::AccessToken);
         let last = last.and_then(|token| token.renewed_by.as_deref().map(str::to_owned));
         let trouble = snapshot.trouble();
@@ -173,7 +175,7 @@ impl Card {
             name: kept.account.name.clone(),
             tone: health.tone(),
             state: health.words(lang),
-            bars: bars.into_iter().flatten().collect(),
+            bars,
             next: match trouble {
                 Some(_) => None,
                 None if health == Health::Late => None,
@@ -183,8 +185,8 @@ impl Card {
             is_shared: !app.store.is_embedded(),
             fetches_now: lease.is_some(),
             holder: lease.map(|lease| lease.holder.clone()).or(last),
-            help: match trouble {
-                Some(trouble) => Some(Help::of(trouble, now.wall, lang)),
+            help: match snapshot.troubled() {
+                Some((kind, trouble)) => Some(Help::of(kind, trouble, now.wall, lang)),
                 None => snapshot
                     .is_robbed()
                     .then(|| Help::of_robbery(&snapshot, lang)),
@@ -264,14 +266,18 @@ pub(super) struct Help {
 }
 
 impl Help {
-    fn of(trouble: &Trouble, now: Timestamp, lang: Lang) -> Self {
+    fn of(kind: Kind, trouble: &Trouble, now: Timestamp, lang: Lang) -> Self {
         let explanation = trouble.explanation;
+        let what = lang.sentence(&explanation.what);
         let address = match trouble.class {
             Class::Address => trouble.errmsg.as_deref().and_then(address_in),
             _ => None,
         };
         Self {
-            what: lang.sentence(&explanation.what),
+            what: match kind {
+                Kind::AccessToken | Kind::JsapiTicket => what,
+                Kind::CardTicket | Kind::AgentTicket => format!("{kind}: {what}"),
+            },
             why: lang.sentence(&explanation.why),
             remedy: lang.words(trouble.remedy()),
             link: explanation.link,
@@ -341,7 +347,7 @@ mod tests {
 
     #[test]
     fn an_account_whose_renewals_have_stopped_is_not_healthy() {
-        let both = held(&Kind::ALL);
+        let both = held(&[Kind::AccessToken, Kind::JsapiTicket]);
         for (seconds, health) in [
             (0, Health::Healthy),
             (5900, Health::Renewing),

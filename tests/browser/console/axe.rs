@@ -95,6 +95,7 @@ async fn every_page_can_be_read_by_everyone() {
         page_hosts: "stores.example.com".parse().unwrap(),
         secret: Some(Secret::new(SECRET)),
         unchecked: true,
+        wx_card: None,
     });
     added.await.unwrap();
     let mut findings = Vec::new();
