@@ -2,8 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use wxsign::clock::Clock;
 
 use super::{Place, Ran, TICKET};
+
+/// How long a server may take until it can sign.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The example of the manual, as people paste it.
 const CONFIG: &str = "wx.config({
@@ -125,7 +131,7 @@ struct Demo {
 }
 
 impl Demo {
-    /// Starts the demo; it can sign when it prints its address.
+    /// Starts the demo, and waits until it can sign.
     fn start(place: &Place) -> Self {
         let mut command = place.command(&["demo", "--listen", "127.0.0.1:0"]);
         let mut child = command
@@ -140,6 +146,12 @@ impl Demo {
             Some(line[start..start + end].to_owned())
         });
         let address = addresses.next().unwrap();
+        let ready = format!("{address}/readyz");
+        let clock = Clock::system();
+        let begun = clock.now();
+        while place.run(&["healthcheck", "--url", &ready]).code != 0 {
+            assert!(clock.now().since(begun) < PATIENCE, "it is never ready");
+        }
         Self { child, address }
     }
 }
