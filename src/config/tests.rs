@@ -109,7 +109,10 @@ impl Case {
 fn the_example_of_the_documentation_is_a_configuration() {
     let case = Case::new();
     let secret_file = case.beside("secret", CANARY);
-    let case = case.file(&include_str!("example.toml").replace("/run/secrets/wx", &secret_file));
+    let case = case.file(
+        &(include_str!("example.toml").replace("/run/secrets/wx", &secret_file))
+            .replace("/run/secrets/wecom", &secret_file),
+    );
     let config = case.config();
     assert_eq!(config.accounts[0].secret.expose(), CANARY);
     assert_eq!(config.clients[0].name, "shop");

@@ -12,7 +12,7 @@ use crate::upstream::{FOREIGN_FETCHER, Issued, Upstream, UpstreamError};
 pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
     let now = app.keeper.clock().now();
     let tried = try_secret(app, account).await;
-    let mut findings = vec![of_secret(&tried)];
+    let mut findings = vec![of_secret(account, &tried)];
     let key = Key {
         appid: account.appid.clone(),
         kind: Kind::AccessToken,
@@ -51,17 +51,24 @@ pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
     of_account.collect()
 }
 
-/// Asks for the stable token, which supersedes nothing: whoever has it gets the same one.
+/// Asks for a token that supersedes none: whoever has it gets the same one.
 async fn try_secret(app: &App, account: &Account) -> Result<Issued, UpstreamError> {
     let trial = Account {
-        token_api: TokenApi::Stable,
+        token_api: TokenApi::on_trial(&account.appid),
         ..account.clone()
     };
     app.wechat.fetch_token(&trial).await
 }
 
-fn of_secret(tried: &Result<Issued, UpstreamError>) -> Finding {
+fn of_secret(account: &Account, tried: &Result<Issued, UpstreamError>) -> Finding {
+    let is_wecom = account.token_api == TokenApi::WeCom;
     match tried {
+        Ok(_) if is_wecom => Finding::new(
+            Step::AppSecret,
+            Outcome::Good,
+            "企业微信接受企业ID和应用的 Secret",
+            "WeCom accepts the CorpID and the Secret of the app",
+        ),
         Ok(_) => Finding::new(
             Step::AppSecret,
             Outcome::Good,
@@ -157,6 +164,17 @@ fn of_hosts(account: &Account) -> Finding {
         .map(|host| host.trim_start_matches("*."))
         .collect();
     let bare = bare.join(", ");
+    if account.token_api == TokenApi::WeCom {
+        return Finding::new(
+            Step::PageHosts,
+            Outcome::Note,
+            format!("请核对应用的「网页授权及JS-SDK > 可信域名」包含：{bare}（wxsign 查询不到）"),
+            format!(
+                "compare by hand: {bare} must be among the 可信域名 of the app in WeCom's console \
+                 (网页授权及JS-SDK)"
+            ),
+        );
+    }
     Finding::new(
         Step::PageHosts,
         Outcome::Note,

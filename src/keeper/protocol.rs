@@ -105,12 +105,21 @@ pub(super) fn plan(
     let left_open = lease_until.is_some_and(|until| until <= now.wall);
     let strayed = policy.counts_strays() && (record.strays > record.settled || left_open);
 
+    let credential = record.credential.as_ref();
+    let interval = credential.map_or(MIN_INTERVAL, |credential| policy.interval(credential));
     let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
-        (Purpose::Rejection, REJECTED_INTERVAL)
+        // Where the next one is awaited, that word of its end is no reason to wait longer.
+        let awaits_next = interval < MIN_INTERVAL;
+        let rejected = if awaits_next {
+            interval
+        } else {
+            REJECTED_INTERVAL
+        };
+        (Purpose::Rejection, rejected)
     } else if local.doubted {
         (Purpose::Renewal, DOUBTED_INTERVAL)
     } else if phase > Phase::Fresh {
-        (Purpose::Renewal, MIN_INTERVAL)
+        (Purpose::Renewal, interval)
     } else if strayed && calls.confirming < CONFIRMING_A_DAY {
         (Purpose::Confirmation, MIN_INTERVAL)
     } else {
@@ -238,9 +247,10 @@ pub(super) fn commit(
     let credential = match &stored.credential {
         Some(same) if same.value == issued.value => Credential {
             confirmed_at: sent_at,
-            expires_at: match policy {
-                Policy::Ticket => same.expires_at.min(claimed_until),
-                Policy::ClassicToken | Policy::StableToken => claimed_until,
+            expires_at: if policy.may_prolong() {
+                claimed_until
+            } else {
+                same.expires_at.min(claimed_until)
             },
             claimed_until,
             ..same.clone()

@@ -35,8 +35,8 @@ struct Status {
     /// What people call it.
     #[schema(required, example = "商城")]
     name: Option<String>,
-    /// WeChat's API for the token: `classic` or `stable`.
-    #[schema(value_type = String, pattern = "^(classic|stable)$", example = "classic")]
+    /// WeChat's API for the token: `classic` or `stable`, and `wecom` for a WeCom app.
+    #[schema(value_type = String, pattern = "^(classic|stable|wecom)$", example = "classic")]
     token_api: TokenApi,
     /// The hosts whose pages are signed.
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]

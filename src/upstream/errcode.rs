@@ -5,11 +5,14 @@
 //! <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken.html>,
 //! <https://developers.weixin.qq.com/doc/service/en/api/webdev/jssdk/api_getticket.html>) and of
 //! the general list (<https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html>).
+//! WeCom has a list of its own, in which the same numbers can mean other things
+//! (<https://developer.work.weixin.qq.com/document/path/90313>).
 
 mod account;
 mod calls;
 mod limits;
 mod silent;
+mod wecom;
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -136,9 +139,13 @@ fn day_after(at: Timestamp) -> Option<String> {
 }
 
 fn row(api: Api, errcode: i64) -> Option<&'static Row> {
-    let rows = account::ROWS.iter().chain(limits::ROWS).chain(calls::ROWS);
-    rows.into_iter()
-        .find(|row| row.errcode == errcode && row.seen.includes(api))
+    let of_wechat = account::ROWS.iter().chain(limits::ROWS).chain(calls::ROWS);
+    let fits = |row: &&Row| row.errcode == errcode && row.seen.includes(api);
+    if api.is_wecoms() {
+        wecom::ROWS.iter().find(fits)
+    } else {
+        of_wechat.into_iter().find(fits)
+    }
 }
 
 struct Row {
@@ -148,7 +155,7 @@ struct Row {
     explanation: Explanation,
 }
 
-/// In the answers of which APIs a row holds.
+/// In the answers of which APIs a row holds, of those of WeChat or those of WeCom.
 #[derive(PartialEq)]
 enum Seen {
     Everywhere,
@@ -218,6 +225,13 @@ mod page {
     pub(super) const ERRCODES: &str =
         "https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html";
     pub(super) const HOSTS: &str = "https://developers.weixin.qq.com/doc/service/Basic_Information/Interface_field_description.html";
+    pub(super) const WECOM_TOKEN: &str = "https://developer.work.weixin.qq.com/document/path/91039";
+    pub(super) const WECOM_TICKETS: &str =
+        "https://developer.work.weixin.qq.com/document/path/90506";
+    pub(super) const WECOM_LIMITS: &str =
+        "https://developer.work.weixin.qq.com/document/path/90312";
+    pub(super) const WECOM_ERRCODES: &str =
+        "https://developer.work.weixin.qq.com/document/path/90313";
     pub(super) const RIDS: &str =
         "https://developers.weixin.qq.com/doc/service/openApi/get_rid_info.html";
 }
@@ -259,6 +273,20 @@ mod tests {
             (Api::Token, 45009, Quota),
             (Api::StableToken, 45011, Quota),
             (Api::Token, 12345, Unknown),
+            (Api::Token, 60020, Unknown),
+            (Api::GetToken, -1, Transient),
+            (Api::GetToken, 40001, Credentials),
+            (Api::GetJsapiTicket, 40001, TokenRejected),
+            (Api::GetToken, 40013, Credentials),
+            (Api::GetToken, 40091, Credentials),
+            (Api::GetToken, 40056, Credentials),
+            (Api::GetToken, 40125, Unknown),
+            (Api::GetJsapiTicket, 40014, TokenRejected),
+            (Api::WeComDomainIp, 42001, TokenRejected),
+            (Api::GetJsapiTicket, 48002, Credentials),
+            (Api::TicketGet, 60020, Address),
+            (Api::GetToken, 45009, Quota),
+            (Api::TicketGet, 45033, Quota),
         ];
         for (api, errcode, expected) in cases {
             assert_eq!(
@@ -276,6 +304,12 @@ mod tests {
         -1, 40001, 40002, 40013, 40014, 40097, 40125, 40164, 40243, 41001, 41002, 41004, 42001,
         42007, 43002, 43003, 44002, 45009, 45011, 46003, 47001, 48001, 48004, 48006, 50004, 50007,
         61004, 61024, 76001, 76002, 76003, 89501, 89503, 89506, 89507,
+    ];
+
+    /// Those of WeCom.
+    const OF_WECOM: [i64; 20] = [
+        -1, 40001, 40013, 40014, 40056, 40091, 41001, 41002, 41004, 41011, 42001, 42012, 43003,
+        45009, 45011, 45033, 48002, 50001, 60020, 301_002,
     ];
 
     fn is_chinese(text: &str) -> bool {
@@ -297,10 +331,11 @@ mod tests {
                 assert!(!ends && !said.contains("  "), "{said:?}");
             }
         }
-        assert!(
-            link.starts_with("https://developers.weixin.qq.com/"),
-            "{link}"
-        );
+        let pages = [
+            "https://developers.weixin.qq.com/",
+            "https://developer.work.weixin.qq.com/document/path/",
+        ];
+        assert!(pages.iter().any(|page| link.starts_with(page)), "{link}");
     }
 
     #[test]
@@ -309,6 +344,19 @@ mod tests {
             let explained = [Api::Token, Api::GetTicket].map(|api| explain(api, errcode));
             assert!(explained.iter().any(Option::is_some), "{errcode}");
             explained.into_iter().flatten().for_each(is_whole);
+        }
+        for errcode in OF_WECOM {
+            let explained = [Api::GetToken, Api::TicketGet].map(|api| explain(api, errcode));
+            assert!(explained.iter().any(Option::is_some), "{errcode}");
+            for explained in explained.into_iter().flatten() {
+                is_whole(explained);
+                let of_wechat = explain(Api::Token, errcode).or(explain(Api::GetTicket, errcode));
+                assert_ne!(Some(explained), of_wechat, "{errcode}");
+                assert!(
+                    explained.link.contains("developer.work.weixin.qq.com"),
+                    "{errcode}"
+                );
+            }
         }
         for explanation in [
             &FOREIGN_FETCHER,
