@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::Secret;
+use crate::credential::{Kind, Secret};
 use crate::page_hosts::PageHosts;
 
 /// Who an account is: the AppID of an official account, `wx` and 16 lower-case hexadecimal digits;
@@ -259,6 +259,25 @@ pub struct Account {
     pub token_api: TokenApi,
     /// The hosts of the pages that it may sign for.
     pub page_hosts: PageHosts,
+    /// Whether it hands out coupons: it has a [`Kind::CardTicket`] then.
+    pub wx_card: bool,
+}
+
+impl Account {
+    /// The kinds of credential that it has, in the order in which they are renewed.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + Clone + use<> {
+        let always = [Kind::AccessToken, Kind::JsapiTicket];
+        always.into_iter().chain(self.further_ticket())
+    }
+
+    /// The one ticket that it has beside its jsapi_ticket, if any.
+    pub const fn further_ticket(&self) -> Option<Kind> {
+        match self.token_api {
+            TokenApi::WeCom => Some(Kind::AgentTicket),
+            TokenApi::Classic | TokenApi::Stable if self.wx_card => Some(Kind::CardTicket),
+            TokenApi::Classic | TokenApi::Stable => None,
+        }
+    }
 }
 
 /// Reads what people are to call an account: up to 64 characters, none of which ends the line.

@@ -16,6 +16,7 @@
 //! | `WXSIGN_SECRET`, `WXSIGN_SECRET_FILE` | `secret`, `secret_file` |
 //! | `WXSIGN_PAGE_HOSTS` | `page_hosts`, with commas between |
 //! | `WXSIGN_TOKEN_API` | `token_api` |
+//! | `WXSIGN_WX_CARD` | `wx_card` |
 //! | `WXSIGN_MASTER_KEY`, `WXSIGN_MASTER_KEY_FILE` | `master_key`, `master_key_file` |
 //! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
 //! | `WXSIGN_CONSOLE_PASSWORD_FILE` | `password_file` of `[console]` |

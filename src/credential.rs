@@ -16,17 +16,29 @@ pub enum Kind {
     AccessToken,
     /// What `wx.config` is signed with; it is fetched with an access_token.
     JsapiTicket,
+    /// What coupons are handed out and chosen with (`wx.addCard`, `wx.chooseCard`): WeChat's
+    /// api_ticket, which it issues for `type=wx_card`; few accounts have one.
+    CardTicket,
+    /// What `wx.agentConfig` of WeCom is signed with, which it issues for `type=agent_config`.
+    AgentTicket,
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::AccessToken, Self::JsapiTicket];
+    /// All of them. Which of them an account has, [`crate::account::Account::kinds`] says.
+    pub const ALL: [Self; 4] = [
+        Self::AccessToken,
+        Self::JsapiTicket,
+        Self::CardTicket,
+        Self::AgentTicket,
+    ];
 
-    /// WeChat's word for it.
+    /// Its name, here and in what is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "access_token",
             Self::JsapiTicket => "jsapi_ticket",
+            Self::CardTicket => "card_ticket",
+            Self::AgentTicket => "agent_ticket",
         }
     }
 }
@@ -37,7 +49,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A text that must not be seen: an AppSecret, an access_token, a jsapi_ticket.
+/// A text that must not be seen: an AppSecret, an access_token, a ticket.
 ///
 /// It has no `Display`, its `Debug` hides it, and its memory is wiped when it is dropped.
 #[derive(Clone)]
@@ -137,7 +149,7 @@ impl fmt::Debug for Fingerprint {
 /// counted from there never ends too late.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Credential {
-    /// The access_token or jsapi_ticket itself.
+    /// The access_token or the ticket itself.
     #[serde(serialize_with = "serialize_exposed")]
     pub value: Secret,
     /// Grows by one with each new value that is stored.
@@ -146,7 +158,7 @@ pub struct Credential {
     pub first_seen: Timestamp,
     /// The last time that this very value was asked for and came.
     pub confirmed_at: Timestamp,
-    /// The end of its life. For a jsapi_ticket this is the earliest end that WeChat ever named:
+    /// The end of its life. For a ticket this is the earliest end that WeChat ever named:
     /// getticket says 7200 seconds however old the ticket is.
     pub expires_at: Timestamp,
     /// The end of its life by WeChat's last answer alone.
@@ -197,6 +209,7 @@ mod tests {
             secret: Secret::new(VALUE),
             token_api: TokenApi::Classic,
             page_hosts: PageHosts::default(),
+            wx_card: false,
         };
         let record = Record {
             credential: Some(credential()),

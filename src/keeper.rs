@@ -128,7 +128,7 @@ impl Keeper {
             kept.put(account);
         }
         let shared = Arc::new(Shared {
-            pace: Pace::new(clock.clone(), kept.len()),
+            pace: Pace::new(clock.clone(), kept.tickets()),
             names: Names::default(),
             history: OnceLock::new(),
             beat: AtomicU64::new(millis(clock.moment().boot)),
@@ -180,7 +180,7 @@ impl Keeper {
                 changed.push(appid);
             }
         }
-        self.shared.pace.follow(accounts.len());
+        self.shared.pace.follow(accounts.tickets());
         self.shared.accounts.store(Arc::new(accounts));
         gone.iter().for_each(|kept| kept.let_go());
         // Not by `nudge`: a step may just begin with the account as it was. The queue is gone only
@@ -259,11 +259,11 @@ impl Keeper {
             }
             // After the first step the queue knows when the next one makes sense.
             snapshot
-                .tried
-                .then(|| Err(self.unavailable(kept, snapshot)))
+                .has_tried(kind)
+                .then(|| Err(self.unavailable(kept, snapshot, kind)))
         });
         let found = found.await;
-        found.unwrap_or_else(|| Err(self.unavailable(kept, &kept.snapshot())))
+        found.unwrap_or_else(|| Err(self.unavailable(kept, &kept.snapshot(), kind)))
     }
 
     /// Waits up to `patience` until `look` finds something in what readers see of the account.
@@ -291,10 +291,10 @@ impl Keeper {
         found.ok().flatten()
     }
 
-    /// What stands in the way of a credential that `snapshot` does not hold.
-    pub fn unavailable(&self, kept: &Kept, snapshot: &Snapshot) -> Unavailable {
+    /// What stands in the way of a credential of `kind` that `snapshot` does not hold.
+    pub fn unavailable(&self, kept: &Kept, snapshot: &Snapshot, kind: Kind) -> Unavailable {
         let now = self.shared.clock.now();
-        let trouble = snapshot.trouble().cloned();
+        let trouble = snapshot.in_the_way_of(kind).cloned();
         let wait = trouble
             .as_ref()
             .map_or(Duration::ZERO, |t| t.next_at.since(now));

@@ -178,7 +178,7 @@ impl Reading {
     ) -> fmt::Result {
         for (kept, known) in &self.accounts {
             let appid = kept.account.appid.as_str();
-            for kind in Kind::ALL {
+            for kind in kept.account.kinds() {
                 visit([("appid", appid), ("kind", kind.as_str())], known, kind)?;
             }
         }

@@ -133,6 +133,7 @@ mod tests {
             secret: Secret::new("secret"),
             token_api: TokenApi::Classic,
             page_hosts: PageHosts::default(),
+            wx_card: false,
         });
         let appids = accounts.clone().map(|account| account.appid);
         let (node, accounts) = ("node".to_owned(), accounts.to_vec());

@@ -65,6 +65,8 @@ pub struct Draft {
     pub token_api: Option<TokenApi>,
     /// The hosts of the pages that it may sign for.
     pub page_hosts: PageHosts,
+    /// Whether it hands out coupons; it does not if nothing is stored.
+    pub wx_card: Option<bool>,
     /// Its AppSecret.
     pub secret: Option<Secret>,
     /// Takes the AppSecret without asking WeChat whether it is right.
@@ -171,6 +173,7 @@ impl Roster {
         let name = || former.and_then(|account| account.name.clone());
         let known_api = || former.map(|account| account.token_api);
         let token_api = TokenApi::of(appid, draft.token_api.or_else(known_api));
+        let wx_card = || former.map(|account| account.wx_card);
         let secret = draft.secret.as_ref().or(known);
         let row = AccountRow {
             name: (draft.name.clone().or_else(name)).filter(|name| !name.is_empty()),
@@ -178,6 +181,7 @@ impl Roster {
             page_hosts: draft.page_hosts.patterns(),
             secret: vault.seal(appid, secret.ok_or(RosterError::NoSecret)?),
             changed_at: self.keeper.clock().now(),
+            wx_card: draft.wx_card.or_else(wx_card).unwrap_or_default(),
         };
         let is_new = former.is_none();
         let untried = draft.secret.as_ref();
@@ -219,7 +223,8 @@ impl Roster {
         // These first: what was done is left as it is when all of it is done once more.
         let configured = self.configured.iter().map(|account| &account.appid);
         for appid in configured.chain(rows.keys()) {
-            for kind in [Kind::AccessToken, Kind::JsapiTicket] {
+            // Also what was kept before a setting was changed.
+            for kind in Kind::ALL {
                 let appid = appid.clone();
                 self.store.reseal(&Key { appid, kind }, vault).await?;
             }
@@ -322,6 +327,7 @@ impl Roster {
             secret: secret.clone(),
             token_api: TokenApi::on_trial(appid),
             page_hosts: PageHosts::default(),
+            wx_card: false,
         };
         let call = self.upstream.fetch_token(&account);
         let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;

@@ -264,10 +264,16 @@ impl Simulator {
     pub fn ticket_is_accepted(&self, appid: &AppId, ticket: &str) -> bool {
         self.with_account(appid, |account, scene| {
             account.settle(TicketType::Jsapi, scene);
-            account
-                .jsapi
-                .iter()
-                .any(|known| known.value.expose() == ticket && known.lives(scene.now))
+            account.jsapi.accepts(ticket, scene.now)
+        })
+        .unwrap_or_default()
+    }
+
+    /// Whether WeChat accepts what is signed for cards with this ticket now.
+    pub fn card_ticket_is_accepted(&self, appid: &AppId, ticket: &str) -> bool {
+        self.with_account(appid, |account, scene| {
+            account.settle(TicketType::Card, scene);
+            account.card.accepts(ticket, scene.now)
         })
         .unwrap_or_default()
     }

@@ -27,7 +27,7 @@ pub use wechat::{InvalidUpstream, Reached, WeChat};
 use futures_core::future::BoxFuture;
 
 use crate::account::{Account, TokenApi};
-use crate::credential::Secret;
+use crate::credential::{Kind, Secret};
 
 /// A call is given up after this.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,10 +40,11 @@ pub trait Upstream: Send + Sync + 'static {
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>>;
 
-    /// Asks for the jsapi_ticket.
+    /// Asks for the ticket of `kind`, which is one of the account's [`Account::kinds`].
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>>;
 
@@ -58,10 +59,20 @@ pub trait Upstream: Send + Sync + 'static {
 /// A credential as WeChat answered it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Issued {
-    /// The access_token or jsapi_ticket.
+    /// The access_token or the ticket.
     pub value: Secret,
     /// `expires_in`, at most [`answer::MAX_LIFETIME`].
     pub lifetime: Duration,
+}
+
+/// WeChat's word for the `type` of a ticket
+/// (<https://developers.weixin.qq.com/doc/service/en/api/webdev/jssdk/api_getticket.html>).
+pub(crate) const fn ticket_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::AccessToken | Kind::JsapiTicket => "jsapi",
+        Kind::CardTicket => "wx_card",
+        Kind::AgentTicket => "agent_config",
+    }
 }
 
 /// The APIs that are called; the same errcode can mean different things in them.
@@ -121,11 +132,12 @@ impl Api {
         }
     }
 
-    /// The one that issues the ticket for `wx.config`.
-    pub const fn for_ticket(token_api: TokenApi) -> Self {
-        match token_api {
-            TokenApi::Classic | TokenApi::Stable => Self::GetTicket,
-            TokenApi::WeCom => Self::GetJsapiTicket,
+    /// The one that issues the tickets of this kind.
+    pub const fn for_ticket(token_api: TokenApi, kind: Kind) -> Self {
+        match (token_api, kind) {
+            (TokenApi::Classic | TokenApi::Stable, _) => Self::GetTicket,
+            (TokenApi::WeCom, Kind::AgentTicket) => Self::TicketGet,
+            (TokenApi::WeCom, _) => Self::GetJsapiTicket,
         }
     }
 

@@ -6,6 +6,8 @@
 
 #[path = "renewal/accounts.rs"]
 mod accounts;
+#[path = "renewal/cards.rs"]
+mod cards;
 #[path = "renewal/edges.rs"]
 mod edges;
 #[path = "renewal/failures.rs"]

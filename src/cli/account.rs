@@ -34,7 +34,7 @@ enum Verb {
 /// Add an account, or change one that was added
 ///
 /// The AppSecret is read from stdin, or from a file. WeChat is asked whether it is right before it
-/// is stored. An account that is there keeps its name and token API where none is given.
+/// is stored. An account that is there keeps its name, token API and coupons where none is given.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -51,6 +51,10 @@ struct AddArgs {
     /// A host of its pages, such as h5.example.com or *.example.com; repeat for more
     #[arg(long = "page-host", value_name = "HOST", required = true, value_parser = checked_host)]
     page_hosts: Vec<String>,
+    /// Whether it hands out coupons, which are signed with a ticket of their own [default: as
+    /// stored, else false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    wx_card: Option<bool>,
     /// A file that holds the AppSecret [default: stdin]
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -121,6 +125,7 @@ async fn add(args: AddArgs) -> Result<(), Failure> {
                 name: args.name.clone(),
                 token_api: args.token_api,
                 page_hosts,
+                wx_card: args.wx_card,
                 secret: Some(read_secret(args.secret_file.as_deref())?),
                 unchecked: args.unchecked,
             };

@@ -164,6 +164,7 @@ fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {
         secret: Secret::new(format!("{:032x}", rand::random::<u128>())),
         token_api: TokenApi::Classic,
         page_hosts,
+        wx_card: false,
     })
 }
 

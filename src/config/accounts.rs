@@ -11,7 +11,13 @@ use crate::page_hosts::PageHosts;
 const HEADING: &str = "[[account]] ";
 
 /// The variables that mean nothing without `WXSIGN_APPID`.
-const OF_THE_ACCOUNT: [&str; 4] = ["secret", "secret_file", "page_hosts", "token_api"];
+const OF_THE_ACCOUNT: [&str; 5] = [
+    "secret",
+    "secret_file",
+    "page_hosts",
+    "token_api",
+    "wx_card",
+];
 
 /// Reads `[[account]]` and the account of the environment, which overrides the one in the file
 /// with the same AppID or joins the others. None at all is a fault unless they are `optional`.
@@ -94,6 +100,14 @@ fn read_one(mut section: Section<'_>, report: &mut Report) -> Option<Account> {
     let name = read_name(&mut section, report);
     let token_api = read_token_api(&mut section, appid.as_ref(), report);
     let page_hosts = read_page_hosts(&mut section, report);
+    let wx_card = section.truth("wx_card", false, report);
+    if wx_card && token_api == TokenApi::WeCom {
+        let text = format!(
+            "{} is true, but a WeCom app hands out no coupons: leave it out",
+            section.name("wx_card")
+        );
+        report.fault(&section.place, text);
+    }
     section.close(report);
     Some(Account {
         appid: appid?,
@@ -103,6 +117,7 @@ fn read_one(mut section: Section<'_>, report: &mut Report) -> Option<Account> {
         secret: secret.map_or_else(|| Secret::new(""), |found| found.value),
         token_api,
         page_hosts,
+        wx_card,
     })
 }
 

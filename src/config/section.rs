@@ -18,7 +18,7 @@ use crate::nearest::nearest;
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 23] = [
+pub(super) const VARIABLES: [&str; 24] = [
     "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
@@ -42,6 +42,7 @@ pub(super) const VARIABLES: [&str; 23] = [
     "TOKEN_API",
     "UPSTREAM",
     "WECOM_UPSTREAM",
+    "WX_CARD",
 ];
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most

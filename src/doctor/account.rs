@@ -36,15 +36,14 @@ pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
         ),
     }
     if let Some(token) = good {
-        findings.push(match app.wechat.fetch_ticket(account, &token).await {
-            Ok(_) => Finding::new(
-                Step::JsapiTicket,
-                Outcome::Good,
-                "微信给出了 jsapi_ticket",
-                "WeChat issues it",
-            ),
-            Err(error) => Finding::failed(Step::JsapiTicket, &error),
+        findings.push(of_ticket(app, account, Step::JsapiTicket, &token).await);
+        let further = account.further_ticket().map(|kind| match kind {
+            Kind::AgentTicket => Step::AgentTicket,
+            _ => Step::CardTicket,
         });
+        if let Some(further) = further {
+            findings.push(of_ticket(app, account, further, &token).await);
+        }
     }
     findings.push(of_hosts(account));
     let of_account = findings.into_iter().map(|found| found.of(&account.appid));
@@ -76,6 +75,19 @@ fn of_secret(account: &Account, tried: &Result<Issued, UpstreamError>) -> Findin
             "WeChat accepts the AppID, the AppSecret and this machine's address",
         ),
         Err(error) => Finding::failed(Step::AppSecret, error),
+    }
+}
+
+/// Whether WeChat issues a ticket. Whoever asks gets the same one.
+async fn of_ticket(app: &App, account: &Account, step: Step, token: &Secret) -> Finding {
+    let (kind, what) = match step {
+        Step::CardTicket => (Kind::CardTicket, "微信给出了卡券用的 api_ticket"),
+        Step::AgentTicket => (Kind::AgentTicket, "企业微信给出了应用的 jsapi_ticket"),
+        _ => (Kind::JsapiTicket, "微信给出了 jsapi_ticket"),
+    };
+    match app.wechat.fetch_ticket(account, kind, token).await {
+        Ok(_) => Finding::new(step, Outcome::Good, what, "WeChat issues it"),
+        Err(error) => Finding::failed(step, &error),
     }
 }
 

@@ -43,6 +43,7 @@ fn account(number: usize) -> Account {
         secret: Secret::new("0123456789abcdef0123456789abcdef"),
         token_api: TokenApi::Classic,
         page_hosts: PageHosts::default(),
+        wx_card: false,
     }
 }
 

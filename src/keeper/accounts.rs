@@ -22,6 +22,8 @@ pub struct Accounts {
     /// The only one, if there is exactly one.
     only: Option<Arc<Kept>>,
     page_hosts: AllPageHosts,
+    /// How many have a ticket beside their jsapi_ticket.
+    further_tickets: usize,
     /// What readers see of each that nothing is known of yet.
     blank: Arc<Snapshot>,
 }
@@ -39,9 +41,10 @@ impl Accounts {
             return false;
         }
         if let Some(former) = &former {
-            self.page_hosts.remove(&former.account.page_hosts);
+            self.count_out(&former.account);
         }
         self.page_hosts.add(&account.page_hosts);
+        self.further_tickets += usize::from(account.further_ticket().is_some());
         let blank = || Arc::new(Known::new(Arc::clone(&self.blank)));
         let known = former.map_or_else(blank, |former| Arc::clone(&former.known));
         self.by_appid
@@ -53,9 +56,14 @@ impl Accounts {
     /// Takes an account away.
     pub(super) fn remove(&mut self, appid: &AppId) -> Option<Arc<Kept>> {
         let kept = self.by_appid.remove(appid.as_str())?;
-        self.page_hosts.remove(&kept.account.page_hosts);
+        self.count_out(&kept.account);
         self.find_only();
         Some(kept)
+    }
+
+    fn count_out(&mut self, account: &Account) {
+        self.page_hosts.remove(&account.page_hosts);
+        self.further_tickets -= usize::from(account.further_ticket().is_some());
     }
 
     fn find_only(&mut self) {
@@ -76,6 +84,11 @@ impl Accounts {
     /// How many there are.
     pub const fn len(&self) -> usize {
         self.by_appid.len()
+    }
+
+    /// How many tickets all of them have together.
+    pub(super) const fn tickets(&self) -> usize {
+        self.len() + self.further_tickets
     }
 
     /// Whether there is none.
@@ -122,14 +135,14 @@ pub(super) struct Known {
     removed: AtomicBool,
     /// What the account's step knows; only a step, of which there is one at a time, takes it and
     /// puts it back.
-    memory: Mutex<(Remembered, Remembered)>,
+    memory: Mutex<Remembering>,
     /// The generation of the token that back ends doubt, 0 for none: set by them, taken by a step.
     pub(super) doubted_token: AtomicU64,
     /// Someone wants to know how the token fares now: set by readers, taken by a step.
     pub(super) wants_check: AtomicBool,
     /// A human wants what failed to be tried again: set for him, taken by a step.
     pub(super) tries_again: AtomicBool,
-    /// Pages doubt the ticket: set by them, taken by a step.
+    /// Pages doubt the tickets: set by them, taken by a step.
     pub(super) doubted_ticket: AtomicBool,
     /// Pages that complain cause no step before this: milliseconds on the boot clock.
     pub(super) next_ticket_nudge: AtomicU64,
@@ -143,6 +156,9 @@ pub(super) struct Known {
     /// How many of them were taken: only the sampler's.
     taken: AtomicU64,
 }
+
+/// What is remembered of the token, of the jsapi_ticket, and of a further ticket, if there is one.
+type Remembering = (Remembered, Remembered, Option<Box<Remembered>>);
 
 impl Known {
     fn new(blank: Arc<Snapshot>) -> Self {
@@ -168,6 +184,8 @@ impl Known {
 pub(super) struct Memory {
     pub(super) token: Local,
     pub(super) ticket: Local,
+    /// Of the ticket beside that one; of no account where there is none.
+    pub(super) further: Local,
 }
 
 impl Kept {
@@ -229,25 +247,32 @@ impl Kept {
 
     /// What the account's steps have found out so far.
     pub(super) fn recall(&self) -> Memory {
-        let (token, ticket) = &*self.memory();
+        let (token, ticket, further) = &*self.memory();
         let snapshot = self.snapshot();
+        let kept = self.account.further_ticket().zip(further.as_deref());
         Memory {
             token: token.recall(snapshot.last(Kind::AccessToken)),
             ticket: ticket.recall(snapshot.last(Kind::JsapiTicket)),
+            further: kept.map_or_else(Local::default, |(kind, further)| {
+                further.recall(snapshot.last(kind))
+            }),
         }
     }
 
     /// Remembers what a step has found out.
     pub(super) fn remember(&self, memory: Memory) {
         let snapshot = self.snapshot();
+        let further = self.account.further_ticket();
+        let further = further.map(|kind| Remembered::of(memory.further, snapshot.last(kind)));
         *self.memory() = (
             Remembered::of(memory.token, snapshot.last(Kind::AccessToken)),
             Remembered::of(memory.ticket, snapshot.last(Kind::JsapiTicket)),
+            further.map(Box::new),
         );
     }
 
     /// What is under the lock is whole at any time.
-    fn memory(&self) -> MutexGuard<'_, (Remembered, Remembered)> {
+    fn memory(&self) -> MutexGuard<'_, Remembering> {
         (self.known.memory.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -6,10 +6,10 @@ use super::local::Local;
 use super::protocol::{self, Plan};
 use super::reconcile::reconcile;
 use super::renewal::{Base, Renewal};
-use super::{Kept, Shared, step};
+use super::step::Renewals;
+use super::{Kept, Shared};
 use crate::account::AppId;
 use crate::clock::Timestamp;
-use crate::credential::Kind;
 use crate::store::{Key, Record, Seen, StoreError};
 
 /// How many accounts are read together. It takes a few milliseconds.
@@ -25,39 +25,48 @@ pub(super) async fn adopt(
     appids: &[AppId],
     stop: &CancellationToken,
 ) -> Result<Vec<Timestamp>, StoreError> {
-    let key = |appid: &AppId, kind| Key {
-        appid: appid.clone(),
-        kind,
-    };
-    let keys = (appids.iter()).flat_map(|appid| Kind::ALL.map(|kind| key(appid, kind)));
+    let accounts = shared.accounts.load_full();
+    let kept = appids.iter().map(|appid| accounts.get(appid.as_str()));
+    let kept: Vec<_> = kept.collect();
+    let keys = kept.iter().flatten().flat_map(|kept| {
+        let key = |kind| Key {
+            appid: kept.account.appid.clone(),
+            kind,
+        };
+        kept.account.kinds().map(key)
+    });
     let keys: Vec<Key> = keys.collect();
     let mut found = shared.store.load_many(&keys).await?.into_iter();
-    let (accounts, now) = (shared.accounts.load_full(), shared.clock.now());
-    let wakes = appids.iter().map(|appid| {
-        let both = (found.next().flatten(), found.next().flatten());
-        match (accounts.get(appid.as_str()), both) {
-            (Some(kept), (Some(token), Some(ticket))) => {
-                adopt_one(shared, kept, stop, token, ticket)
-            }
-            _ => now,
-        }
+    let now = shared.clock.now();
+    let wakes = kept.into_iter().map(|kept| {
+        let Some(kept) = kept else { return now };
+        let of_account = found.by_ref().take(kept.account.kinds().count());
+        let of_account: Vec<_> = of_account.collect();
+        let all: Option<Vec<_>> = of_account.into_iter().collect();
+        all.map_or(now, |found| adopt_one(shared, kept, stop, found))
     });
     Ok(wakes.collect())
 }
 
+/// Takes over what was `found` of an account, in the order of its kinds.
 fn adopt_one(
     shared: &Shared,
     kept: &Kept,
     stop: &CancellationToken,
-    token: (Record, Seen),
-    ticket: (Record, Seen),
+    found: Vec<(Record, Seen)>,
 ) -> Timestamp {
     let mut memory = kept.recall();
-    let (of_token, of_ticket) = step::renewals(shared, kept, stop);
-    let token = of_token.adopt(&mut memory.token, token);
-    let ticket = of_ticket.adopt(&mut memory.ticket, ticket);
+    let renewals = Renewals::new(shared, kept, stop);
+    let of = [
+        (Some(&renewals.token), &mut memory.token),
+        (Some(&renewals.ticket), &mut memory.ticket),
+        (renewals.further.as_ref(), &mut memory.further),
+    ];
+    let of = of.into_iter().zip(found);
+    let wakes = of.filter_map(|((renewal, local), found)| Some(renewal?.adopt(local, found)));
+    let wake = wakes.min().unwrap_or_default();
     kept.remember(memory);
-    token.min(ticket)
+    wake
 }
 
 impl Renewal<'_> {

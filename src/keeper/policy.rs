@@ -2,6 +2,8 @@
 //!
 //! Everything here is arithmetic on stored times, so that all nodes agree.
 
+mod wecom;
+
 use std::time::Duration;
 
 use crate::account::{AppId, TokenApi};
@@ -22,14 +24,8 @@ pub(super) enum Policy {
     /// A fetch returns the same ticket to everyone and always names a life of 7200 seconds, so
     /// it is asked for again and again to see when it changes.
     Ticket,
-    /// A fetch returns the same token until its end. How long it names for one that it has named
-    /// before is not documented, so nothing is believed to live longer than was said first
-    /// (<https://developer.work.weixin.qq.com/document/path/91039>). WeCom may end it early.
-    WeComToken,
-    /// The same holds for WeCom's tickets, which may be fetched a hundred times an hour by an app,
-    /// and four hundred times by a corporation
-    /// (<https://developer.work.weixin.qq.com/document/path/90506>).
-    WeComTicket,
+    /// WeCom's, of this kind: see [`wecom`].
+    WeCom(Kind),
 }
 
 /// The life that the windows below are made for.
@@ -56,29 +52,14 @@ const TICKET_ALARM: Duration = Duration::from_secs(1200);
 /// A ticket that WeChat has just confirmed is served past the end it had by its age.
 const TICKET_TRUST: Duration = Duration::from_secs(600);
 
-/// How often WeCom is asked whether a credential is still the one: with two tickets an app comes to
-/// eight of its calls an hour.
-const WECOM_POLL: Duration = Duration::from_secs(900);
-
-/// So long before its end it is asked once more, in case the next one is there early.
-const WECOM_LAST_LOOK: Duration = Duration::from_secs(290);
-
-/// WeCom counted from when it issued the credential, which was a little after it was asked.
-const WECOM_ISSUED_WITHIN: Duration = Duration::from_secs(1);
-
-/// What WeCom gives out past the end that it named is asked about again after this; then, each
-/// time, after as long as it has outlived that end, up to the second.
-const WECOM_OUTLIVED: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(300)];
-
 impl Policy {
     /// The policy for `kind` with an account of `token_api`.
     pub(super) const fn of(kind: Kind, token_api: TokenApi) -> Self {
         match (kind, token_api) {
             (Kind::AccessToken, TokenApi::Classic) => Self::ClassicToken,
             (Kind::AccessToken, TokenApi::Stable) => Self::StableToken,
-            (Kind::AccessToken, TokenApi::WeCom) => Self::WeComToken,
-            (_, TokenApi::WeCom) => Self::WeComTicket,
-            (Kind::JsapiTicket, _) => Self::Ticket,
+            (kind, TokenApi::WeCom) => Self::WeCom(kind),
+            (Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket, _) => Self::Ticket,
         }
     }
 
@@ -94,18 +75,14 @@ impl Policy {
             Self::ClassicToken => Api::Token,
             Self::StableToken => Api::StableToken,
             Self::Ticket => Api::GetTicket,
-            Self::WeComToken => Api::GetToken,
-            Self::WeComTicket => Api::GetJsapiTicket,
+            Self::WeCom(Kind::AccessToken) => Api::GetToken,
+            Self::WeCom(kind) => Api::for_ticket(TokenApi::WeCom, kind),
         }
     }
 
     /// Whether an answer with the same value may move its end.
     pub(super) const fn may_prolong(self) -> bool {
         matches!(self, Self::ClassicToken | Self::StableToken)
-    }
-
-    const fn is_wecoms(self) -> bool {
-        matches!(self, Self::WeComToken | Self::WeComTicket)
     }
 
     /// WeChat's daily quota of the call
@@ -115,7 +92,7 @@ impl Policy {
     pub(super) const fn daily_quota(self) -> u32 {
         match self {
             Self::ClassicToken => 2_000,
-            Self::WeComToken | Self::WeComTicket => 2_400,
+            Self::WeCom(_) => 2_400,
             Self::StableToken => 500_000,
             Self::Ticket => 10_000,
         }
@@ -143,37 +120,16 @@ impl Policy {
                         );
                 credential.confirmed_at + poll.mul_f64(spread)
             }
-            Self::WeComToken | Self::WeComTicket => self.wecom_due_at(appid, credential),
+            Self::WeCom(_) => wecom::due_at(appid, credential),
         };
         due.max(credential.confirmed_at + self.interval(credential))
     }
 
-    /// Now and then, once more shortly before its end, at its end, and while it outlives that.
-    fn wecom_due_at(self, appid: &AppId, credential: &Credential) -> Timestamp {
-        let (asked, end) = (credential.confirmed_at, credential.expires_at);
-        if asked >= end {
-            return asked + outlived(credential);
-        }
-        let last_look = self.wecom_last_look(credential);
-        if asked >= last_look {
-            return end + WECOM_ISSUED_WITHIN;
-        }
-        let salt = asked.as_millis() as u64;
-        let poll = WECOM_POLL.mul_f64(0.9 + 0.2 * spread(&[appid.as_str()], salt));
-        (asked + poll).min(last_look)
-    }
-
-    fn wecom_last_look(self, credential: &Credential) -> Timestamp {
-        let last_look = self.shortened(credential, WECOM_LAST_LOOK);
-        credential.expires_at.before(last_look)
-    }
-
     /// No two successful fetches lie closer together, but where the next value is awaited.
     pub(super) fn interval(self, credential: &Credential) -> Duration {
-        if self.is_wecoms() && credential.confirmed_at >= credential.expires_at {
-            WECOM_OUTLIVED[0]
-        } else {
-            MIN_INTERVAL
+        match self {
+            Self::WeCom(_) => wecom::interval(credential),
+            Self::ClassicToken | Self::StableToken | Self::Ticket => MIN_INTERVAL,
         }
     }
 
@@ -183,7 +139,7 @@ impl Policy {
     pub(super) const fn look_every(self) -> Duration {
         match self {
             Self::ClassicToken => Duration::from_secs(80),
-            Self::StableToken | Self::Ticket | Self::WeComToken | Self::WeComTicket => FULL_LIFE,
+            Self::StableToken | Self::Ticket | Self::WeCom(_) => FULL_LIFE,
         }
     }
 
@@ -191,11 +147,8 @@ impl Policy {
     /// the next one before, and after it there is no reason to wait. So it is with all that WeCom
     /// issues.
     pub(super) fn replaced_at(self, credential: &Credential, now: Timestamp) -> Option<Timestamp> {
-        if self.is_wecoms() {
-            let (asked, end) = (credential.confirmed_at, credential.expires_at);
-            let ends = now >= end.before(self.margin(credential, 5));
-            let looked = (self.wecom_last_look(credential)..end).contains(&asked);
-            return (ends && looked).then_some(end + WECOM_ISSUED_WITHIN);
+        if let Self::WeCom(_) = self {
+            return wecom::replaced_at(credential, now);
         }
         let end = credential.claimed_until;
         let last_seconds = end.before(self.margin(credential, 5));
@@ -209,7 +162,7 @@ impl Policy {
             Self::ClassicToken => credential.expires_at.before(self.margin(credential, 600)),
             Self::StableToken => credential.expires_at.before(self.margin(credential, 200)),
             Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_URGENT),
-            Self::WeComToken | Self::WeComTicket => self.wecom_unconfirmed(credential, 200, 0.5),
+            Self::WeCom(_) => wecom::unconfirmed(credential, 200, 0.5),
         }
     }
 
@@ -218,20 +171,7 @@ impl Policy {
             Self::ClassicToken => credential.expires_at.before(self.margin(credential, 300)),
             Self::StableToken => credential.expires_at.before(self.margin(credential, 100)),
             Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_ALARM),
-            Self::WeComToken | Self::WeComTicket => self.wecom_unconfirmed(credential, 100, 0.75),
-        }
-    }
-
-    /// When it is late for an answer: so many seconds before the end, unless the last look was
-    /// answered; past the end, at this part of the time for which it is believed.
-    fn wecom_unconfirmed(self, credential: &Credential, seconds: u64, part: f64) -> Timestamp {
-        let (asked, end) = (credential.confirmed_at, credential.expires_at);
-        if asked >= end {
-            asked + outlived(credential).mul_f64(1.0 + part)
-        } else if asked >= self.wecom_last_look(credential) {
-            end
-        } else {
-            end.before(self.margin(credential, seconds))
+            Self::WeCom(_) => wecom::unconfirmed(credential, 100, 0.75),
         }
     }
 
@@ -252,17 +192,7 @@ impl Policy {
                     .min(credential.claimed_until.before(margin));
                 by_age.max(by_word)
             }
-            // To its last second: there is no other until then. Past that, as WeCom's last word
-            // is that this one holds, until it is late for the next word.
-            Self::WeComToken | Self::WeComTicket => {
-                let last = self.margin(credential, 1);
-                let by_age = credential.expires_at.before(last);
-                if credential.confirmed_at < credential.expires_at {
-                    return by_age;
-                }
-                let by_word = credential.confirmed_at + outlived(credential) * 2;
-                by_age.max(by_word.min(credential.claimed_until.before(last)))
-            }
+            Self::WeCom(_) => wecom::end_of_life(credential),
         }
     }
 
@@ -297,7 +227,7 @@ impl Policy {
     fn life(self, credential: &Credential) -> Duration {
         let start = match self {
             Self::ClassicToken | Self::StableToken => credential.confirmed_at,
-            Self::Ticket | Self::WeComToken | Self::WeComTicket => credential.first_seen,
+            Self::Ticket | Self::WeCom(_) => credential.first_seen,
         };
         credential.expires_at.since(start)
     }
@@ -306,23 +236,18 @@ impl Policy {
         self.shortened(credential, Duration::from_secs(seconds))
     }
 
-    /// A window for a full life, shortened in proportion for a short one.
     fn shortened(self, credential: &Credential, window: Duration) -> Duration {
-        let life = self.life(credential);
-        if life < SHORT_LIFE {
-            window.mul_f64(life.as_secs_f64() / FULL_LIFE.as_secs_f64())
-        } else {
-            window
-        }
+        shortened(self.life(credential), window)
     }
 }
 
-/// For how long what WeCom has confirmed past its end is not asked about again: the longer it has
-/// outlived that end, the less likely it is to end soon.
-fn outlived(credential: &Credential) -> Duration {
-    let [least, most] = WECOM_OUTLIVED;
-    let by = credential.confirmed_at.since(credential.expires_at);
-    by.clamp(least, most)
+/// A window for a full life, shortened in proportion for a short one.
+fn shortened(life: Duration, window: Duration) -> Duration {
+    if life < SHORT_LIFE {
+        window.mul_f64(life.as_secs_f64() / FULL_LIFE.as_secs_f64())
+    } else {
+        window
+    }
 }
 
 /// Whether the times of the credential cannot be, so that WeChat is to be asked at once.
@@ -353,13 +278,13 @@ mod tests {
     use super::*;
     use crate::credential::Secret;
 
-    const T0: Timestamp = Timestamp::from_secs(1_000_000);
+    pub(super) const T0: Timestamp = Timestamp::from_secs(1_000_000);
 
-    fn appid() -> AppId {
+    pub(super) fn appid() -> AppId {
         "wx0123456789abcdef".parse().unwrap()
     }
 
-    fn record(life: u64) -> Record {
+    pub(super) fn record(life: u64) -> Record {
         let end = T0 + Duration::from_secs(life);
         Record {
             credential: Some(Credential {
@@ -375,7 +300,7 @@ mod tests {
     }
 
     /// The seconds after T0 at which the phases begin: due, urgent, alarm, expired.
-    fn windows(policy: Policy, life: u64) -> [Option<u64>; 4] {
+    pub(super) fn windows(policy: Policy, life: u64) -> [Option<u64>; 4] {
         let record = record(life);
         [Phase::Due, Phase::Urgent, Phase::Alarm, Phase::Expired].map(|phase| {
             (0..=life + 700).find(|age| {
@@ -440,7 +365,7 @@ mod tests {
             Policy::ClassicToken,
             Policy::StableToken,
             Policy::Ticket,
-            Policy::WeComToken,
+            Policy::WeCom(Kind::AccessToken),
         ] {
             let record = record(60);
             let due = policy.due_at(&appid(), record.credential.as_ref().unwrap());
@@ -457,95 +382,6 @@ mod tests {
         // Nodes sleep until it is due: two thirds of its life would be too late.
         let due_at = Policy::ClassicToken.due_at(&appid(), &record(900).credential.unwrap());
         assert_eq!(due_at, T0 + Duration::from_secs(300));
-    }
-
-    /// A credential of WeCom with a full life that was confirmed then, after T0.
-    fn confirmed(seconds: u64) -> Record {
-        let mut record = record(7200);
-        let credential = record.credential.as_mut().unwrap();
-        credential.confirmed_at = T0 + Duration::from_secs(seconds);
-        credential.claimed_until = credential.confirmed_at + FULL_LIFE;
-        record
-    }
-
-    #[test]
-    fn wecom_is_asked_now_and_then_and_shortly_before_the_end_and_right_after_it() {
-        let policy = Policy::WeComToken;
-        let due_at = |asked| {
-            let record = confirmed(asked);
-            policy
-                .due_at(&appid(), record.credential.as_ref().unwrap())
-                .since(T0)
-                .as_secs()
-        };
-        assert!((810..=990).contains(&due_at(0)), "{}", due_at(0));
-        assert_eq!(due_at(6100), 6910);
-        for asked in [6910, 7000, 7169] {
-            assert_eq!(due_at(asked), 7201, "{asked}");
-        }
-        // The answer at its end was the same, and so was the next: then less and less often.
-        assert_eq!([7201, 7206, 7212].map(due_at), [7206, 7212, 7224]);
-        assert_eq!([7500, 9000].map(due_at), [7800, 9300]);
-    }
-
-    #[test]
-    fn what_wecom_issued_is_served_to_its_last_second_and_on_its_word_for_a_little_longer() {
-        let served_until = |asked| {
-            let end = Policy::WeComTicket.served_until(&confirmed(asked)).unwrap();
-            end.since(T0).as_secs()
-        };
-        // Not longer for what WeCom says of one that it has given out before.
-        assert_eq!([0, 3600, 7199].map(served_until), [7199; 3]);
-        assert_eq!(
-            [7200, 7206, 7300, 9000].map(served_until),
-            [7210, 7218, 7500, 9600]
-        );
-        // Nor than it says itself.
-        let mut record = confirmed(7300);
-        record.credential.as_mut().unwrap().claimed_until = T0 + Duration::from_secs(7320);
-        let end = Policy::WeComTicket.served_until(&record).unwrap();
-        assert_eq!(end.since(T0).as_secs(), 7319);
-    }
-
-    #[test]
-    fn a_credential_of_wecom_is_urgent_only_if_its_last_look_was_not_answered() {
-        let [_, urgent, alarm, expired] = windows(Policy::WeComToken, 7200);
-        assert_eq!(
-            [urgent, alarm, expired],
-            [Some(7000), Some(7100), Some(7199)]
-        );
-        let phase = |asked, now| {
-            let now = T0 + Duration::from_secs(now);
-            Policy::WeComToken.phase(&appid(), &confirmed(asked), now)
-        };
-        assert_eq!(phase(6910, 7198), Phase::Fresh);
-        assert_eq!(phase(6910, 7199), Phase::Expired);
-        let outlived = [7799, 7800, 7950, 8025, 8100].map(|now| phase(7500, now));
-        let phases = [
-            Phase::Fresh,
-            Phase::Due,
-            Phase::Urgent,
-            Phase::Alarm,
-            Phase::Expired,
-        ];
-        assert_eq!(outlived, phases);
-    }
-
-    #[test]
-    fn wecom_is_not_asked_in_the_last_seconds_but_right_after_them() {
-        let replaced_at = |asked, now| {
-            let credential = confirmed(asked).credential.unwrap();
-            let at = Policy::WeComToken.replaced_at(&credential, T0 + Duration::from_secs(now));
-            at.map(|at| at.since(T0).as_secs())
-        };
-        assert_eq!(replaced_at(6910, 7194), None);
-        assert_eq!(replaced_at(6910, 7195), Some(7201));
-        assert_eq!(replaced_at(6910, 7300), Some(7201));
-        // It has not been answered since long before, or was asked after the end.
-        assert_eq!(
-            [replaced_at(6000, 7199), replaced_at(7200, 7201)],
-            [None; 2]
-        );
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Renewal<'_> {
         let account = &self.kept.account;
         let call = match token {
             None => self.shared.upstream.fetch_token(account),
-            Some(token) => self.shared.upstream.fetch_ticket(account, token),
+            Some(token) => (self.shared.upstream).fetch_ticket(account, self.key.kind, token),
         };
         match tokio::time::timeout(CALL_TIMEOUT, call).await {
             Ok(answer) => answer,

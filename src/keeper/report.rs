@@ -154,7 +154,7 @@ impl Keeper {
     /// The store cannot be reached.
     pub async fn calls_today(&self, kept: &Kept) -> Result<Vec<(Kind, u32, u32)>, StoreError> {
         let mut used = Vec::new();
-        for kind in Kind::ALL {
+        for kind in kept.account.kinds() {
             let (appid, api) = (kept.account.appid.clone(), kept.account.token_api);
             let (record, _) = self.shared.store.load(&Key { appid, kind }).await?;
             let calls = record.calls.on_day_of(self.clock().now());
@@ -167,14 +167,18 @@ impl Keeper {
     /// on, and so do all other limits.
     pub fn try_again(&self, kept: &Kept) {
         kept.known.tries_again.store(true, Ordering::Release);
-        if kept.snapshot().is_in_trouble(Kind::JsapiTicket) {
+        let mut tickets = kept
+            .account
+            .kinds()
+            .filter(|kind| *kind != Kind::AccessToken);
+        if tickets.any(|kind| kept.snapshot().is_in_trouble(kind)) {
             // The one at hand may not be due for a while: the trouble would stay as long.
             kept.known.doubted_ticket.store(true, Ordering::Release);
         }
         self.nudge(kept);
     }
 
-    /// Takes the report that a page's signature was refused: has the ticket asked for again, but
+    /// Takes the report that a page's signature was refused: has its tickets asked for again, but
     /// not more than once a minute, however many pages complain. Says whether it has.
     pub fn report_ticket(&self, kept: &Kept) -> bool {
         kept.known.doubted_ticket.store(true, Ordering::Release);

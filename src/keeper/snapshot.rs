@@ -3,6 +3,8 @@
 //! Each credential has its [`Standing`]; what is served and the trouble in renewing it are two
 //! things there, so that a failure never hides a credential that WeChat accepts.
 
+mod further;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::credential::{Credential, Fingerprint, Kind};
 use crate::signer::Signer;
 use crate::store::{Backoff, Lease};
 use crate::upstream::{self, Api, Class, Explanation, Words};
+use further::Further;
 
 /// What readers may use of an account at one point in time. Value and end of a credential always
 /// belong together here.
@@ -25,6 +28,8 @@ use crate::upstream::{self, Api, Class, Explanation, Words};
 pub struct Snapshot {
     token: Standing,
     ticket: Standing,
+    /// The ticket beside that one. Few accounts have one.
+    further: Option<Box<Further>>,
     /// Prepared from the ticket above.
     signer: Option<Signer>,
     /// Prepared from the ticket before, to recognise what it signed.
@@ -147,13 +152,6 @@ impl Snapshot {
         lease.filter(|lease| !lease.until.left(now).is_zero())
     }
 
-    const fn standing(&self, kind: Kind) -> &Standing {
-        match kind {
-            Kind::AccessToken => &self.token,
-            Kind::JsapiTicket => &self.ticket,
-        }
-    }
-
     /// What WeChat said last when it was asked about a token.
     pub(super) fn check(&self) -> Option<Check> {
         self.check.as_deref().copied()
@@ -186,10 +184,20 @@ impl Snapshot {
         self.robbed.as_ref().map_or(&[], |deaths| &deaths.0)
     }
 
-    /// What stands in the way of a new token or, that being fine, of a new ticket.
+    /// What stands in the way of a new token or, that being fine, of a new ticket; of a further
+    /// one last, without which pages are signed all the same.
     pub fn trouble(&self) -> Option<&Trouble> {
-        let (token, ticket) = (&self.token, &self.ticket);
-        token.trouble.as_deref().or(ticket.trouble.as_deref())
+        let further = self.further.as_deref().map(|further| &further.standing);
+        let all = [Some(&self.token), Some(&self.ticket), further];
+        let mut all = all.into_iter().flatten();
+        all.find_map(|standing| standing.trouble.as_deref())
+    }
+
+    /// What stands in the way of a credential of `kind`: trouble with it, or with the token that
+    /// it is fetched with.
+    pub(super) fn in_the_way_of(&self, kind: Kind) -> Option<&Trouble> {
+        let token = self.token.trouble.as_deref();
+        token.or_else(|| self.trouble_with(kind))
     }
 
     /// What stands in the way of a new credential of `kind`.
@@ -198,7 +206,7 @@ impl Snapshot {
     }
 
     /// Whether the credential of `kind` could not be renewed.
-    pub(super) const fn is_in_trouble(&self, kind: Kind) -> bool {
+    pub(super) fn is_in_trouble(&self, kind: Kind) -> bool {
         self.standing(kind).trouble.is_some()
     }
 
@@ -212,10 +220,7 @@ impl Snapshot {
         mut next: Standing,
         now: Moment,
     ) -> Result<(), &'static str> {
-        let slot = match kind {
-            Kind::AccessToken => &mut self.token,
-            Kind::JsapiTicket => &mut self.ticket,
-        };
+        let slot = self.standing_mut(kind);
         let generation = |served: &Served| served.credential.generation;
         let former = slot.served.as_ref().filter(|former| former.is_good(now));
         if let (Some(former), Some(served)) = (former, &next.served)

@@ -20,6 +20,8 @@ pub struct Listed {
     pub token_api: Option<TokenApi>,
     /// The hosts of the pages that it may sign for.
     pub page_hosts: Vec<String>,
+    /// Whether it hands out coupons.
+    pub wx_card: bool,
     /// Where it is kept.
     pub kept_in: KeptIn,
     /// Whether a server with this configuration serves it.
@@ -102,6 +104,7 @@ impl Roster {
             name: account.name.clone(),
             token_api: Some(account.token_api),
             page_hosts: account.page_hosts.patterns(),
+            wx_card: account.wx_card,
             kept_in: KeptIn::Configuration,
             state: State::Served,
         });
@@ -118,6 +121,7 @@ impl Roster {
                 appid,
                 name: row.as_ref().and_then(|row| row.name.clone()),
                 token_api: row.as_ref().map(|row| row.token_api),
+                wx_card: row.as_ref().is_some_and(|row| row.wx_card),
                 page_hosts: row.map(|row| row.page_hosts).unwrap_or_default(),
                 kept_in: KeptIn::Database,
                 state,

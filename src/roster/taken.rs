@@ -122,6 +122,7 @@ impl Roster {
             secret: vault.open(appid, &row.secret).ok()?,
             token_api: row.token_api,
             page_hosts,
+            wx_card: row.wx_card,
         })
     }
 

@@ -59,6 +59,7 @@ impl World {
             secret: Secret::new(SECRET),
             token_api: TokenApi::Classic,
             page_hosts: "h5.example.com".parse().unwrap(),
+            wx_card: false,
         };
         let upstream: Arc<dyn Upstream> = Arc::new(self.simulator.clone());
         let (keeper, queue) = Keeper::new(

@@ -33,6 +33,9 @@ pub(super) struct Stored {
     token_api: TokenApi,
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]
     page_hosts: Vec<String>,
+    /// Whether it hands out coupons, for which it has a ticket of their own.
+    #[schema(example = false)]
+    wx_card: bool,
     /// In seconds since the Unix epoch.
     #[schema(example = 1_700_000_000)]
     changed_at: i64,
@@ -78,6 +81,7 @@ pub(super) async fn put(
             name: row.name,
             token_api: row.token_api,
             page_hosts: row.page_hosts,
+            wx_card: row.wx_card,
             changed_at: row.changed_at.as_secs(),
         };
         Ok((status, Json(stored)))
@@ -142,6 +146,7 @@ pub(super) fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
             .map(|api| api.parse().map_err(|why| format!("token_api {why}")))
             .transpose()?,
         page_hosts: page_hosts(members.remove("page_hosts"))?,
+        wx_card: truth_if_given(&mut members, "wx_card")?,
         secret: text(&mut members, "secret")?
             .map(|secret| parse_secret(&secret).map_err(|why| format!("secret {why}")))
             .transpose()?,
@@ -150,7 +155,8 @@ pub(super) fn draft(appid: AppId, body: &[u8]) -> Result<Draft, String> {
     match members.keys().next() {
         None => Ok(draft),
         Some(unknown) => Err(format!(
-            "{:?} is not known: there are secret, name, token_api, page_hosts and unchecked",
+            "{:?} is not known: there are secret, name, token_api, page_hosts, wx_card and \
+             unchecked",
             beginning(unknown)
         )),
     }
@@ -170,9 +176,13 @@ fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, 
 }
 
 pub(super) fn truth(members: &mut Map<String, Value>, name: &str) -> Result<bool, String> {
+    truth_if_given(members, name).map(Option::unwrap_or_default)
+}
+
+fn truth_if_given(members: &mut Map<String, Value>, name: &str) -> Result<Option<bool>, String> {
     match members.remove(name) {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(truth)) => Ok(truth),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(truth)) => Ok(Some(truth)),
         Some(_) => Err(format!("{name} must be true or false")),
     }
 }

@@ -129,7 +129,7 @@ pub(super) async fn jsapi_ticket(
 async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Problem> {
     let scope = match kind {
         Kind::AccessToken => Scope::Token,
-        Kind::JsapiTicket => Scope::Ticket,
+        Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket => Scope::Ticket,
     };
     let (caller, kept) = asking.admit(scope, appid)?;
     let wait = Wait::from_query(&asking.query)?;
@@ -160,7 +160,7 @@ async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Prob
     }
     let served = snapshot
         .served(kind, now)
-        .ok_or_else(|| gate.nothing_to_serve(&kept))?;
+        .ok_or_else(|| gate.nothing_to_serve(&kept, kind))?;
     caller.audit(&kept.account.appid, &did, Some(&served.credential), "ok");
     let etag = etag(&served.credential);
     let caching = [(ETAG, etag.as_str()), (CACHE_CONTROL, "no-store")];
@@ -309,7 +309,7 @@ pub(super) async fn report(
     let status = match reported {
         Reported::Outdated | Reported::Renewed => StatusCode::OK,
         Reported::Unverified => StatusCode::ACCEPTED,
-        Reported::NoToken => return Err(gate.nothing_to_serve(&kept)),
+        Reported::NoToken => return Err(gate.nothing_to_serve(&kept, Kind::AccessToken)),
         Reported::StillValid => {
             return Err(Problem::new(
                 Code::StillValid,
@@ -332,7 +332,7 @@ pub(super) async fn report(
             ));
         }
     };
-    let token = token.ok_or_else(|| gate.nothing_to_serve(&kept))?;
+    let token = token.ok_or_else(|| gate.nothing_to_serve(&kept, Kind::AccessToken))?;
     let token = Reading::new(Kind::AccessToken, token, now);
     let token = if caller.may(Scope::Token) {
         token
@@ -368,7 +368,7 @@ pub(super) async fn check(asking: Asking, Segment(appid): Segment) -> Result<Res
     let gate = &asking.gate;
     let keeper = &gate.app.keeper;
     if kept.snapshot().token(keeper.clock().moment()).is_none() {
-        return Err(gate.nothing_to_serve(&kept));
+        return Err(gate.nothing_to_serve(&kept, Kind::AccessToken));
     }
     let check = keeper.check_token(&kept, PATIENCE).await;
     let check = check.filter(|check| check.outcome != Outcome::Unreachable);
@@ -396,9 +396,10 @@ pub(super) async fn check(asking: Asking, Segment(appid): Segment) -> Result<Res
 }
 
 impl Gate {
-    /// The account has no credential, and why.
-    pub(super) fn nothing_to_serve(&self, kept: &Kept) -> Problem {
-        Problem::unavailable(self.app.keeper.unavailable(kept, &kept.snapshot()))
+    /// The account has no credential of `kind`, and why.
+    pub(super) fn nothing_to_serve(&self, kept: &Kept, kind: Kind) -> Problem {
+        let keeper = &self.app.keeper;
+        Problem::unavailable(keeper.unavailable(kept, &kept.snapshot(), kind))
     }
 }
 

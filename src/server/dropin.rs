@@ -238,7 +238,7 @@ async fn fetch(
     }
     let Some(token) = snapshot.token(now) else {
         caller.audit(appid, did, None, "unavailable");
-        return Err(gate.nothing_to_serve(&kept).into());
+        return Err(gate.nothing_to_serve(&kept, kind).into());
     };
     gate.hand_out(&caller, &kept, token.credential.generation);
     caller.audit(appid, did, Some(&token.credential), "ok");

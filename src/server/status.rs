@@ -41,10 +41,19 @@ struct Status {
     /// The hosts whose pages are signed.
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]
     page_hosts: Vec<String>,
+    /// Whether it hands out coupons.
+    #[schema(example = false)]
+    wx_card: bool,
     #[schema(required)]
     access_token: Option<Life>,
     #[schema(required)]
     jsapi_ticket: Option<Life>,
+    /// WeChat's api_ticket, where it hands out coupons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card_ticket: Option<Option<Life>>,
+    /// What `wx.agentConfig` is signed with, of a WeCom app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_ticket: Option<Option<Life>>,
     /// Who is fetching new ones.
     leases: Leases,
     /// Another program fetches tokens with this AppSecret.
@@ -89,6 +98,10 @@ struct Leases {
     access_token: Option<LeaseView>,
     #[schema(required)]
     jsapi_ticket: Option<LeaseView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card_ticket: Option<Option<LeaseView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_ticket: Option<Option<LeaseView>>,
 }
 
 /// The right to fetch a credential.
@@ -179,16 +192,23 @@ impl Status {
                 .lease(kind, now)
                 .map(|held| LeaseView::of(held, now))
         };
+        let further = |of| account.further_ticket().filter(|kind| *kind == of);
+        let (card, agent) = (further(Kind::CardTicket), further(Kind::AgentTicket));
         Self {
             appid: account.appid.clone(),
             name: account.name.clone(),
             token_api: account.token_api,
             page_hosts: account.page_hosts.patterns(),
+            wx_card: account.wx_card,
             access_token: life(snapshot.token(now)),
             jsapi_ticket: life(snapshot.ticket(now)),
+            card_ticket: card.map(|kind| life(snapshot.served(kind, now))),
+            agent_ticket: agent.map(|kind| life(snapshot.served(kind, now))),
             leases: Leases {
                 access_token: lease(Kind::AccessToken),
                 jsapi_ticket: lease(Kind::JsapiTicket),
+                card_ticket: card.map(lease),
+                agent_ticket: agent.map(lease),
             },
             foreign_fetcher: snapshot.is_robbed(),
             tokens_died_young: (snapshot.died_young().iter())

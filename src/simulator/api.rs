@@ -337,6 +337,11 @@ impl Call<'_> {
         if knobs.ticket_checks_ip && !knobs.lists(self.request.client_ip) {
             return Err(Refusal(61004));
         }
+        if of == TicketType::Card
+            && let Some(errcode) = knobs.card_errcode
+        {
+            return Err(Refusal(errcode));
+        }
         let quotas = knobs.quotas;
         account
             .usage

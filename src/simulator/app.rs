@@ -89,6 +89,9 @@ pub struct Knobs {
     pub unlisted_ip_errcode: i64,
     /// Whether getticket looks at the list too (61004).
     pub ticket_checks_ip: bool,
+    /// What getticket says to `type=wx_card` instead of a ticket: 48001 to an account that may not
+    /// hand out coupons.
+    pub card_errcode: Option<i64>,
     /// Whether the AppSecret is frozen (40243).
     pub secret_frozen: bool,
     /// How errmsg names the request.
@@ -130,6 +133,7 @@ impl Default for Knobs {
             ip_list: None,
             unlisted_ip_errcode: 40164,
             ticket_checks_ip: false,
+            card_errcode: None,
             secret_frozen: false,
             errmsg_dialect: Dialect::default(),
             content_type: "application/json; encoding=utf-8".to_owned(),

@@ -6,9 +6,11 @@ use serde_json::json;
 
 use super::{Effect, Request, Simulator};
 use crate::account::{Account, TokenApi};
-use crate::credential::Secret;
+use crate::credential::{Kind, Secret};
 use crate::diagnosis::percent::encode_component;
-use crate::upstream::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
+use crate::upstream::{
+    Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer, ticket_type,
+};
 
 impl Upstream for Simulator {
     fn fetch_token<'a>(
@@ -44,14 +46,15 @@ impl Upstream for Simulator {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         Box::pin(async move {
-            let api = Api::for_ticket(account.token_api);
+            let api = Api::for_ticket(account.token_api, kind);
             let token = encode_component(token.expose());
             let query = match api {
                 Api::GetJsapiTicket => format!("access_token={token}"),
-                _ => format!("access_token={token}&type=jsapi"),
+                _ => format!("access_token={token}&type={}", ticket_type(kind)),
             };
             let (status, body) = self.exchange(api, &query, "").await?;
             answer::ticket(api, status, &body)

@@ -119,6 +119,12 @@ impl Tickets {
             .expect("there is a ticket from the start")
     }
 
+    /// Whether what is signed with this one is right now.
+    pub(super) fn accepts(&self, ticket: &str, now: Timestamp) -> bool {
+        self.iter()
+            .any(|known| known.value.expose() == ticket && known.lives(now))
+    }
+
     /// All that are remembered, the newest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Ticket> {
         self.history.iter().rev()

@@ -19,6 +19,14 @@ pub struct AccountRow {
     pub secret: Sealed,
     /// When it was put here.
     pub changed_at: Timestamp,
+    /// Whether it hands out coupons.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub wx_card: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+const fn is_false(of: &bool) -> bool {
+    !*of
 }
 
 impl AccountRow {

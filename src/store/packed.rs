@@ -64,6 +64,7 @@ mod tests {
             page_hosts: vec!["h5.example.com".to_owned()],
             secret: serde_json::from_str("\"c2VhbGVk\"").unwrap(),
             changed_at: Timestamp::from_secs(1_700_000_000),
+            wx_card: false,
         };
         let written = row.encode();
         let packed = Packed::of(&written);

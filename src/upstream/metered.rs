@@ -9,7 +9,7 @@ use futures_core::future::BoxFuture;
 use super::{Api, Failure, Issued, Upstream, UpstreamError, explain};
 use crate::account::{Account, AppId};
 use crate::clock::Clock;
-use crate::credential::Secret;
+use crate::credential::{Kind, Secret};
 use crate::timings::Timings;
 
 /// So many combinations of labels are told apart at most; what comes then counts together.
@@ -114,10 +114,12 @@ impl<U: Upstream> Upstream for Metered<U> {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
-        let call = self.inner.fetch_ticket(account, token);
-        Box::pin(self.measure(account, Api::for_ticket(account.token_api), call))
+        let call = self.inner.fetch_ticket(account, kind, token);
+        let api = Api::for_ticket(account.token_api, kind);
+        Box::pin(self.measure(account, api, call))
     }
 
     fn verify_token<'a>(

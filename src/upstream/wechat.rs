@@ -9,10 +9,10 @@ use jiff::fmt::rfc2822;
 use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::Serialize;
 
-use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer};
+use super::{Api, CALL_TIMEOUT, Failure, Issued, Upstream, UpstreamError, answer, ticket_type};
 use crate::account::{Account, TokenApi};
 use crate::clock::{Clock, Timestamp};
-use crate::credential::{Secret, serialize_exposed};
+use crate::credential::{Kind, Secret, serialize_exposed};
 
 /// How long a connection, TLS included, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -169,11 +169,15 @@ impl Upstream for WeChat {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         Box::pin(async move {
-            let api = Api::for_ticket(account.token_api);
-            let query = [("access_token", token.expose()), ("type", "jsapi")];
+            let api = Api::for_ticket(account.token_api, kind);
+            let query = [
+                ("access_token", token.expose()),
+                ("type", ticket_type(kind)),
+            ];
             let asked = match api {
                 Api::GetJsapiTicket => &query[..1],
                 _ => &query[..],
@@ -409,6 +413,7 @@ mod tests {
             secret: Secret::new("canary-secret"),
             token_api: TokenApi::Classic,
             page_hosts: crate::page_hosts::PageHosts::default(),
+            wx_card: false,
         };
         let app = Account {
             appid: "ww0123456789abcdef-1000002".parse().unwrap(),

@@ -248,9 +248,10 @@ impl Upstream for Reach<Line> {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
-        let call = self.0.simulator.fetch_ticket(account, token);
+        let call = self.0.simulator.fetch_ticket(account, kind, token);
         Box::pin(self.0.carry(Api::GetTicket, call))
     }
 

@@ -76,6 +76,7 @@ impl World {
             secret: Secret::new("0123456789abcdef0123456789abcdef"),
             token_api: self.token_api,
             page_hosts,
+            wx_card: false,
         };
         let (keeper, queue) = Keeper::new(
             self.clock.clone(),

@@ -174,6 +174,7 @@ fn account(appid: &str) -> Account {
         page_hosts: "ok.example.com, ok.example.com:8443, *.shop.example.com"
             .parse()
             .unwrap(),
+        wx_card: false,
     }
 }
 

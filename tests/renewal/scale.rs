@@ -60,10 +60,11 @@ impl Upstream for Counting {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         _: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         let period = self.clock.now().as_secs() / 7200;
-        Box::pin(self.issue(format!("ticket of {} in {period}", account.appid)))
+        Box::pin(self.issue(format!("{kind} of {} in {period}", account.appid)))
     }
 
     fn verify_token<'a>(
@@ -102,7 +103,7 @@ fn worst(keeper: &Keeper) -> (Duration, Duration) {
     let (mut shortest, mut oldest) = (Duration::MAX, Duration::ZERO);
     for kept in keeper.accounts().iter() {
         let snapshot = kept.snapshot();
-        for kind in Kind::ALL {
+        for kind in kept.account.kinds() {
             let served = snapshot.served(kind, now);
             let left = served.map_or(Duration::ZERO, |served| served.until.left(now));
             shortest = shortest.min(left);

@@ -244,6 +244,7 @@ pub(crate) fn account(token_api: TokenApi) -> Account {
         secret: Secret::new(SECRET),
         token_api,
         page_hosts,
+        wx_card: false,
     }
 }
 

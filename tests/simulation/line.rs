@@ -90,13 +90,14 @@ impl Upstream for Line {
     fn fetch_ticket<'a>(
         &'a self,
         account: &'a Account,
+        kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         Box::pin(async move {
             let wechat = self.0.shared.simulator.clone();
             let (of, with) = (account.clone(), token.clone());
-            let call = Box::pin(async move { wechat.fetch_ticket(&of, &with).await });
-            self.call(account, Kind::JsapiTicket, call).await
+            let call = Box::pin(async move { wechat.fetch_ticket(&of, kind, &with).await });
+            self.call(account, kind, call).await
         })
     }
 

@@ -384,6 +384,7 @@ fn account(number: usize, token_api: TokenApi) -> Account {
         secret: Secret::new(SECRET),
         token_api,
         page_hosts,
+        wx_card: false,
     }
 }
 

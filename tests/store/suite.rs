@@ -358,6 +358,7 @@ pub(crate) fn row(name: &str) -> AccountRow {
         page_hosts: vec!["*.example.com".to_owned(), "[::1]:8080".to_owned()],
         secret: serde_json::from_str("\"c2VhbGVk\"").unwrap(),
         changed_at: Timestamp::from_millis(i64::MAX),
+        wx_card: false,
     }
 }
 

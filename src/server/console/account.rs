@@ -32,6 +32,8 @@ struct Page {
     card: Card,
     token_api: &'static str,
     page_hosts: Vec<String>,
+    /// The credentials that it has.
+    kinds: Vec<Kind>,
     /// It was added at run time, so that it can be changed here.
     is_stored: bool,
     quotas: Vec<Quota>,
@@ -104,6 +106,7 @@ async fn answer(
         rows: of_account(visit, &account.appid).await,
         token_api: account.token_api.as_str(),
         page_hosts: account.page_hosts.patterns(),
+        kinds: account.kinds().collect(),
         is_stored: visit.gate.app.roster.kept_in(&account.appid) == KeptIn::Database,
         quotas: quotas.collect(),
         notice,
@@ -234,10 +237,9 @@ pub(super) async fn reveal(
         return not_found(&visit);
     };
     let form = Form::parse(&body);
-    let kind = match form.get("kind") {
-        "jsapi_ticket" => Kind::JsapiTicket,
-        _ => Kind::AccessToken,
-    };
+    let mut kinds = kept.account.kinds();
+    let kind = kinds.find(|kind| kind.as_str() == form.get("kind"));
+    let kind = kind.unwrap_or(Kind::AccessToken);
     let password = Secret::new(form.get("password"));
     let confirmed = visit.console().confirm(password, visit.address_key()).await;
     let did = format!("reveal the {kind}");

@@ -26,6 +26,7 @@ struct Edit {
     name: String,
     token_api: String,
     page_hosts: String,
+    wx_card: bool,
     faults: Vec<String>,
     /// WeChat could not be asked: it may be stored all the same.
     offers_unchecked: bool,
@@ -41,6 +42,7 @@ impl Edit {
             name: String::new(),
             token_api: "classic".to_owned(),
             page_hosts: String::new(),
+            wx_card: false,
             faults: Vec::new(),
             offers_unchecked: false,
             has_master_key: visit.gate.app.roster.has_vault(),
@@ -56,6 +58,7 @@ impl Edit {
             name: typed("name"),
             token_api: typed("token_api"),
             page_hosts: typed("page_hosts"),
+            wx_card: form.has("wx_card"),
             ..Self::blank(visit)
         };
         if let Some(appid) = appid {
@@ -97,6 +100,7 @@ pub(super) async fn edit(Operator(visit): Operator, Segment(appid): Segment) -> 
         name: account.name.clone().unwrap_or_default(),
         token_api: account.token_api.as_str().to_owned(),
         page_hosts: account.page_hosts.patterns().join("\n"),
+        wx_card: account.wx_card,
         ..Edit::blank(&visit)
     };
     show(StatusCode::OK, &page)
@@ -227,6 +231,7 @@ fn draft(lang: Lang, appid: Option<AppId>, form: &Form) -> Result<Draft, Vec<Str
                 .ok()
                 .filter(|api| TokenApi::of(&appid, Some(*api)).is_ok()),
             page_hosts,
+            wx_card: Some(form.has("wx_card") && appid.wecom().is_none()),
             secret,
             unchecked: form.has("unchecked"),
             appid,

@@ -175,7 +175,7 @@ fn tell(lang: Lang, what: &What) -> String {
 fn why(lang: Lang, kind: Kind, error: &str, said: Option<(i64, &str)>) -> String {
     let api = Api::of_line(error).unwrap_or(match kind {
         Kind::AccessToken => Api::Token,
-        Kind::JsapiTicket => Api::GetTicket,
+        Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket => Api::GetTicket,
     });
     let explanation = explain_line(api, said.map(|(errcode, _)| errcode), error);
     let details = match said {

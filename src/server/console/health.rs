@@ -161,9 +161,11 @@ impl Card {
     pub(super) fn of(app: &App, kept: &Kept, lang: Lang) -> Self {
         let (snapshot, now) = (kept.snapshot(), app.keeper.clock().moment());
         let health = Health::of(&snapshot, now);
-        let kinds = [Kind::AccessToken, Kind::JsapiTicket];
-        let bars = kinds.map(|kind| Bar::of(kind, snapshot.last(kind), now, lang));
-        let lease = kinds.iter().find_map(|kind| snapshot.lease(*kind, now));
+        let mut kinds = kept.account.kinds();
+        let bars = (kinds.clone())
+            .filter_map(|kind| Bar::of(kind, snapshot.last(kind), now, lang))
+            .collect();
+        let lease = kinds.find_map(|kind| snapshot.lease(kind, now));
         let last = snapshot.last(Kind::AccessToken);
         let last = last.and_then(|token| token.renewed_by.as_deref().map(str::to_owned));
         let trouble = snapshot.trouble();
@@ -173,7 +175,7 @@ impl Card {
             name: kept.account.name.clone(),
             tone: health.tone(),
             state: health.words(lang),
-            bars: bars.into_iter().flatten().collect(),
+            bars,
             next: match trouble {
                 Some(_) => None,
                 None if health == Health::Late => None,
@@ -341,7 +343,7 @@ mod tests {
 
     #[test]
     fn an_account_whose_renewals_have_stopped_is_not_healthy() {
-        let both = held(&Kind::ALL);
+        let both = held(&[Kind::AccessToken, Kind::JsapiTicket]);
         for (seconds, health) in [
             (0, Health::Healthy),
             (5900, Health::Renewing),

@@ -14,7 +14,6 @@ use super::visit::{Form, Operator, Visit};
 use super::{Shell, show};
 use crate::account::AppId;
 use crate::app::App;
-use crate::credential::Kind;
 use crate::keeper::Keeper;
 use crate::simulator::{Fault, FaultRule};
 use crate::upstream::Api;
@@ -126,10 +125,11 @@ pub(super) fn digest_of(app: &App, appid: &AppId) -> u64 {
             let served = snapshot.served(kind, now);
             served.map(|of| of.credential.generation)
         };
+        let generations: Vec<_> = kept.account.kinds().map(generation).collect();
         let trouble = snapshot.trouble();
         let trouble = trouble.map(|trouble| (trouble.failed_at, trouble.next_at));
         (&kept.account.name, Health::of(&snapshot, now), trouble).hash(&mut hasher);
-        (snapshot.died_young(), Kind::ALL.map(generation)).hash(&mut hasher);
+        (snapshot.died_young(), generations).hash(&mut hasher);
     }
     let failing = app.store.tally().failing().is_some();
     (failing, app.keeper.is_alive()).hash(&mut hasher);

@@ -134,7 +134,7 @@ fn leases(visit: &Visit, now: Moment) -> Vec<Lease> {
     let accounts = visit.gate.app.keeper.accounts();
     let all = accounts.iter().flat_map(|kept| {
         let snapshot = kept.snapshot();
-        let leases = Kind::ALL.map(|kind| {
+        let leases = kept.account.kinds().filter_map(|kind| {
             let lease = snapshot.lease(kind, now)?;
             Some(Lease {
                 node: lease.holder.clone(),
@@ -145,7 +145,7 @@ fn leases(visit: &Visit, now: Moment) -> Vec<Lease> {
                     .in_time(now.wall + lease.until.left(now), now.wall),
             })
         });
-        leases.into_iter().flatten()
+        leases.collect::<Vec<_>>()
     });
     all.take(LEASES).collect()
 }

@@ -31,6 +31,9 @@ pub(in super::super) struct AccountDraft {
     /// The hosts of the pages that it may sign for.
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]), min_items = 1)]
     page_hosts: Vec<String>,
+    /// Whether it hands out coupons, for which it has a ticket of their own.
+    #[schema(default = false)]
+    wx_card: Option<bool>,
     /// Takes the AppSecret without asking WeChat.
     #[schema(default = false)]
     unchecked: Option<bool>,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::{Account, TokenApi};
+use crate::credential::Kind;
 use crate::upstream::{Class, Failure, Upstream};
 
 const TOKEN: &str = "/cgi-bin/token";
@@ -13,6 +14,7 @@ fn account(world: &World, token_api: TokenApi) -> Account {
         secret: Secret::new(SECRET),
         token_api,
         page_hosts: "h5.example.com".parse().unwrap(),
+        wx_card: false,
     }
 }
 
@@ -133,7 +135,7 @@ async fn the_simulator_in_process_issues_and_verifies() {
         assert_eq!(token.lifetime, Duration::from_secs(7200));
         let ticket = world
             .simulator
-            .fetch_ticket(&account, &token.value)
+            .fetch_ticket(&account, Kind::JsapiTicket, &token.value)
             .await
             .unwrap();
         assert!(

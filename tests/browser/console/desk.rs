@@ -170,6 +170,7 @@ pub(crate) fn account(appid: &str) -> Account {
         secret: Secret::new(SECRET),
         token_api: TokenApi::Classic,
         page_hosts: "h5.example.com, *.shop.example.com".parse().unwrap(),
+        wx_card: false,
     }
 }
 
