@@ -345,13 +345,15 @@ fn read_trusted_proxies(top: &mut Section<'_>, report: &mut Report) -> Vec<IpNet
 
 /// The name holds the content
 /// (<https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>, step 1, and what
-/// the console hands out).
+/// the console hands out). WeCom's files are named `WW_verify_`
+/// (<https://developer.work.weixin.qq.com/document/path/90514>).
 fn read_verify_files(top: &mut Section<'_>, report: &mut Report) -> BTreeMap<String, String> {
     let mut section = top.table("verify_files", "[verify_files] ", report);
     let mut files = BTreeMap::new();
     for (name, content) in section.free_texts(report) {
         let code = name
             .strip_prefix("MP_verify_")
+            .or_else(|| name.strip_prefix("WW_verify_"))
             .and_then(|rest| rest.strip_suffix(".txt"))
             .filter(|code| code.len() == 16 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
         match code {
@@ -359,7 +361,8 @@ fn read_verify_files(top: &mut Section<'_>, report: &mut Report) -> BTreeMap<Str
                 &content.source,
                 format!(
                     "[verify_files] {name:?} is not a name that WeChat looks for: write \
-                     \"MP_verify_\", 16 letters or digits, \".txt\", as the console's file is named"
+                     \"MP_verify_\" (\"WW_verify_\" for WeCom), 16 letters or digits, \".txt\", as \
+                     the console's file is named"
                 ),
             ),
             Some(code) if content.value.trim() != code => report.warn(

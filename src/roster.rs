@@ -181,7 +181,7 @@ impl Roster {
             page_hosts: draft.page_hosts.patterns(),
             secret: vault.seal(appid, secret.ok_or(RosterError::NoSecret)?),
             changed_at: self.keeper.clock().now(),
-            wx_card: draft.wx_card.or_else(wx_card).unwrap_or_default(),
+            wx_card: draft.wx_card.or_else(wx_card).unwrap_or_default() && appid.wecom().is_none(),
         };
         let is_new = former.is_none();
         let untried = draft.secret.as_ref();

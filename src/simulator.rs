@@ -14,8 +14,8 @@
 //!
 //! # Layout
 //! [`App`] and its [`Knobs`] say how WeChat treats an account. `state` holds the accounts with
-//! their `tokens`, `tickets`, `quota` and `ip_list`; `api` leads a request through them, with what
-//! is different at WeCom in `wecom`; `faults` spoils what comes out, `answer` writes it as WeChat does, `ledger` remembers it. `preverify`
+//! their `tokens`, `tickets`, `quota` and `ip_list`; `api` leads a request for an `endpoint` through
+//! them, with what is different at WeCom in `wecom`; `faults` spoils what comes out, `answer` writes it as WeChat does, `ledger` remembers it. `preverify`
 //! and `sha1` judge signatures, and share nothing with the signer; `keys` says what the
 //! [`diagnosis`](crate::diagnosis) of a wrong one may try.
 
@@ -23,6 +23,7 @@ mod answer;
 mod api;
 mod app;
 mod control;
+mod endpoint;
 mod faults;
 mod http;
 mod in_process;

@@ -43,6 +43,9 @@ pub(super) struct Reading<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
     #[schema(ignore)]
     jsapi_ticket: Option<&'a Secret>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(ignore)]
+    agent_ticket: Option<&'a Secret>,
     /// Seconds of life that are left.
     #[schema(example = 7140)]
     expires_in: u64,
@@ -74,6 +77,7 @@ impl<'a> Reading<'a> {
         Self {
             access_token: value(Kind::AccessToken),
             jsapi_ticket: value(Kind::JsapiTicket),
+            agent_ticket: value(Kind::AgentTicket),
             expires_in: left.as_secs(),
             expires_at: (now.wall + left).as_secs(),
             generation: credential.generation,
@@ -86,6 +90,7 @@ impl<'a> Reading<'a> {
         Self {
             access_token: None,
             jsapi_ticket: None,
+            agent_ticket: None,
             ..self
         }
     }
@@ -126,12 +131,15 @@ pub(super) async fn jsapi_ticket(
     read(Kind::JsapiTicket, &asking, &appid).await
 }
 
-async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Problem> {
+pub(super) async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Response, Problem> {
     let scope = match kind {
         Kind::AccessToken => Scope::Token,
         Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket => Scope::Ticket,
     };
     let (caller, kept) = asking.admit(scope, appid)?;
+    if kind == Kind::AgentTicket {
+        kept.wecom()?;
+    }
     let wait = Wait::from_query(&asking.query)?;
     let gate = &asking.gate;
     let (keeper, did) = (&gate.app.keeper, format!("read the {kind}"));

@@ -5,6 +5,7 @@
 
 pub(super) mod findings;
 pub(super) mod shapes;
+pub(super) mod wecom;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -48,9 +49,11 @@ pub(super) const OPERATORS: &str = "Operators";
         jsapi::get,
         jsapi::post,
         jsapi::report,
+        jsapi::agent::get,
         debug::check,
         backend::access_token,
         backend::jsapi_ticket,
+        jsapi::agent::ticket,
         backend::report,
         backend::check,
         status::list,
@@ -65,6 +68,9 @@ pub(super) const OPERATORS: &str = "Operators";
         dropin::token,
         dropin::stable_token,
         dropin::getticket,
+        dropin::wecom::gettoken,
+        dropin::wecom::get_jsapi_ticket,
+        dropin::wecom::ticket_get,
         health::livez,
         health::readyz,
         health::metrics,
@@ -134,6 +140,8 @@ macro_rules! problems {
 problems! {
     OfSigning: MissingUrl InvalidUrl HostNotAllowed UnknownAccount RateLimited
         CredentialUnavailable StoreUnavailable;
+    OfAgentSigning: MissingUrl InvalidUrl HostNotAllowed UnknownAccount NotWecom RateLimited
+        CredentialUnavailable StoreUnavailable;
     OfPosted: MissingUrl InvalidUrl InvalidBody HostNotAllowed UnknownAccount BodyTooLarge
         RateLimited CredentialUnavailable StoreUnavailable;
     OfPageReports: MissingUrl InvalidUrl InvalidBody HostNotAllowed UnknownAccount BodyTooLarge
@@ -144,6 +152,8 @@ problems! {
         RateLimited StoreUnavailable;
     OfReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount RateLimited CredentialUnavailable StoreUnavailable;
+    OfAgentReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
+        UnknownAccount NotWecom RateLimited CredentialUnavailable StoreUnavailable;
     OfReports: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount StillValid UnknownToken BodyTooLarge NotAboutTheToken RateLimited
         CredentialUnavailable StoreUnavailable;

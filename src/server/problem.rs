@@ -54,6 +54,7 @@ pub(super) enum Code {
     PathNotAllowed,
     UnknownAccount,
     UnknownClient,
+    NotWecom,
     NotFound,
     MethodNotAllowed,
     BodyTooLarge,
@@ -95,7 +96,9 @@ impl Code {
             | Self::RightsExceeded
             | Self::HostNotAllowed
             | Self::PathNotAllowed => StatusCode::FORBIDDEN,
-            Self::UnknownAccount | Self::UnknownClient | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::UnknownAccount | Self::UnknownClient | Self::NotWecom | Self::NotFound => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StillValid | Self::UnknownToken => StatusCode::CONFLICT,
@@ -138,6 +141,7 @@ impl Code {
             Self::PathNotAllowed => "Calls are not passed on to this path",
             Self::UnknownAccount => "The account is not known here",
             Self::UnknownClient => "The client is not known here",
+            Self::NotWecom => "The account is no WeCom app",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "This method is not for this path",
             Self::BodyTooLarge => "The body of the request is too large",

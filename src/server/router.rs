@@ -86,6 +86,10 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
             "/jsapi/report",
             post(jsapi::report).options(cors::preflight),
         )
+        .route(
+            "/jsapi/agent-signature",
+            get(jsapi::agent::get).options(cors::preflight),
+        )
         .route("/", get(pages::root))
         .route("/demo", get(pages::demo))
         .route("/demo/qr.svg", get(pages::qr))
@@ -135,6 +139,12 @@ fn for_back_ends() -> Router<Arc<Gate>> {
             "/cgi-bin/ticket/getticket",
             get(dropin::getticket).post(dropin::getticket),
         )
+        .route("/cgi-bin/gettoken", get(dropin::wecom::gettoken))
+        .route(
+            "/cgi-bin/get_jsapi_ticket",
+            get(dropin::wecom::get_jsapi_ticket),
+        )
+        .route("/cgi-bin/ticket/get", get(dropin::wecom::ticket_get))
 }
 
 /// Back ends that may wait for the next credential.
@@ -147,6 +157,10 @@ fn for_those_who_wait() -> Router<Arc<Gate>> {
         .route(
             "/v1/accounts/{appid}/jsapi-ticket",
             get(backend::jsapi_ticket),
+        )
+        .route(
+            "/v1/accounts/{appid}/agent-ticket",
+            get(jsapi::agent::ticket),
         )
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::answer::Refusal;
-use super::api::Endpoint;
 use super::app::Quotas;
+use super::endpoint::Endpoint;
 use crate::clock::Timestamp;
 
 /// Quotas are counted in China's time zone.

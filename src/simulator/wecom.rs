@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use super::answer::Refusal;
-use super::api::{Accounts, Call, Endpoint, Outcome};
+use super::api::{Accounts, Call, Outcome};
+use super::endpoint::Endpoint;
 use super::state::{Account, TicketType};
 use crate::diagnosis::percent::parameter;
 

@@ -74,7 +74,7 @@ async fn an_account_is_added_changed_and_removed() {
     assert!(changed_at.unwrap().as_i64().unwrap() > 1_700_000_000);
     let expected = json!({
         "appid": ADDED, "name": "商城", "token_api": "classic",
-        "page_hosts": ["*.shop.example.com", "ok.example.com"],
+        "page_hosts": ["*.shop.example.com", "ok.example.com"], "wx_card": false,
     });
     assert_eq!(stored, expected);
     let answer = server.ask(&signature_of_added()).await;

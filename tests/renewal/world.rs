@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::{Clock, Timestamp};
-use wxsign::credential::Secret;
+use wxsign::credential::{Kind, Secret};
 use wxsign::keeper::{Keeper, Kept, Node, Snapshot};
 use wxsign::page_hosts::PageHosts;
 use wxsign::page_url::PageUrl;
@@ -138,7 +138,7 @@ impl World {
     }
 
     pub(crate) fn ticket_calls(&self) -> u64 {
-        self.counter(Api::for_ticket(self.token_api).path())
+        self.counter(Api::for_ticket(self.token_api, Kind::JsapiTicket).path())
             .requests
     }
 

@@ -72,9 +72,12 @@ pub(in super::super) enum ScopeName {
     Admin,
 }
 
-/// The AppID of an official account, or `*` for all.
+/// The AppID of an account, or `*` for all.
 #[derive(ToSchema)]
-#[schema(pattern = r"^(\*|wx[0-9a-f]{16})$", example = "wx0123456789abcdef")]
+#[schema(
+    pattern = r"^(\*|wx[0-9a-f]{16}|w[wx][0-9a-f]{16}-[0-9]{1,10})$",
+    example = "wx0123456789abcdef"
+)]
 pub(in super::super) struct ListedAccount(String);
 
 #[derive(IntoParams)]
@@ -226,8 +229,13 @@ pub(in super::super) struct PageReport {
 /// What `wx.config` wants, and the address that was signed.
 #[derive(ToSchema)]
 pub(in super::super) struct WxConfig {
-    #[schema(inline, rename = "appId")]
-    app_id: AppId,
+    /// The AppID; of a WeCom app the CorpID.
+    #[schema(
+        rename = "appId",
+        pattern = "^w[wx][0-9a-f]{16}$",
+        example = "wx0123456789abcdef"
+    )]
+    app_id: String,
     /// In seconds since the Unix epoch: a number, as `wx.config` wants it.
     #[schema(example = 1_700_000_000)]
     timestamp: u64,

@@ -118,6 +118,7 @@ async fn add(directory: &Path, accounts: &[AppId]) {
         page_hosts: vec!["h5.example.com".to_owned()],
         secret: vault.seal(appid, &Secret::new(APP_SECRET)),
         changed_at: Clock::system().now(),
+        wx_card: false,
     };
     let rows = accounts
         .iter()

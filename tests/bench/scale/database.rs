@@ -66,6 +66,7 @@ impl Database {
                 page_hosts: vec![page(number)],
                 secret: vault.seal(&appid, &Secret::new("0123456789abcdef0123456789abcdef")),
                 changed_at: Clock::system().now(),
+                wx_card: false,
             };
             (appid, Some(row))
         });
