@@ -20,7 +20,7 @@
 //! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
 //! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest, but for the health check |
 //! | [`diagnosis`] | the classic mistakes, and which of them a signature was made with |
-//! | [`signer`] | signs one page with one ticket |
+//! | [`signer`] | signs one page with one ticket; coupons in [`signer::card`] |
 //! | [`vault`] | keeps AppSecrets and records unreadable where they are stored |
 //! | [`account`], [`client`], [`page_hosts`], [`page_url`], [`credential`], [`clock`] | the words that all of it is made of |
 //!

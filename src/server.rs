@@ -10,6 +10,7 @@ mod ahead;
 mod auth;
 mod backend;
 mod batched;
+mod cards;
 mod client_address;
 mod clients;
 mod connections;

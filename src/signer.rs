@@ -4,6 +4,8 @@
 //! hexadecimal (JS-SDK manual, appendix 1,
 //! <https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>).
 
+pub mod card;
+
 use std::fmt;
 
 use rand::Rng;

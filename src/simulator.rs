@@ -22,6 +22,7 @@
 mod answer;
 mod api;
 mod app;
+mod cards;
 mod control;
 mod endpoint;
 mod faults;
@@ -51,6 +52,7 @@ use serde_json::Value;
 
 pub use crate::diagnosis::{Diagnosis, Mistake};
 pub use app::{App, Dialect, Knobs, PageUrlRule, Quotas, TicketMode};
+pub use cards::{AddCard, CardVerdict, ChooseCard, ListedCard};
 pub use control::control_router;
 pub use faults::{Fault, FaultRule};
 pub use http::wechat_router;
@@ -334,6 +336,25 @@ impl Simulator {
     /// There is no such account.
     pub fn sign(&self, ask: &MistakenSigning) -> Result<Option<MistakenConfig>, UnknownApp> {
         self.with_account(&ask.appid, |account, scene| sign::sign(ask, account, scene))
+    }
+
+    /// Would WeChat put these coupons into the visitor's wallet? Once, if at all.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn add_card(&self, ask: &AddCard) -> Result<CardVerdict, UnknownApp> {
+        let judge = |account: &mut Account, scene: &mut Scene<'_>| cards::add(ask, account, scene);
+        self.with_account(&ask.appid, judge).map(CardVerdict::from)
+    }
+
+    /// Would WeChat let the visitor choose? Once, if at all.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn choose_card(&self, ask: &ChooseCard) -> Result<CardVerdict, UnknownApp> {
+        let judge =
+            |account: &mut Account, scene: &mut Scene<'_>| cards::choose(ask, account, scene);
+        self.with_account(&ask.appid, judge).map(CardVerdict::from)
     }
 
     fn with_account<T>(

@@ -134,12 +134,14 @@ fn the_example_of_the_documentation_is_a_configuration() {
 fn one_account_needs_no_file() {
     let case = Case::env_account()
         .var("TOKEN_API", "stable")
+        .var("WX_CARD", "true")
         .var("CLIENT_KEY", CANARY);
     let config = case.config();
     let account = &config.accounts[0];
     assert_eq!(account.appid.as_str(), APPID);
     assert_eq!(account.secret.expose(), CANARY);
     assert_eq!(account.token_api, TokenApi::Stable);
+    assert!(account.wx_card);
     assert_eq!(
         account.page_hosts.patterns(),
         ["*.shop.example.com", "h5.example.com"]

@@ -2,6 +2,7 @@
 
 use super::Keeper;
 use crate::account::AppId;
+use crate::credential::Kind;
 
 /// How many accounts in trouble are named.
 const NAMED: usize = 10;
@@ -24,13 +25,17 @@ impl Keeper {
             let snapshot = kept.snapshot();
             let signs = snapshot.signer(now).is_some();
             signing += usize::from(signs);
-            let what = match (snapshot.trouble(), signs) {
-                (Some(trouble), _) => trouble.what.as_str(),
-                (None, false) => "there is no jsapi_ticket yet",
+            let what = match (snapshot.troubled(), signs) {
+                // Its pages are signed.
+                (Some((kind @ (Kind::CardTicket | Kind::AgentTicket), trouble)), true) => {
+                    format!("there is no new {kind}: {}", trouble.what)
+                }
+                (Some((_, trouble)), _) => trouble.what.clone(),
+                (None, false) => "there is no jsapi_ticket yet".to_owned(),
                 (None, true) => continue,
             };
             if troubled.len() < NAMED {
-                troubled.push((kept.account.appid.clone(), what.to_owned()));
+                troubled.push((kept.account.appid.clone(), what));
             }
         }
         Overview { signing, troubled }

@@ -187,10 +187,14 @@ impl Snapshot {
     /// What stands in the way of a new token or, that being fine, of a new ticket; of a further
     /// one last, without which pages are signed all the same.
     pub fn trouble(&self) -> Option<&Trouble> {
-        let further = self.further.as_deref().map(|further| &further.standing);
-        let all = [Some(&self.token), Some(&self.ticket), further];
-        let mut all = all.into_iter().flatten();
-        all.find_map(|standing| standing.trouble.as_deref())
+        self.troubled().map(|(_, trouble)| trouble)
+    }
+
+    /// The same, and which credential it is.
+    pub fn troubled(&self) -> Option<(Kind, &Trouble)> {
+        Kind::ALL
+            .into_iter()
+            .find_map(|kind| Some((kind, self.trouble_with(kind)?)))
     }
 
     /// What stands in the way of a credential of `kind`: trouble with it, or with the token that

@@ -135,6 +135,7 @@ fn draft(appid: &str) -> Draft {
         page_hosts: "*.example.com".parse().unwrap(),
         secret: Some(Secret::new(SECRET)),
         unchecked: false,
+        wx_card: None,
     }
 }
 
@@ -236,6 +237,7 @@ async fn a_configured_account_is_changed_in_the_configuration_alone() {
         page_hosts: vec!["other.example.com".to_owned()],
         secret: vault(KEY).seal(&appid_of(CONFIGURED), &Secret::new("other")),
         changed_at: world.clock.now(),
+        wx_card: false,
     };
     world.put(CONFIGURED, row).await;
     node.roster.reload().await;
@@ -330,6 +332,7 @@ async fn what_others_change_at_the_same_moment_is_read_again_once() {
         page_hosts: vec!["h5.example.com".to_owned()],
         secret: vault(KEY).seal(&appid_of(ADDED), secret),
         changed_at: Timestamp::from_secs(1_700_000_000),
+        wx_card: false,
     };
     let keeps_the_secret = || Draft {
         secret: None,

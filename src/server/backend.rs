@@ -45,6 +45,9 @@ pub(super) struct Reading<'a> {
     jsapi_ticket: Option<&'a Secret>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
     #[schema(ignore)]
+    card_ticket: Option<&'a Secret>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(ignore)]
     agent_ticket: Option<&'a Secret>,
     /// Seconds of life that are left.
     #[schema(example = 7140)]
@@ -77,6 +80,7 @@ impl<'a> Reading<'a> {
         Self {
             access_token: value(Kind::AccessToken),
             jsapi_ticket: value(Kind::JsapiTicket),
+            card_ticket: value(Kind::CardTicket),
             agent_ticket: value(Kind::AgentTicket),
             expires_in: left.as_secs(),
             expires_at: (now.wall + left).as_secs(),
@@ -90,6 +94,7 @@ impl<'a> Reading<'a> {
         Self {
             access_token: None,
             jsapi_ticket: None,
+            card_ticket: None,
             agent_ticket: None,
             ..self
         }
@@ -137,9 +142,7 @@ pub(super) async fn read(kind: Kind, asking: &Asking, appid: &str) -> Result<Res
         Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket => Scope::Ticket,
     };
     let (caller, kept) = asking.admit(scope, appid)?;
-    if kind == Kind::AgentTicket {
-        kept.wecom()?;
-    }
+    kept.has(kind)?;
     let wait = Wait::from_query(&asking.query)?;
     let gate = &asking.gate;
     let (keeper, did) = (&gate.app.keeper, format!("read the {kind}"));

@@ -148,7 +148,7 @@ pub(super) async fn stable_token(
     answer_to(&id, outcome.await)
 }
 
-/// Fetches the jsapi_ticket with the token, as from WeChat.
+/// Fetches a ticket with the token, as from WeChat.
 #[utoipa::path(method(get, post), path = "/cgi-bin/ticket/getticket", tag = SDKS,
     params(shapes::TicketQuery),
     responses((status = 200, description = "The ticket or the refusal.", body = shapes::TicketAnswer)))]
@@ -317,15 +317,20 @@ async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
     let token = parameter(query, "access_token").filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| Refusal::new(41001, "access_token missing"))?;
     let kept = gate.holder(&Secret::new(token))?;
-    match parameter(query, "type").as_deref() {
-        Some("jsapi") => {}
+    let kind = match parameter(query, "type").as_deref() {
+        Some("jsapi") => Kind::JsapiTicket,
+        Some("wx_card") if kept.account.wx_card => Kind::CardTicket,
         Some("wx_card") => {
-            let errmsg = "invalid args: wxsign holds the ticket of the type jsapi alone";
+            let errmsg = "api unauthorized: wxsign keeps no ticket for cards of this account, set \
+                          wx_card = true for it";
+            return Err(Refusal::new(48001, errmsg));
+        }
+        _ => {
+            let errmsg = "invalid args: the type must be jsapi or wx_card";
             return Err(Refusal::new(40097, errmsg));
         }
-        _ => return Err(Refusal::new(40097, "invalid args: the type must be jsapi")),
-    }
-    ticket_of(gate, &kept, Kind::JsapiTicket).await
+    };
+    ticket_of(gate, &kept, kind).await
 }
 
 async fn ticket_of(gate: &Gate, kept: &Kept, kind: Kind) -> Result<Value, Refusal> {

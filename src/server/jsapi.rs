@@ -236,7 +236,11 @@ impl<'a> Ask<'a> {
         serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))
     }
 
-    fn account<'k>(&self, gate: &Gate, accounts: &'k Accounts) -> Result<&'k Arc<Kept>, Problem> {
+    pub(super) fn account<'k>(
+        &self,
+        gate: &Gate,
+        accounts: &'k Accounts,
+    ) -> Result<&'k Arc<Kept>, Problem> {
         let found = match &self.appid {
             Some(appid) => accounts.get(appid),
             None => accounts.only(),

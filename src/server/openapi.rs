@@ -21,7 +21,9 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::problem::{Code, Document};
-use super::{accounts, backend, clients, debug, dropin, events, health, jsapi, proxy, status};
+use super::{
+    accounts, backend, cards, clients, debug, dropin, events, health, jsapi, proxy, status,
+};
 
 /// The groups of routes, by who calls them.
 pub(super) const PAGES: &str = "Pages";
@@ -49,11 +51,15 @@ pub(super) const OPERATORS: &str = "Operators";
         jsapi::get,
         jsapi::post,
         jsapi::report,
+        cards::choice::get,
         jsapi::agent::get,
         debug::check,
         backend::access_token,
         backend::jsapi_ticket,
+        cards::ticket,
         jsapi::agent::ticket,
+        cards::hand_out,
+        cards::choice::post,
         backend::report,
         backend::check,
         status::list,
@@ -152,6 +158,13 @@ problems! {
         RateLimited StoreUnavailable;
     OfReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount RateLimited CredentialUnavailable StoreUnavailable;
+    OfCardReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
+        UnknownAccount NoCardTicket RateLimited CredentialUnavailable StoreUnavailable;
+    OfCards: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
+        UnknownAccount NoCardTicket BodyTooLarge RateLimited CredentialUnavailable
+        StoreUnavailable;
+    OfCardSigns: InvalidQuery UnknownAccount NoCardTicket RateLimited CredentialUnavailable
+        StoreUnavailable;
     OfAgentReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount NotWecom RateLimited CredentialUnavailable StoreUnavailable;
     OfReports: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed

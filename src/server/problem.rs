@@ -54,6 +54,7 @@ pub(super) enum Code {
     PathNotAllowed,
     UnknownAccount,
     UnknownClient,
+    NoCardTicket,
     NotWecom,
     NotFound,
     MethodNotAllowed,
@@ -96,9 +97,11 @@ impl Code {
             | Self::RightsExceeded
             | Self::HostNotAllowed
             | Self::PathNotAllowed => StatusCode::FORBIDDEN,
-            Self::UnknownAccount | Self::UnknownClient | Self::NotWecom | Self::NotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownAccount
+            | Self::UnknownClient
+            | Self::NoCardTicket
+            | Self::NotWecom
+            | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StillValid | Self::UnknownToken => StatusCode::CONFLICT,
@@ -141,6 +144,7 @@ impl Code {
             Self::PathNotAllowed => "Calls are not passed on to this path",
             Self::UnknownAccount => "The account is not known here",
             Self::UnknownClient => "The client is not known here",
+            Self::NoCardTicket => "The account has no ticket for coupons",
             Self::NotWecom => "The account is no WeCom app",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "This method is not for this path",

@@ -18,8 +18,8 @@ use tower_http::trace::TraceLayer;
 use super::problem::{Code, Problem};
 use super::request_id::RequestId;
 use super::{
-    Audience, Gate, MAX_BODY_BYTES, accounts, backend, clients, console, cors, debug, docs, dropin,
-    events, health, jsapi, openapi, pages, proxy, status, timed,
+    Audience, Gate, MAX_BODY_BYTES, accounts, backend, cards, clients, console, cors, debug, docs,
+    dropin, events, health, jsapi, openapi, pages, proxy, status, timed,
 };
 use crate::simulator;
 
@@ -87,6 +87,10 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
             post(jsapi::report).options(cors::preflight),
         )
         .route(
+            "/jsapi/card-sign",
+            get(cards::choice::get).options(cors::preflight),
+        )
+        .route(
             "/jsapi/agent-signature",
             get(jsapi::agent::get).options(cors::preflight),
         )
@@ -127,6 +131,8 @@ fn for_back_ends() -> Router<Arc<Gate>> {
             "/v1/accounts/{appid}/access-token/check",
             post(backend::check),
         )
+        .route("/v1/accounts/{appid}/card-ext", post(cards::hand_out))
+        .route("/v1/accounts/{appid}/card-sign", post(cards::choice::post))
         .route("/v1/clients", get(clients::list))
         .route(
             "/v1/clients/{name}",
@@ -158,6 +164,7 @@ fn for_those_who_wait() -> Router<Arc<Gate>> {
             "/v1/accounts/{appid}/jsapi-ticket",
             get(backend::jsapi_ticket),
         )
+        .route("/v1/accounts/{appid}/card-ticket", get(cards::ticket))
         .route(
             "/v1/accounts/{appid}/agent-ticket",
             get(jsapi::agent::ticket),

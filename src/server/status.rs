@@ -118,6 +118,9 @@ struct LeaseView {
 /// Why the last renewal failed.
 #[derive(Serialize, ToSchema)]
 struct TroubleView {
+    /// Which credential could not be renewed.
+    #[schema(value_type = String, example = "access_token")]
+    kind: Kind,
     /// What happened.
     #[schema(example = "WeChat refused the AppSecret")]
     what: String,
@@ -214,7 +217,7 @@ impl Status {
             tokens_died_young: (snapshot.died_young().iter())
                 .map(|at| at.as_secs())
                 .collect(),
-            trouble: snapshot.trouble().map(TroubleView::of),
+            trouble: snapshot.troubled().map(TroubleView::of),
         }
     }
 }
@@ -244,8 +247,9 @@ impl LeaseView {
 }
 
 impl TroubleView {
-    fn of(trouble: &Trouble) -> Self {
+    fn of((kind, trouble): (Kind, &Trouble)) -> Self {
         Self {
+            kind,
             what: trouble.what.clone(),
             errcode: trouble.errcode,
             errmsg: trouble.errmsg.clone(),

@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use super::app::seconds;
 use super::{
-    Action, App, Counters, Event, FaultRule, MistakenConfig, MistakenSigning, Preverify, Simulator,
-    UnknownApp, Verdict,
+    Action, AddCard, App, CardVerdict, ChooseCard, Counters, Event, FaultRule, MistakenConfig,
+    MistakenSigning, Preverify, Simulator, UnknownApp, Verdict,
 };
 use crate::account::AppId;
 use crate::credential::Secret;
 
-/// The control interface, and the two questions about signatures.
+/// The control interface, and the questions about signatures.
 pub fn control_router(simulator: Simulator) -> Router {
     Router::new()
         .route("/simulator/control", get(overview))
@@ -38,6 +38,8 @@ pub fn control_router(simulator: Simulator) -> Router {
         .route("/simulator/control/tickets", get(ticket))
         .route("/simulator/preverify", post(preverify))
         .route("/simulator/sign", post(sign))
+        .route("/simulator/cards/add", post(add_card))
+        .route("/simulator/cards/choose", post(choose_card))
         .with_state(simulator)
 }
 
@@ -198,6 +200,20 @@ async fn sign(
             detail.to_owned(),
         )
     })
+}
+
+async fn add_card(
+    State(simulator): State<Simulator>,
+    input: Input<AddCard>,
+) -> Result<Json<CardVerdict>, Problem> {
+    Ok(Json(simulator.add_card(&input?.0)?))
+}
+
+async fn choose_card(
+    State(simulator): State<Simulator>,
+    input: Input<ChooseCard>,
+) -> Result<Json<CardVerdict>, Problem> {
+    Ok(Json(simulator.choose_card(&input?.0)?))
 }
 
 /// The body of a request.

@@ -1,6 +1,6 @@
 //! All that the simulator remembers. It is gone when the process ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::Action;
@@ -46,6 +46,8 @@ pub(super) struct Account {
     pub(super) stable: Chain,
     pub(super) jsapi: Tickets,
     pub(super) card: Tickets,
+    /// What coupons were signed with before.
+    pub(super) card_nonces: HashSet<String>,
     pub(super) agent: Tickets,
     pub(super) usage: Usage,
 }
@@ -66,6 +68,7 @@ impl Account {
             stable: Chain::new(label("stable_token")),
             jsapi: Tickets::new(label("jsapi"), seed, now),
             card: Tickets::new(label("wx_card"), seed, now),
+            card_nonces: HashSet::new(),
             agent: Tickets::new(label("agent_config"), seed, now),
             usage: Usage::default(),
             app,

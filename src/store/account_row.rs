@@ -39,3 +39,18 @@ impl AccountRow {
         serde_json::from_slice(bytes).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_version_without_coupons_is_read_and_written_as_it_was() {
+        let text = r#"{"name":null,"token_api":"classic","page_hosts":["h5.example.com"],"secret":"c2VhbGVk","changed_at":1700000000000}"#;
+        let mut row = AccountRow::decode(text.as_bytes()).unwrap();
+        assert!(!row.wx_card);
+        assert_eq!(row.encode(), text.as_bytes());
+        row.wx_card = true;
+        assert_eq!(AccountRow::decode(&row.encode()), Some(row));
+    }
+}

@@ -82,14 +82,20 @@ async fn an_account_is_added_changed_and_removed() {
 
     // What is left out stays as it is.
     for change in [
-        json!({ "secret": null, "token_api": "stable" }),
+        json!({ "secret": null, "token_api": "stable", "wx_card": true }),
         json!({ "secret": null }),
     ] {
         let answer = put(&server, ADDED, &body(change)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.json()["name"], "商城");
         assert_eq!(answer.json()["token_api"], "stable");
+        assert_eq!(answer.json()["wx_card"], true);
     }
+    let choice = format!("/jsapi/card-sign?appid={ADDED}");
+    assert_eq!(server.get(&*choice).await.status, 200);
+    let none = json!({ "secret": null, "wx_card": false });
+    assert_eq!(put(&server, ADDED, &body(none)).await.status, 200);
+    is_problem(&server.get(&*choice).await, 404, "no_card_ticket", "");
     assert_eq!(server.ask(&signature_of_added()).await.status, 200);
 
     assert_eq!(delete(&server, ADDED).await.status, 204);

@@ -7,7 +7,7 @@ use wxsign::credential::Secret;
 use crate::harness::{Server, Setup, until};
 use crate::wire::{Answer, Request};
 
-const PASSWORD: &str = "four words and more";
+pub(crate) const PASSWORD: &str = "four words and more";
 const HOST: &str = "localhost:8080";
 
 fn setup() -> Setup {
@@ -17,12 +17,12 @@ fn setup() -> Setup {
 }
 
 /// A request of a browser on this machine.
-fn get(path: &str) -> Request {
+pub(crate) fn get(path: &str) -> Request {
     Request::get(path).at_host(HOST)
 }
 
 /// A form that a page of the console sends.
-fn post(path: &str, fields: &[(&str, &str)]) -> Request {
+pub(crate) fn post(path: &str, fields: &[(&str, &str)]) -> Request {
     let request = Request::new("POST", path).at_host(HOST);
     let request = request.with("Sec-Fetch-Site", "same-origin");
     request.with_form(fields)
@@ -38,7 +38,7 @@ fn cookie(answer: &Answer) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-async fn signed_in(server: &Server) -> String {
+pub(crate) async fn signed_in(server: &Server) -> String {
     let answer = server.ask(&sign_in(PASSWORD)).await;
     assert_eq!(answer.status, 303, "{answer:?}");
     cookie(&answer)

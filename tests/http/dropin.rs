@@ -250,7 +250,7 @@ fn bad_tickets(token: &str) -> Cases {
         ),
         (
             "a card's ticket",
-            40097,
+            48001,
             query(format!("access_token={token}&type=wx_card")),
         ),
         (

@@ -9,6 +9,7 @@ mod bad_page;
 mod bad_report;
 mod bad_request;
 mod bare;
+mod cards;
 mod clients;
 mod connections;
 mod console;

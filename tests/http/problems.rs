@@ -13,7 +13,7 @@ use crate::wire::Request;
 const ADDRESS: &str = "/jsapi/signature";
 
 /// The answer to `request`, as a developer would look at it.
-async fn show(server: &Server, what: &str, request: &Request) -> String {
+pub(crate) async fn show(server: &Server, what: &str, request: &Request) -> String {
     let answer = server.ask(request).await;
     let mut shown = format!("## {what}\n{}\n", answer.status);
     for name in ["retry-after", "allow", "www-authenticate"] {

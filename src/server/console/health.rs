@@ -185,8 +185,8 @@ impl Card {
             is_shared: !app.store.is_embedded(),
             fetches_now: lease.is_some(),
             holder: lease.map(|lease| lease.holder.clone()).or(last),
-            help: match trouble {
-                Some(trouble) => Some(Help::of(trouble, now.wall, lang)),
+            help: match snapshot.troubled() {
+                Some((kind, trouble)) => Some(Help::of(kind, trouble, now.wall, lang)),
                 None => snapshot
                     .is_robbed()
                     .then(|| Help::of_robbery(&snapshot, lang)),
@@ -266,14 +266,18 @@ pub(super) struct Help {
 }
 
 impl Help {
-    fn of(trouble: &Trouble, now: Timestamp, lang: Lang) -> Self {
+    fn of(kind: Kind, trouble: &Trouble, now: Timestamp, lang: Lang) -> Self {
         let explanation = trouble.explanation;
+        let what = lang.sentence(&explanation.what);
         let address = match trouble.class {
             Class::Address => trouble.errmsg.as_deref().and_then(address_in),
             _ => None,
         };
         Self {
-            what: lang.sentence(&explanation.what),
+            what: match kind {
+                Kind::AccessToken | Kind::JsapiTicket => what,
+                Kind::CardTicket | Kind::AgentTicket => format!("{kind}: {what}"),
+            },
             why: lang.sentence(&explanation.why),
             remedy: lang.words(trouble.remedy()),
             link: explanation.link,

@@ -50,7 +50,7 @@ type Template = (
     &'static str,
 );
 
-const SNIPPETS: [Template; 6] = [
+const SNIPPETS: [Template; 7] = [
     (
         "classic",
         ["Plain HTML", "普通页面"],
@@ -195,6 +195,31 @@ watch({
       wx.config({ appId, timestamp, nonceStr, signature, jsApiList: ['updateAppMessageShareData'] });
     });
 </script>
+"#,
+    ),
+    (
+        "coupons",
+        ["Coupons", "卡券"],
+        [
+            "Of an account with wx_card = true. A cardExt gives its coupon to whoever has it: your back end has it made, for the one visitor whom it is for. Each answer is good once.",
+            "账号须设置 wx_card = true。拿到 cardExt 的人就能领走卡券，因此应由您的后端为特定用户请求签名。每个签名只能使用一次。",
+        ],
+        r#"
+// Back end, with a client key of the scope ticket:
+// curl https://YOUR-WXSIGN/v1/accounts/YOUR-APPID/card-ext -H 'Authorization: Bearer wxk_…' -d '{"cards": [{"card_id": "p…"}]}'
+
+// Page, with addCard and chooseCard in the jsApiList of wx.config. What the back end got is what addCard wants.
+async function take() {
+  const { cardList } = await (await fetch('/coupon', { method: 'POST' })).json();
+  wx.addCard({ cardList, success: (taken) => console.log(taken.cardList) });
+}
+
+// The visitor chooses from his own coupons: no key, a new answer each time.
+async function choose() {
+  const url = 'https://YOUR-WXSIGN/jsapi/card-sign?appid=YOUR-APPID&cardType=GROUPON';
+  const choice = await (await fetch(url)).json();
+  wx.chooseCard({ ...choice, success: (chosen) => console.log(chosen.cardList) });
+}
 "#,
     ),
 ];

@@ -276,6 +276,35 @@ pub(in super::super) struct Ticket {
     reading: Reading<'static>,
 }
 
+/// A ticket for coupons as it is read.
+#[derive(ToSchema)]
+pub(in super::super) struct CardTicket {
+    /// WeChat's api_ticket.
+    #[schema(example = "SIMULATED-TICKET")]
+    card_ticket: String,
+    #[serde(flatten)]
+    reading: Reading<'static>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in super::super) struct ChoiceQuery {
+    /// The type of coupon; may be left out.
+    #[param(
+        required = false,
+        max_length = 24,
+        pattern = "^[A-Z_]*$",
+        example = "GROUPON"
+    )]
+    card_type: String,
+    /// The number of the shop; may be left out.
+    #[param(required = false, max_length = 20, pattern = "^[0-9]*$", example = "")]
+    shop_id: String,
+    /// May be left out where there is one account.
+    #[param(inline)]
+    appid: Option<AppId>,
+}
+
 /// A token that WeChat refused, by its fingerprint or by itself.
 #[derive(ToSchema)]
 #[serde(untagged)]
@@ -349,7 +378,8 @@ pub(in super::super) struct TicketQuery {
     /// The token that wxsign handed out.
     #[param(example = "SIMULATED-TOKEN")]
     access_token: String,
-    #[param(pattern = "^jsapi$", example = "jsapi")]
+    /// `jsapi`, or `wx_card` where the account hands out coupons.
+    #[param(pattern = "^(jsapi|wx_card)$", example = "jsapi")]
     r#type: String,
 }
 

@@ -105,10 +105,10 @@ async fn every_page_can_be_read_by_everyone() {
         appid: ADDED.parse().unwrap(),
         name: Some("门店 Stores".to_owned()),
         token_api: None,
-        wx_card: None,
         page_hosts: "stores.example.com".parse().unwrap(),
         secret: Some(Secret::new(SECRET)),
         unchecked: true,
+        wx_card: None,
     });
     added.await.unwrap();
     let pictures = prepare(&desk).await;
