@@ -29,6 +29,9 @@ enum Text {
 /// How many characters an AppID or a CorpID has.
 const LENGTH: usize = 18;
 
+/// How many digits an AgentId has at most; today's have seven.
+const MOST_DIGITS: usize = 9;
+
 impl AppId {
     /// The whole name.
     pub fn as_str(&self) -> &str {
@@ -104,9 +107,11 @@ fn of_wecom_app(text: &str) -> Result<AppId, InvalidAppId> {
     let named = text.split_once('-').filter(|(corpid, agentid)| {
         let corpid = corpid.as_bytes();
         let known = has_digits(corpid, b"ww") || has_digits(corpid, b"wx");
-        // An app has one name: no zeros in front, no sign.
-        let number = agentid.parse::<u32>().map(|number| number.to_string());
-        known && number.as_deref() == Ok(*agentid)
+        // An app has one name: no zeros in front.
+        let is_number = (1..=MOST_DIGITS).contains(&agentid.len())
+            && agentid.bytes().all(|byte| byte.is_ascii_digit())
+            && (agentid == "0" || !agentid.starts_with('0'));
+        known && is_number
     });
     match named {
         Some(_) => Ok(AppId(Text::WeComApp(text.into()))),
@@ -335,9 +340,9 @@ mod tests {
             ),
             ("wx0123456789abcdef-0", "wx0123456789abcdef", "0"),
             (
-                "wwffffffffffffffff-4294967295",
+                "wwffffffffffffffff-999999999",
                 "wwffffffffffffffff",
-                "4294967295",
+                "999999999",
             ),
         ] {
             let app: AppId = text.parse().unwrap();
@@ -350,7 +355,7 @@ mod tests {
             "ww0123456789abcdef-01",
             "ww0123456789abcdef-+1",
             "ww0123456789abcdef--1",
-            "ww0123456789abcdef-4294967296",
+            "ww0123456789abcdef-1000000000",
             "ww0123456789abcdef-1-1",
             "ww0123456789abcdef.1",
             "ww0123456789abcde-10",

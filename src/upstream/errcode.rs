@@ -77,6 +77,12 @@ const RESET: Text = Text {
 };
 
 impl Explanation {
+    /// Whether it is WeCom that said so, and in whose console it is mended.
+    pub fn is_wecoms(&self) -> bool {
+        self.link
+            .starts_with("https://developer.work.weixin.qq.com/")
+    }
+
     /// What to do about a failure that came at `at`: names the address that `errmsg` names, and
     /// the day on which a quota is renewed.
     pub fn remedy_for(&self, errmsg: Option<&str>, at: Option<Timestamp>) -> Words {

@@ -312,3 +312,25 @@ async fn a_wecom_app_is_added_at_run_time_once_wecom_has_accepted_its_secret() {
     assert_eq!(verdict(&server, &signed.json()).1, "ok");
     server.end().await;
 }
+
+#[tokio::test]
+async fn calls_are_passed_on_for_a_wecom_app_but_not_those_for_credentials() {
+    let mut setup = setup();
+    setup.add_client("caller", &[Scope::Proxy]);
+    let server = start(setup).await;
+    let call = async |path| {
+        let request = Request::get(format!("/proxy/{APP}/cgi-bin/{path}"));
+        server.ask(&request.of("caller")).await
+    };
+    let answer = call("get_api_domain_ip").await.json();
+    assert_eq!(answer["errcode"], 0, "{answer}");
+    assert!(answer["ip_list"].is_array(), "{answer}");
+    for path in [
+        "gettoken",
+        "get_jsapi_ticket",
+        "ticket/get?type=agent_config",
+    ] {
+        is_problem(&call(path).await, 403, "path_not_allowed", "");
+    }
+    server.end().await;
+}

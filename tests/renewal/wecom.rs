@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use wxsign::account::TokenApi;
+use wxsign::credential::{Kind, Secret};
 use wxsign::keeper::Reported;
 use wxsign::simulator::{Action, Fault, FaultRule};
 use wxsign::upstream::Upstream;
@@ -157,4 +158,45 @@ fn token(world: &World) -> String {
     token.map_or_else(String::new, |token| {
         token.credential.value.expose().to_owned()
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ticket_of_the_app_is_kept_beside_that_of_the_corporation() {
+    let world = World::new(TokenApi::WeCom);
+    let mut unserved = 0;
+    for second in 3..=DAY {
+        world.pass_until(second).await;
+        match agent_ticket(&world) {
+            Some(ticket) => {
+                let newest = world.simulator.newest_agent_ticket(&world.appid());
+                assert_eq!(Some(ticket), newest, "{second} s");
+            }
+            None => unserved += 1,
+        }
+    }
+    assert!(unserved <= GAP * DAY / (2 * HOUR), "{unserved}");
+    let calls = world
+        .simulator
+        .counter(&world.appid(), "/cgi-bin/ticket/get");
+    assert!((100..=150).contains(&calls.requests), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_without_a_ticket_of_its_own_signs_for_its_corporation_all_the_same() {
+    let world = World::new(TokenApi::WeCom);
+    let rule = FaultRule::new(Fault::Errcode(48002)).on("/cgi-bin/ticket/get");
+    world.simulator.inject(rule);
+    world.pass(HOUR).await;
+    assert_eq!(world.signature_is_accepted(), Some(true));
+    assert_eq!(agent_ticket(&world), None);
+    let snapshot = world.snapshot();
+    let trouble = snapshot.trouble().unwrap();
+    assert_eq!(trouble.errcode, Some(48002));
+    assert!(trouble.remedy().en.contains("自建应用"));
+}
+
+fn agent_ticket(world: &World) -> Option<Secret> {
+    let snapshot = world.snapshot();
+    let ticket = snapshot.served(Kind::AgentTicket, world.clock.moment())?;
+    Some(ticket.credential.value.clone())
 }

@@ -30,7 +30,7 @@ use crate::signer::{Nonce, Signer};
 pub(in crate::server) struct AgentConfig<'a> {
     #[schema(pattern = "^w[wx][0-9a-f]{16}$", example = "ww0123456789abcdef")]
     corpid: &'a str,
-    #[schema(pattern = "^[0-9]{1,10}$", example = "1000002")]
+    #[schema(pattern = "^(0|[1-9][0-9]{0,8})$", example = "1000002")]
     agentid: &'a str,
     /// In seconds since the Unix epoch.
     #[schema(minimum = 0, example = 1_700_000_000)]

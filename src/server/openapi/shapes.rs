@@ -10,7 +10,7 @@ use super::super::dropin::Refusal;
 /// The AppID of an official account, or the CorpID and AgentId of a WeCom app with a minus between.
 #[derive(ToSchema)]
 #[schema(
-    pattern = "^(wx[0-9a-f]{16}|w[wx][0-9a-f]{16}-[0-9]{1,10})$",
+    pattern = "^(wx[0-9a-f]{16}|w[wx][0-9a-f]{16}-(0|[1-9][0-9]{0,8}))$",
     example = "wx0123456789abcdef"
 )]
 pub(in super::super) struct AppId(String);
@@ -75,7 +75,7 @@ pub(in super::super) enum ScopeName {
 /// The AppID of an account, or `*` for all.
 #[derive(ToSchema)]
 #[schema(
-    pattern = r"^(\*|wx[0-9a-f]{16}|w[wx][0-9a-f]{16}-[0-9]{1,10})$",
+    pattern = r"^(\*|wx[0-9a-f]{16}|w[wx][0-9a-f]{16}-(0|[1-9][0-9]{0,8}))$",
     example = "wx0123456789abcdef"
 )]
 pub(in super::super) struct ListedAccount(String);

@@ -20,7 +20,7 @@ pub(in super::super) struct AgentTicket {
 pub(in super::super) struct WeComTokenQuery {
     /// The CorpID, where the key is for one app of it alone; else the name of the app.
     #[param(
-        pattern = "^w[wx][0-9a-f]{16}(-[0-9]{1,10})?$",
+        pattern = "^w[wx][0-9a-f]{16}(-(0|[1-9][0-9]{0,8}))?$",
         example = "ww0123456789abcdef-1000002"
     )]
     corpid: String,
