@@ -110,7 +110,7 @@ fn of_wecom_app(text: &str) -> Result<AppId, InvalidAppId> {
         // An app has one name: no zeros in front.
         let is_number = (1..=MOST_DIGITS).contains(&agentid.len())
             && agentid.bytes().all(|byte| byte.is_ascii_digit())
-            && (agentid == "0" || !agentid.starts_with('0'));
+            && (*agentid == "0" || !agentid.starts_with('0'));
         known && is_number
     });
     match named {

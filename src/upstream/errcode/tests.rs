@@ -110,7 +110,8 @@ fn every_errcode_says_what_why_and_what_to_do_in_both_languages() {
         assert!(explained.iter().any(Option::is_some), "{errcode}");
         for explained in explained.into_iter().flatten() {
             is_whole(explained);
-            let of_wechat = explain(Api::Token, errcode).or(explain(Api::GetTicket, errcode));
+            let of_wechat =
+                explain(Api::Token, errcode).or_else(|| explain(Api::GetTicket, errcode));
             assert_ne!(Some(explained), of_wechat, "{errcode}");
             assert!(
                 explained.link.contains("developer.work.weixin.qq.com"),
