@@ -131,7 +131,7 @@ async fn an_outage_at_the_end_of_the_token_ends_with_a_fetch_and_no_storm() {
         world.token_calls() - known
     );
     world.simulator.clear_faults();
-    world.pass_until(7335).await;
+    world.pass_until(7430).await;
     assert!(world.serves_a_token());
     assert_eq!(world.signature_is_accepted(), Some(true));
 }
