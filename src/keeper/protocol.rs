@@ -107,15 +107,14 @@ pub(super) fn plan(
 
     let credential = record.credential.as_ref();
     let interval = credential.map_or(MIN_INTERVAL, |credential| policy.interval(credential));
+    // Where the next one is awaited, word of the end of this one is no reason to wait longer.
+    let after_rejection = if interval < MIN_INTERVAL {
+        interval
+    } else {
+        REJECTED_INTERVAL
+    };
     let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
-        // Where the next one is awaited, that word of its end is no reason to wait longer.
-        let awaits_next = interval < MIN_INTERVAL;
-        let rejected = if awaits_next {
-            interval
-        } else {
-            REJECTED_INTERVAL
-        };
-        (Purpose::Rejection, rejected)
+        (Purpose::Rejection, after_rejection)
     } else if local.doubted {
         (Purpose::Renewal, DOUBTED_INTERVAL)
     } else if phase > Phase::Fresh {
