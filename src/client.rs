@@ -108,7 +108,7 @@ impl From<Accounts> for Vec<String> {
 pub enum Scope {
     /// Read the access_token.
     Token,
-    /// Read the jsapi_ticket.
+    /// Read the tickets, and have coupons signed.
     Ticket,
     /// Say that WeChat refused a token.
     Report,

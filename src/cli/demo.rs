@@ -164,7 +164,8 @@ fn account(hosts: &[IpAddr], address: SocketAddr) -> Result<Account, Failure> {
         secret: Secret::new(format!("{:032x}", rand::random::<u128>())),
         token_api: TokenApi::Classic,
         page_hosts,
-        wx_card: false,
+        // All that is documented can be tried.
+        wx_card: true,
     })
 }
 

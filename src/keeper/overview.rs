@@ -10,7 +10,8 @@ const NAMED: usize = 10;
 /// How all accounts fare together.
 #[derive(Debug)]
 pub struct Overview {
-    /// How many accounts' pages can be signed.
+    /// How many accounts' pages can be signed; a further ticket that is missing changes nothing
+    /// about that.
     pub signing: usize,
     /// Accounts in trouble, ten at most, and what it is.
     pub troubled: Vec<(AppId, String)>,

@@ -13,7 +13,8 @@ pub(super) mod choice;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::Asking;
@@ -80,11 +81,25 @@ struct CardAsk {
     #[schema(example = "oABCD-123", max_length = 64, pattern = "^[A-Za-z0-9_-]*$")]
     openid: Option<String>,
     /// When another system handed it out, in seconds since the Unix epoch; not signed.
-    #[schema(example = 1_700_000_000, minimum = 0)]
+    #[serde(default, deserialize_with = "whole_seconds")]
+    #[schema(example = 1_700_000_000, minimum = 0, maximum = 253_402_300_799_i64)]
     fixed_begintimestamp: Option<u64>,
     /// The channel, for WeChat's statistics; not signed.
     #[schema(example = "poster", max_length = 128)]
     outer_str: Option<String>,
+}
+
+/// A time until the year 9999. In JSON `5.0` is a whole number, too.
+fn whole_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    const LAST: f64 = 253_402_300_799.0;
+    let Some(seconds) = Option::<f64>::deserialize(from)? else {
+        return Ok(None);
+    };
+    if seconds.fract() == 0.0 && (0.0..=LAST).contains(&seconds) {
+        return Ok(Some(seconds as u64));
+    }
+    let why = "fixed_begintimestamp must be a number of whole seconds since the Unix epoch";
+    Err(D::Error::custom(why))
 }
 
 /// What `wx.addCard` wants.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use wxsign::clock::Timestamp;
 use wxsign::credential::Kind;
-use wxsign::simulator::{Fault, FaultRule};
+use wxsign::simulator::{App, Fault, FaultRule};
 use wxsign::store::{Key, Sqlite, Store, Tell};
 
 use crate::canaries::APP_SECRET;
@@ -119,6 +119,24 @@ async fn a_ticket_that_is_refused_is_told_apart_from_a_token_that_is_not() {
     let remedy = of_ticket["remedy"]["zh"].as_str().unwrap();
     assert!(remedy.contains("微信认证"), "{remedy}");
     assert_eq!(of_ticket["appid"], APPID);
+}
+
+#[tokio::test]
+async fn the_ticket_for_coupons_is_tried_where_it_is_wanted() {
+    let wechat = WeChat::start().await;
+    let mut place = Place::new(&wechat.url).with_database();
+    let (findings, _) = examine(&place).await;
+    assert_eq!(outcome(&findings, "card_ticket"), None);
+    place.set("WXSIGN_WX_CARD", "true");
+    let (findings, code) = examine(&place).await;
+    assert_eq!(code, Some(0), "{findings:#?}");
+    assert_eq!(outcome(&findings, "card_ticket"), Some("good"));
+    let may_not = |app: &mut App| app.knobs.card_errcode = Some(48001);
+    wechat.simulator.change_app(&appid(), may_not).unwrap();
+    let (findings, code) = examine(&place).await;
+    assert_eq!(code, Some(3));
+    assert_eq!(outcome(&findings, "jsapi_ticket"), Some("good"));
+    assert_eq!(outcome(&findings, "card_ticket"), Some("bad"));
 }
 
 #[tokio::test]

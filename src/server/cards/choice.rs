@@ -197,3 +197,28 @@ impl ChoiceAsk {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_page_asks_for_can_be_read_as_a_kind_of_coupon(
+            query in "(cardType|shopId|cardId|appid)=[A-Z_0-9a-z%-]{0,30}(&(cardType|shopId|cardId)=?[A-Z0-9a-z]{0,30}){0,2}",
+            anything in any::<String>(),
+        ) {
+            for query in [query, anything] {
+                if let Ok(ask) = ChoiceAsk::from_query(&query) {
+                    prop_assert_eq!(&ask.card_id, "");
+                    // WeChat's ids have 28 characters, small and capital ones among them.
+                    let told = format!("{}{}", ask.shop_id, ask.card_type);
+                    prop_assert!(!told.contains(|c: char| c.is_ascii_lowercase() || !c.is_ascii()));
+                    prop_assert!(ask.shop_id.len() <= 20 && ask.card_type.len() <= 24);
+                }
+            }
+        }
+    }
+}

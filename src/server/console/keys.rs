@@ -152,7 +152,10 @@ async fn rows(visit: &Visit) -> Result<Vec<Row>, RosterError> {
 const fn meaning(lang: Lang, scope: Scope) -> &'static str {
     match scope {
         Scope::Token => lang.t("读取 access_token", "read the access_token"),
-        Scope::Ticket => lang.t("读取 jsapi_ticket", "read the jsapi_ticket"),
+        Scope::Ticket => lang.t(
+            "读取 jsapi_ticket，签发卡券",
+            "read the tickets, sign coupons",
+        ),
         Scope::Report => lang.t("报告失效的 token", "report a token that failed"),
         Scope::Status => lang.t("查看账号状态", "see how accounts fare"),
         Scope::Proxy => lang.t("经 wxsign 调用微信接口", "call WeChat through wxsign"),
