@@ -108,7 +108,7 @@ impl App {
         simulator: Option<Simulator>,
         draining: CancellationToken,
     ) -> Result<(Arc<Self>, Queue), Box<dyn std::error::Error>> {
-        let wechat = WeChat::new(&config.upstream)?;
+        let wechat = WeChat::new(&config.upstream, &config.wecom_upstream)?;
         let forwarder = Forwarder::beside(&wechat);
         let (clock, calls) = (Clock::system(), Arc::<Calls>::default());
         let upstream = Metered::new(wechat.clone(), clock.clone(), Arc::clone(&calls));

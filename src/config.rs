@@ -21,7 +21,7 @@
 //! | `WXSIGN_CLIENT_KEY`, `WXSIGN_CLIENT_KEY_FILE` | a client of that name, with this key of at least 32 characters, for all accounts and every scope but `proxy` and `admin` |
 //! | `WXSIGN_CONSOLE_PASSWORD_FILE` | `password_file` of `[console]` |
 //! | `WXSIGN_STORE_PASSWORD`, `WXSIGN_STORE_PASSWORD_FILE` | `store_password`, `store_password_file` |
-//! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_TLS_CERTIFICATE`, `WXSIGN_TLS_KEY`, `WXSIGN_STORE`, `WXSIGN_SOLO`, `WXSIGN_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
+//! | `WXSIGN_LISTEN`, `WXSIGN_ADMIN_LISTEN`, `WXSIGN_TLS_CERTIFICATE`, `WXSIGN_TLS_KEY`, `WXSIGN_STORE`, `WXSIGN_SOLO`, `WXSIGN_UPSTREAM`, `WXSIGN_WECOM_UPSTREAM`, `WXSIGN_LOG`, `WXSIGN_LOG_FORMAT` | the key of that name |
 //! | `WXSIGN_CONFIG` | the file; without it `wxsign.toml`, if there is one |
 
 mod accounts;
@@ -67,6 +67,9 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCA
 /// (<https://developers.weixin.qq.com/doc/offiaccount/Basic_Information/Interface_field_description.html>).
 pub const DEFAULT_UPSTREAM: &str = "https://api.weixin.qq.com";
 
+/// WeCom's API (<https://developer.work.weixin.qq.com/document/path/90664>).
+pub const DEFAULT_WECOM_UPSTREAM: &str = "https://qyapi.weixin.qq.com";
+
 /// Everything that a server needs to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -88,6 +91,8 @@ pub struct Config {
     pub upstream: String,
     /// Where the demo page finds vConsole's script; `wxsign demo` alone has it.
     pub vconsole: Option<String>,
+    /// `wecom_upstream`: the same of WeCom's API. Default [`DEFAULT_WECOM_UPSTREAM`].
+    pub wecom_upstream: String,
     /// `trusted_proxies`: the addresses whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpNet>,
     /// `master_key`: what the AppSecrets of accounts that are added at run time are sealed with.
@@ -149,6 +154,7 @@ impl Config {
             solo: false,
             upstream: DEFAULT_UPSTREAM.to_owned(),
             vconsole: None,
+            wecom_upstream: DEFAULT_WECOM_UPSTREAM.to_owned(),
             trusted_proxies: Vec::new(),
             master_key: None,
             accounts,
@@ -247,17 +253,8 @@ fn read(
         let what = "has no effect: a store that no other process shares is not waited for anyway";
         report.warn_of("solo", what);
     }
-    let upstream = top.value(
-        "upstream",
-        DEFAULT_UPSTREAM.to_owned(),
-        parse_upstream,
-        report,
-    );
-    if sends_secrets_in_the_clear(&upstream) {
-        let what = "is http://, so that the AppSecret and every token cross the network in the \
-                    clear: use https://";
-        report.warn_of("upstream", what);
-    }
+    let upstream = read_upstream(&mut top, "upstream", DEFAULT_UPSTREAM, report);
+    let wecom_upstream = read_upstream(&mut top, "wecom_upstream", DEFAULT_WECOM_UPSTREAM, report);
     let (log, log_format) = read_logging(&mut top, report);
     let trusted_proxies = read_trusted_proxies(&mut top, report);
     let limits = limits::read(&mut top, report);
@@ -280,6 +277,7 @@ fn read(
         solo,
         upstream,
         vconsole: None,
+        wecom_upstream,
         trusted_proxies,
         master_key,
         accounts: accounts.into_values().collect(),
@@ -361,13 +359,15 @@ fn read_trusted_proxies(top: &mut Section<'_>, report: &mut Report) -> Vec<IpNet
 
 /// The name holds the content
 /// (<https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>, step 1, and what
-/// the console hands out).
+/// the console hands out). WeCom's files are named `WW_verify_`
+/// (<https://developer.work.weixin.qq.com/document/path/90514>).
 fn read_verify_files(top: &mut Section<'_>, report: &mut Report) -> BTreeMap<String, String> {
     let mut section = top.table("verify_files", "[verify_files] ", report);
     let mut files = BTreeMap::new();
     for (name, content) in section.free_texts(report) {
         let code = name
             .strip_prefix("MP_verify_")
+            .or_else(|| name.strip_prefix("WW_verify_"))
             .and_then(|rest| rest.strip_suffix(".txt"))
             .filter(|code| code.len() == 16 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
         match code {
@@ -375,7 +375,8 @@ fn read_verify_files(top: &mut Section<'_>, report: &mut Report) -> BTreeMap<Str
                 &content.source,
                 format!(
                     "[verify_files] {name:?} is not a name that WeChat looks for: write \
-                     \"MP_verify_\", 16 letters or digits, \".txt\", as the console's file is named"
+                     \"MP_verify_\" (\"WW_verify_\" for WeCom), 16 letters or digits, \".txt\", as \
+                     the console's file is named"
                 ),
             ),
             Some(code) if content.value.trim() != code => report.warn(
@@ -393,14 +394,30 @@ fn read_verify_files(top: &mut Section<'_>, report: &mut Report) -> BTreeMap<Str
     files
 }
 
-fn parse_upstream(text: &str) -> Result<String, String> {
+fn read_upstream(
+    top: &mut Section<'_>,
+    key: &'static str,
+    default: &str,
+    report: &mut Report,
+) -> String {
+    let parse = |text: &str| parse_upstream(text, default);
+    let upstream = top.value(key, default.to_owned(), parse, report);
+    if sends_secrets_in_the_clear(&upstream) {
+        let what = "is http://, so that the AppSecret and every token cross the network in the \
+                    clear: use https://";
+        report.warn_of(key, what);
+    }
+    upstream
+}
+
+fn parse_upstream(text: &str, default: &str) -> Result<String, String> {
     let base = text.strip_suffix('/').unwrap_or(text);
     match PageUrl::parse(base) {
         Ok(url) if url.is_origin() && url.as_str() == base => Ok(base.to_owned()),
         // The text is not repeated: it may hold a password.
         _ => Err(format!(
             "must be http:// or https://, a host and perhaps a port, without user or path, as \
-             {DEFAULT_UPSTREAM}"
+             {default}"
         )),
     }
 }

@@ -75,6 +75,8 @@ pub enum Step {
     JsapiTicket,
     /// The ticket for cards.
     CardTicket,
+    /// The ticket of a WeCom app for `wx.agentConfig`.
+    AgentTicket,
     /// Whether others fetch tokens with the AppSecret.
     OtherPrograms,
     /// The hosts of the account's pages.
@@ -107,6 +109,7 @@ impl Step {
             Self::AccessToken => ("access_token", "access_token"),
             Self::JsapiTicket => ("jsapi_ticket", "jsapi_ticket"),
             Self::CardTicket => ("card_ticket", "card_ticket"),
+            Self::AgentTicket => ("agent_ticket", "agent_ticket"),
             Self::OtherPrograms => ("其他程序", "other programs"),
             Self::PageHosts => ("网页域名", "page hosts"),
         }

@@ -135,7 +135,7 @@ pub fn names(text: &str) {
 pub fn upstream_answer(status: u16, body: &[u8]) {
     let issued = [
         ("access_token", answer::token(Api::Token, status, body)),
-        ("ticket", answer::ticket(status, body)),
+        ("ticket", answer::ticket(Api::GetTicket, status, body)),
     ];
     for (name, issued) in issued {
         match issued {
@@ -143,7 +143,7 @@ pub fn upstream_answer(status: u16, body: &[u8]) {
             Err(error) => can_be_shown(&error, body),
         }
     }
-    if let Err(error) = answer::probe(status, body) {
+    if let Err(error) = answer::probe(Api::GetApiDomainIp, status, body) {
         can_be_shown(&error, body);
     }
 }

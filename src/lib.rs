@@ -1,5 +1,5 @@
-//! wxsign holds the `access_token` and `jsapi_ticket` of WeChat official accounts (微信公众号) and
-//! signs `wx.config` for their pages.
+//! wxsign holds the `access_token` and `jsapi_ticket` of WeChat official accounts (微信公众号) and of
+//! WeCom apps (企业微信), and signs `wx.config` for their pages.
 //!
 //! # Layout
 //! Each module uses only those below it:
@@ -18,7 +18,7 @@
 //! | [`keeper`] | renews credentials and holds them ready |
 //! | [`history`] | what happened, for people |
 //! | [`store`] | where processes share what they know: load and compare-and-swap, in memory, a file, Redis or PostgreSQL |
-//! | [`upstream`] | WeChat's API: one call, one answer; the only user of reqwest, but for the health check |
+//! | [`upstream`] | WeChat's API and WeCom's: one call, one answer; the only user of reqwest, but for the health check |
 //! | [`diagnosis`] | the classic mistakes, and which of them a signature was made with |
 //! | [`signer`] | signs one page with one ticket; coupons in [`signer::card`] |
 //! | [`vault`] | keeps AppSecrets and records unreadable where they are stored |

@@ -61,7 +61,7 @@ pub struct Draft {
     pub appid: AppId,
     /// What people call it; empty takes its name away.
     pub name: Option<String>,
-    /// Which token API it uses; the classic one if nothing is stored.
+    /// Which token API it uses; the classic one if nothing is stored, its own for a WeCom app.
     pub token_api: Option<TokenApi>,
     /// The hosts of the pages that it may sign for.
     pub page_hosts: PageHosts,
@@ -123,8 +123,8 @@ impl Roster {
     /// Puts an account there or changes it, and has it served at once.
     ///
     /// An AppSecret that is not the stored one is tried against WeChat first, unless the draft
-    /// says otherwise: by the stable token API, because a classic token would supersede the one
-    /// that is in use.
+    /// says otherwise: not by the classic token API, because that would supersede the token that
+    /// is in use.
     ///
     /// # Errors
     /// Why nothing was stored; after [`RosterError::Store`] it may have been.
@@ -171,16 +171,17 @@ impl Roster {
         let former = former.as_ref();
         let known = former.map(|account| &account.secret);
         let name = || former.and_then(|account| account.name.clone());
-        let token_api = || former.map(|account| account.token_api);
+        let known_api = || former.map(|account| account.token_api);
+        let token_api = TokenApi::of(appid, draft.token_api.or_else(known_api));
         let wx_card = || former.map(|account| account.wx_card);
         let secret = draft.secret.as_ref().or(known);
         let row = AccountRow {
             name: (draft.name.clone().or_else(name)).filter(|name| !name.is_empty()),
-            token_api: draft.token_api.or_else(token_api).unwrap_or_default(),
+            token_api: token_api.map_err(RosterError::TokenApi)?,
             page_hosts: draft.page_hosts.patterns(),
             secret: vault.seal(appid, secret.ok_or(RosterError::NoSecret)?),
             changed_at: self.keeper.clock().now(),
-            wx_card: draft.wx_card.or_else(wx_card).unwrap_or_default(),
+            wx_card: draft.wx_card.or_else(wx_card).unwrap_or_default() && appid.wecom().is_none(),
         };
         let is_new = former.is_none();
         let untried = draft.secret.as_ref();
@@ -324,13 +325,14 @@ impl Roster {
             appid: appid.clone(),
             name: None,
             secret: secret.clone(),
-            token_api: TokenApi::Stable,
+            token_api: TokenApi::on_trial(appid),
             page_hosts: PageHosts::default(),
             wx_card: false,
         };
         let call = self.upstream.fetch_token(&account);
         let answer = tokio::time::timeout(CALL_TIMEOUT, call).await;
-        let answer = answer.unwrap_or_else(|_| Err(UpstreamError::timed_out(Api::StableToken)));
+        let api = Api::for_token(account.token_api);
+        let answer = answer.unwrap_or_else(|_| Err(UpstreamError::timed_out(api)));
         answer.map(drop)
     }
 
@@ -338,13 +340,14 @@ impl Roster {
         let Err(error) = self.ask_about(appid, secret).await else {
             return Ok(());
         };
-        let (class, remedy) = (error.class(), error.remedy().en);
+        let (class, remedy, link) = (error.class(), error.remedy().en, error.explanation().link);
         match error.failure {
             Failure::Refused { errcode, errmsg } if class == Class::Credentials => {
                 Err(RosterError::Refused {
                     errcode,
                     errmsg,
                     remedy,
+                    link,
                 })
             }
             _ => Err(RosterError::NotChecked(error)),

@@ -1,4 +1,4 @@
-//! WeChat's side, simulated: a state machine with faults.
+//! WeChat's side and WeCom's, simulated: a state machine with faults.
 //!
 //! It is no mock. It behaves as WeChat does where that is known, it is strict where strictness
 //! teaches good behaviour, and it says what was wrong where WeChat is silent. It drops all state
@@ -14,8 +14,8 @@
 //!
 //! # Layout
 //! [`App`] and its [`Knobs`] say how WeChat treats an account. `state` holds the accounts with
-//! their `tokens`, `tickets`, `quota` and `ip_list`; `api` leads a request through them, `faults` spoils
-//! what comes out, `answer` writes it as WeChat does, `ledger` remembers it. `preverify`
+//! their `tokens`, `tickets`, `quota` and `ip_list`; `api` leads a request for an `endpoint` through
+//! them, with what is different at WeCom in `wecom`; `faults` spoils what comes out, `answer` writes it as WeChat does, `ledger` remembers it. `preverify`
 //! and `sha1` judge signatures, and share nothing with the signer; `keys` says what the
 //! [`diagnosis`](crate::diagnosis) of a wrong one may try.
 
@@ -24,6 +24,7 @@ mod api;
 mod app;
 mod cards;
 mod control;
+mod endpoint;
 mod faults;
 mod http;
 mod in_process;
@@ -40,6 +41,7 @@ mod state;
 mod tests;
 mod tickets;
 mod tokens;
+mod wecom;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,7 +135,7 @@ pub enum Action {
     ExpireTokens,
     /// The jsapi_ticket changes; the former one lives on for the overlap.
     RotateTicket,
-    /// The jsapi_ticket changes; all former ones die.
+    /// The jsapi_ticket changes, and so does a WeCom app's own; all former ones die.
     ExpireTicket,
 }
 
@@ -296,6 +298,16 @@ impl Simulator {
             account.jsapi.newest().value.clone()
         })
         .ok()
+    }
+
+    /// The ticket for `wx.agentConfig` that WeCom would return now to an app.
+    pub fn newest_agent_ticket(&self, appid: &AppId) -> Option<Secret> {
+        self.with_account(appid, |account, scene| {
+            account.settle(TicketType::Agent, scene);
+            account.agent.newest().value.clone()
+        })
+        .ok()
+        .filter(|_| appid.wecom().is_some())
     }
 
     /// Tickets that a signature must not be made with, and which mistake each would be: former ones

@@ -1,4 +1,4 @@
-//! WeChat's API as this program uses it: who issues credentials.
+//! The APIs of WeChat and WeCom (企业微信) as this program uses them: who issues credentials.
 //!
 //! [`Upstream`] is one call, one answer. When to call, and what to do about a failure, is the
 //! keeper's business; an [`UpstreamError`] only says what happened, and [`UpstreamError::class`]
@@ -26,7 +26,7 @@ pub use wechat::{InvalidUpstream, Reached, WeChat};
 
 use futures_core::future::BoxFuture;
 
-use crate::account::Account;
+use crate::account::{Account, TokenApi};
 use crate::credential::{Kind, Secret};
 
 /// A call is given up after this.
@@ -86,6 +86,16 @@ pub enum Api {
     GetTicket,
     /// `GET /cgi-bin/get_api_domain_ip`, the cheap probe
     GetApiDomainIp,
+    /// WeCom's `GET /cgi-bin/gettoken` (<https://developer.work.weixin.qq.com/document/path/91039>)
+    GetToken,
+    /// WeCom's `GET /cgi-bin/get_jsapi_ticket`, for the ticket of the corporation
+    /// (<https://developer.work.weixin.qq.com/document/path/90506>)
+    GetJsapiTicket,
+    /// WeCom's `GET /cgi-bin/ticket/get`, for the ticket of an app (same page)
+    TicketGet,
+    /// WeCom's `GET /cgi-bin/get_api_domain_ip`, which any app may call
+    /// (<https://developer.work.weixin.qq.com/document/path/92520>)
+    WeComDomainIp,
 }
 
 impl Api {
@@ -95,12 +105,61 @@ impl Api {
             Self::Token => "/cgi-bin/token",
             Self::StableToken => "/cgi-bin/stable_token",
             Self::GetTicket => "/cgi-bin/ticket/getticket",
-            Self::GetApiDomainIp => "/cgi-bin/get_api_domain_ip",
+            Self::GetApiDomainIp | Self::WeComDomainIp => "/cgi-bin/get_api_domain_ip",
+            Self::GetToken => "/cgi-bin/gettoken",
+            Self::GetJsapiTicket => "/cgi-bin/get_jsapi_ticket",
+            Self::TicketGet => "/cgi-bin/ticket/get",
         }
     }
 
     /// Whether it takes the AppSecret and issues a token.
     pub const fn issues_token(self) -> bool {
-        matches!(self, Self::Token | Self::StableToken)
+        matches!(self, Self::Token | Self::StableToken | Self::GetToken)
+    }
+
+    /// Whether it is one of WeCom's, at its own address.
+    pub const fn is_wecoms(self) -> bool {
+        use Api::{GetJsapiTicket, GetToken, TicketGet, WeComDomainIp};
+        matches!(self, GetToken | GetJsapiTicket | TicketGet | WeComDomainIp)
+    }
+
+    /// The one that issues tokens by `token_api`.
+    pub const fn for_token(token_api: TokenApi) -> Self {
+        match token_api {
+            TokenApi::Classic => Self::Token,
+            TokenApi::Stable => Self::StableToken,
+            TokenApi::WeCom => Self::GetToken,
+        }
+    }
+
+    /// The one that issues the tickets of this kind.
+    pub const fn for_ticket(token_api: TokenApi, kind: Kind) -> Self {
+        match (token_api, kind) {
+            (TokenApi::Classic | TokenApi::Stable, _) => Self::GetTicket,
+            (TokenApi::WeCom, Kind::AgentTicket) => Self::TicketGet,
+            (TokenApi::WeCom, _) => Self::GetJsapiTicket,
+        }
+    }
+
+    /// The one that a token is tried on.
+    pub const fn for_probe(token_api: TokenApi) -> Self {
+        match token_api {
+            TokenApi::Classic | TokenApi::Stable => Self::GetApiDomainIp,
+            TokenApi::WeCom => Self::WeComDomainIp,
+        }
+    }
+
+    /// The one that a line tells of which was written about its failure.
+    pub(crate) fn of_line(line: &str) -> Option<Self> {
+        let (path, _) = line.split_once(": ")?;
+        let renewing = [
+            Self::Token,
+            Self::StableToken,
+            Self::GetTicket,
+            Self::GetToken,
+            Self::GetJsapiTicket,
+            Self::TicketGet,
+        ];
+        renewing.into_iter().find(|api| api.path() == path)
     }
 }

@@ -24,6 +24,8 @@ mod solo;
 mod stores;
 #[path = "renewal/storm.rs"]
 mod storm;
+#[path = "renewal/wecom.rs"]
+mod wecom;
 #[path = "renewal/world.rs"]
 mod world;
 
@@ -78,7 +80,7 @@ async fn two_nodes_on_one_store_fetch_once_between_them() {
         let (tokens, tickets) = (world.token_calls(), world.ticket_calls());
         let expected = match token_api {
             TokenApi::Classic => 17..=18,
-            TokenApi::Stable => 12..=13,
+            TokenApi::Stable | TokenApi::WeCom => 12..=13,
         };
         assert!(expected.contains(&tokens), "{token_api:?}: {tokens}");
         assert!((270..=300).contains(&tickets), "{token_api:?}: {tickets}");

@@ -40,12 +40,12 @@ enum Verb {
 Example:
   wxsign account add wx0123456789abcdef --page-host h5.example.com <secret.txt")]
 struct AddArgs {
-    /// AppID of the account
+    /// AppID of the account, or CorpID-AgentId of a WeCom app
     appid: AppId,
     /// What people call it
     #[arg(long, value_parser = parse_name)]
     name: Option<String>,
-    /// Which token API it uses: classic or stable [default: as stored, else classic]
+    /// Which token API an official account uses: classic or stable [default: as stored, else classic]
     #[arg(long, value_name = "API")]
     token_api: Option<TokenApi>,
     /// A host of its pages, such as h5.example.com or *.example.com; repeat for more

@@ -108,6 +108,7 @@ async fn demo(
     config.master_key = Some(master_key());
     config.vconsole.clone_from(&args.vconsole);
     config.upstream = format!("http://{wechat_address}");
+    config.wecom_upstream.clone_from(&config.upstream);
     let draining = shutdown.draining.clone();
     let (app, queue) = App::build(config, Some(simulator.clone()), draining)
         .map_err(|error| Failure::Other(error.to_string()))?;

@@ -10,7 +10,8 @@ use crate::simulator::{self, App, Simulator};
 
 /// Run a simulated WeChat alone, for other programs' tests
 ///
-/// Point a server at it with WXSIGN_UPSTREAM. Nothing is kept.
+/// Point a server at it with WXSIGN_UPSTREAM, or with WXSIGN_WECOM_UPSTREAM for a WeCom app, which
+/// --appid names by its CorpID and AgentId (ww0123456789abcdef-1000002). Nothing is kept.
 #[derive(clap::Args)]
 #[command(after_help = "Example: wxsign simulator --listen 127.0.0.1:9001 --domain h5.example.com")]
 pub(super) struct SimulatorArgs {
@@ -70,11 +71,15 @@ async fn simulate(listener: std::net::TcpListener, args: SimulatorArgs) -> Resul
         args.domains
     };
     simulator.add_app(app);
+    let upstream = match args.appid.wecom() {
+        None => "WXSIGN_UPSTREAM",
+        Some(_) => "WXSIGN_WECOM_UPSTREAM",
+    };
     answer(&format!(
         "\
 A simulated WeChat listens on http://{address}. Nothing is kept; never use it for a real account.
 
-  WXSIGN_UPSTREAM=http://{address} WXSIGN_APPID={} WXSIGN_SECRET={} \\
+  {upstream}=http://{address} WXSIGN_APPID={} WXSIGN_SECRET={} \\
     WXSIGN_PAGE_HOSTS=localhost WXSIGN_STORE=memory: wxsign serve
 
   curl http://{address}/simulator/control

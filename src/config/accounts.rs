@@ -1,10 +1,10 @@
-//! The official accounts of a configuration.
+//! The accounts of a configuration.
 
 use std::collections::BTreeMap;
 
 use super::report::{Report, Source};
 use super::section::{Layers, PREFIX, Section, Variables, variable};
-use crate::account::{Account, AppId, TokenApi, parse_name};
+use crate::account::{Account, AppId, InvalidTokenApi, TokenApi, parse_name};
 use crate::credential::Secret;
 use crate::page_hosts::PageHosts;
 
@@ -84,18 +84,30 @@ fn read_one(mut section: Section<'_>, report: &mut Report) -> Option<Account> {
     let faults = report.fault_count();
     let secret = section.secret("secret", "secret_file", report);
     if secret.is_none() && report.fault_count() == faults {
+        let is_wecom = appid.as_ref().is_some_and(|appid| appid.wecom().is_some());
+        let where_it_is = if is_wecom {
+            "WeCom's console shows the Secret of the app under 应用管理"
+        } else {
+            "WeChat's console shows the AppSecret under 设置与开发 > 开发接口管理"
+        };
         let text = format!(
-            "{} and {} are missing: give one that is not empty; WeChat's console shows the AppSecret under \
-             设置与开发 > 开发接口管理",
+            "{} and {} are missing: give one that is not empty; {where_it_is}",
             section.place_of("secret"),
             section.place_of("secret_file"),
         );
         report.fault(&section.place, text);
     }
     let name = read_name(&mut section, report);
-    let token_api = section.value("token_api", TokenApi::default(), parse_token_api, report);
+    let token_api = read_token_api(&mut section, appid.as_ref(), report);
     let page_hosts = read_page_hosts(&mut section, report);
     let wx_card = section.truth("wx_card", false, report);
+    if wx_card && token_api == TokenApi::WeCom {
+        let text = format!(
+            "{} is true, but a WeCom app hands out no coupons: leave it out",
+            section.name("wx_card")
+        );
+        report.fault(&section.place, text);
+    }
     section.close(report);
     Some(Account {
         appid: appid?,
@@ -183,6 +195,21 @@ fn read_page_hosts(section: &mut Section<'_>, report: &mut Report) -> PageHosts 
     hosts
 }
 
-fn parse_token_api(text: &str) -> Result<TokenApi, String> {
-    text.parse().map_err(|why| format!("{why}, not {text:?}"))
+fn read_token_api(
+    section: &mut Section<'_>,
+    appid: Option<&AppId>,
+    report: &mut Report,
+) -> TokenApi {
+    let default = appid.and_then(|appid| TokenApi::of(appid, None).ok());
+    let parse = |text: &str| {
+        let read = text.parse().and_then(|api| match appid {
+            Some(appid) => TokenApi::of(appid, Some(api)),
+            None => Ok(api),
+        });
+        read.map_err(|why: InvalidTokenApi| match why {
+            InvalidTokenApi::OfOfficialAccounts => format!("{why}, not {text:?}"),
+            InvalidTokenApi::OfWeCom => why.to_string(),
+        })
+    };
+    section.value("token_api", default.unwrap_or_default(), parse, report)
 }

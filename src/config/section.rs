@@ -18,7 +18,7 @@ use crate::nearest::nearest;
 pub(super) const PREFIX: &str = "WXSIGN_";
 
 /// The variables that are known, without [`PREFIX`].
-pub(super) const VARIABLES: [&str; 23] = [
+pub(super) const VARIABLES: [&str; 24] = [
     "ADMIN_LISTEN",
     "APPID",
     "CLIENT_KEY",
@@ -41,12 +41,13 @@ pub(super) const VARIABLES: [&str; 23] = [
     "TLS_KEY",
     "TOKEN_API",
     "UPSTREAM",
+    "WECOM_UPSTREAM",
     "WX_CARD",
 ];
 
 /// The keys of the top: written below a heading they become keys of that table, TOML's most
 /// frequent surprise.
-const TOP_KEYS: [&str; 14] = [
+const TOP_KEYS: [&str; 15] = [
     "admin_listen",
     "listen",
     "log",
@@ -61,6 +62,7 @@ const TOP_KEYS: [&str; 14] = [
     "tls_key",
     "trusted_proxies",
     "upstream",
+    "wecom_upstream",
 ];
 
 /// The environment: names and values.

@@ -109,7 +109,10 @@ impl Case {
 fn the_example_of_the_documentation_is_a_configuration() {
     let case = Case::new();
     let secret_file = case.beside("secret", CANARY);
-    let case = case.file(&include_str!("example.toml").replace("/run/secrets/wx", &secret_file));
+    let case = case.file(
+        &(include_str!("example.toml").replace("/run/secrets/wx", &secret_file))
+            .replace("/run/secrets/wecom", &secret_file),
+    );
     let config = case.config();
     assert_eq!(config.accounts[0].secret.expose(), CANARY);
     assert_eq!(config.clients[0].name, "shop");
@@ -149,6 +152,46 @@ fn one_account_needs_no_file() {
     assert_eq!(client.scopes, Scope::USUAL.into());
     assert_eq!(config.listen, DEFAULT_LISTEN.into());
     assert_eq!(config.upstream, DEFAULT_UPSTREAM);
+}
+
+#[test]
+fn a_wecom_app_is_an_account_named_by_corpid_and_agentid() {
+    let app = "ww0123456789abcdef-1000002";
+    let case = Case::env_account().var("APPID", app);
+    let config = case.config();
+    let account = &config.accounts[0];
+    assert_eq!(
+        (account.appid.as_str(), account.token_api),
+        (app, TokenApi::WeCom)
+    );
+    assert_eq!(config.wecom_upstream, DEFAULT_WECOM_UPSTREAM);
+    let (value, source) = case.setting(&format!("account.{app}.token_api"));
+    assert_eq!((value.as_str(), source.as_str()), ("\"wecom\"", "default"));
+    let elsewhere = Case::env_account().var("WECOM_UPSTREAM", "http://127.0.0.1:9000/");
+    assert_eq!(elsewhere.config().wecom_upstream, "http://127.0.0.1:9000");
+
+    let chosen = Case::env_account()
+        .var("APPID", app)
+        .var("TOKEN_API", "stable");
+    let fault = chosen.only_fault();
+    assert!(
+        fault.contains("token_api is not for a WeCom app"),
+        "{fault}"
+    );
+    let fault = Case::env_account().var("TOKEN_API", "wecom").only_fault();
+    assert!(
+        fault.contains("must be \"classic\" or \"stable\""),
+        "{fault}"
+    );
+    let fault = Case::env_account()
+        .var("APPID", "ww0123456789abcdef")
+        .only_fault();
+    assert!(
+        fault.contains("write a minus and the app's AgentId behind it"),
+        "{fault}"
+    );
+    let cards = Case::env_account().var("APPID", app).var("WX_CARD", "true");
+    assert!(cards.only_fault().contains("no coupons"));
 }
 
 #[test]

@@ -59,6 +59,9 @@ pub enum Mistake {
     OtherAppTicket,
     /// Signed with the ticket for cards.
     CardTicket,
+    /// At WeCom: `wx.config` was signed with the ticket of the app, or `wx.agentConfig` with that
+    /// of the corporation.
+    TicketsMixed,
     /// Signed with the access_token.
     AccessTokenAsTicket,
     /// Signed with white space or quotes around the ticket.
@@ -113,6 +116,7 @@ impl Mistake {
             Self::FormerTicket => "former_ticket",
             Self::OtherAppTicket => "other_app_ticket",
             Self::CardTicket => "card_ticket",
+            Self::TicketsMixed => "tickets_mixed",
             Self::AccessTokenAsTicket => "access_token_as_ticket",
             Self::TicketPadded => "ticket_padded",
             Self::TicketMissing => "ticket_missing",
@@ -256,6 +260,12 @@ impl Mistake {
                 "Signed with the ticket for cards: ask getticket for type=jsapi.",
                 "签名用的是卡券 api_ticket：应以 type=jsapi 获取 jsapi_ticket。",
             ),
+            Self::TicketsMixed => (
+                "WeCom's two tickets were mixed up (42012): wx.config is signed with that of the \
+                 corporation (get_jsapi_ticket), wx.agentConfig with that of the app \
+                 (ticket/get?type=agent_config).",
+                "企业微信的两种 ticket 用混了（42012）：wx.config 用企业的（get_jsapi_ticket），wx.agentConfig 用应用的（ticket/get?type=agent_config）。",
+            ),
             Self::AccessTokenAsTicket => (
                 "Signed with the access_token: sign with the jsapi_ticket that it fetches.",
                 "签名用的是 access_token：应使用凭它换取的 jsapi_ticket。",
@@ -324,6 +334,7 @@ mod tests {
         for name in [
             "wrong_field_name",
             "url_padded",
+            "tickets_mixed",
             "sha256",
             "md5",
             "trailing_text",

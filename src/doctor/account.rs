@@ -12,7 +12,7 @@ use crate::upstream::{FOREIGN_FETCHER, Issued, Upstream, UpstreamError};
 pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
     let now = app.keeper.clock().now();
     let tried = try_secret(app, account).await;
-    let mut findings = vec![of_secret(&tried)];
+    let mut findings = vec![of_secret(account, &tried)];
     let key = Key {
         appid: account.appid.clone(),
         kind: Kind::AccessToken,
@@ -37,8 +37,12 @@ pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
     }
     if let Some(token) = good {
         findings.push(of_ticket(app, account, Step::JsapiTicket, &token).await);
-        if account.wx_card {
-            findings.push(of_ticket(app, account, Step::CardTicket, &token).await);
+        let further = account.further_ticket().map(|kind| match kind {
+            Kind::AgentTicket => Step::AgentTicket,
+            _ => Step::CardTicket,
+        });
+        if let Some(further) = further {
+            findings.push(of_ticket(app, account, further, &token).await);
         }
     }
     findings.push(of_hosts(account));
@@ -46,17 +50,24 @@ pub(super) async fn examine(app: &App, account: &Account) -> Vec<Finding> {
     of_account.collect()
 }
 
-/// Asks for the stable token, which supersedes nothing: whoever has it gets the same one.
+/// Asks for a token that supersedes none: whoever has it gets the same one.
 async fn try_secret(app: &App, account: &Account) -> Result<Issued, UpstreamError> {
     let trial = Account {
-        token_api: TokenApi::Stable,
+        token_api: TokenApi::on_trial(&account.appid),
         ..account.clone()
     };
     app.wechat.fetch_token(&trial).await
 }
 
-fn of_secret(tried: &Result<Issued, UpstreamError>) -> Finding {
+fn of_secret(account: &Account, tried: &Result<Issued, UpstreamError>) -> Finding {
+    let is_wecom = account.token_api == TokenApi::WeCom;
     match tried {
+        Ok(_) if is_wecom => Finding::new(
+            Step::AppSecret,
+            Outcome::Good,
+            "企业微信接受企业ID和应用的 Secret",
+            "WeCom accepts the CorpID and the Secret of the app",
+        ),
         Ok(_) => Finding::new(
             Step::AppSecret,
             Outcome::Good,
@@ -71,6 +82,7 @@ fn of_secret(tried: &Result<Issued, UpstreamError>) -> Finding {
 async fn of_ticket(app: &App, account: &Account, step: Step, token: &Secret) -> Finding {
     let (kind, what) = match step {
         Step::CardTicket => (Kind::CardTicket, "微信给出了卡券用的 api_ticket"),
+        Step::AgentTicket => (Kind::AgentTicket, "企业微信给出了应用的 jsapi_ticket"),
         _ => (Kind::JsapiTicket, "微信给出了 jsapi_ticket"),
     };
     match app.wechat.fetch_ticket(account, kind, token).await {
@@ -164,6 +176,17 @@ fn of_hosts(account: &Account) -> Finding {
         .map(|host| host.trim_start_matches("*."))
         .collect();
     let bare = bare.join(", ");
+    if account.token_api == TokenApi::WeCom {
+        return Finding::new(
+            Step::PageHosts,
+            Outcome::Note,
+            format!("请核对应用的「网页授权及JS-SDK > 可信域名」包含：{bare}（wxsign 查询不到）"),
+            format!(
+                "compare by hand: {bare} must be among the 可信域名 of the app in WeCom's console \
+                 (网页授权及JS-SDK)"
+            ),
+        );
+    }
     Finding::new(
         Step::PageHosts,
         Outcome::Note,

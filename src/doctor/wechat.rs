@@ -1,19 +1,40 @@
 //! The way to WeChat, and its clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Finding, Outcome, STEP_WITHIN, Step};
+use crate::account::TokenApi;
 use crate::app::App;
+use crate::keeper::Kept;
 use crate::upstream::Reached;
 
 /// A clock that is off by more makes a credential seem younger or older than it is.
 const MAX_SKEW: Duration = Duration::from_secs(30);
 
+/// The way to WeChat and the way to WeCom, as far as the accounts need them.
 pub(super) async fn examine(app: &App) -> Vec<Finding> {
-    let (host, port) = app.wechat.host();
+    let accounts = app.keeper.accounts();
+    let is_wecoms = |kept: &Arc<Kept>| kept.account.token_api == TokenApi::WeCom;
+    let some_wecoms = accounts.iter().any(is_wecoms);
+    let all_wecoms = some_wecoms && accounts.iter().all(is_wecoms);
+    drop(accounts);
+    let mut findings = Vec::new();
+    if !all_wecoms {
+        findings.extend(examine_one(app, TokenApi::Classic).await);
+    }
+    if some_wecoms {
+        findings.extend(examine_one(app, TokenApi::WeCom).await);
+    }
+    findings
+}
+
+async fn examine_one(app: &App, token_api: TokenApi) -> Vec<Finding> {
+    let (host, port) = app.wechat.host(token_api);
     let looked_up = tokio::net::lookup_host((host.trim_matches(['[', ']']), port));
     let looked_up = tokio::time::timeout(STEP_WITHIN, looked_up);
-    let (looked_up, reached) = tokio::join!(looked_up, app.wechat.reach(app.keeper.clock()));
+    let reached = app.wechat.reach(token_api, app.keeper.clock());
+    let (looked_up, reached) = tokio::join!(looked_up, reached);
     let looked_up = looked_up.unwrap_or_else(|late| Err(late.into()));
     let addresses = looked_up.map(|found| {
         let found: Vec<String> = found.take(3).map(|at| at.ip().to_string()).collect();

@@ -2,6 +2,8 @@
 //!
 //! Everything here is arithmetic on stored times, so that all nodes agree.
 
+mod wecom;
+
 use std::time::Duration;
 
 use crate::account::{AppId, TokenApi};
@@ -22,6 +24,8 @@ pub(super) enum Policy {
     /// A fetch returns the same ticket to everyone and always names a life of 7200 seconds, so
     /// it is asked for again and again to see when it changes.
     Ticket,
+    /// WeCom's, of this kind: see [`wecom`].
+    WeCom(Kind),
 }
 
 /// The life that the windows below are made for.
@@ -54,6 +58,7 @@ impl Policy {
         match (kind, token_api) {
             (Kind::AccessToken, TokenApi::Classic) => Self::ClassicToken,
             (Kind::AccessToken, TokenApi::Stable) => Self::StableToken,
+            (kind, TokenApi::WeCom) => Self::WeCom(kind),
             (Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket, _) => Self::Ticket,
         }
     }
@@ -70,14 +75,24 @@ impl Policy {
             Self::ClassicToken => Api::Token,
             Self::StableToken => Api::StableToken,
             Self::Ticket => Api::GetTicket,
+            Self::WeCom(Kind::AccessToken) => Api::GetToken,
+            Self::WeCom(kind) => Api::for_ticket(TokenApi::WeCom, kind),
         }
+    }
+
+    /// Whether an answer with the same value may move its end.
+    pub(super) const fn may_prolong(self) -> bool {
+        matches!(self, Self::ClassicToken | Self::StableToken)
     }
 
     /// WeChat's daily quota of the call
     /// (<https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html>).
+    /// WeCom counts by the hour, and says of gettoken only that it is not to be called often
+    /// (<https://developer.work.weixin.qq.com/document/path/90312>).
     pub(super) const fn daily_quota(self) -> u32 {
         match self {
             Self::ClassicToken => 2_000,
+            Self::WeCom(_) => 2_400,
             Self::StableToken => 500_000,
             Self::Ticket => 10_000,
         }
@@ -105,8 +120,17 @@ impl Policy {
                         );
                 credential.confirmed_at + poll.mul_f64(spread)
             }
+            Self::WeCom(_) => wecom::due_at(appid, credential),
         };
-        due.max(credential.confirmed_at + MIN_INTERVAL)
+        due.max(credential.confirmed_at + self.interval(credential))
+    }
+
+    /// No two successful fetches lie closer together, but where the next value is awaited.
+    pub(super) fn interval(self, credential: &Credential) -> Duration {
+        match self {
+            Self::WeCom(_) => wecom::interval(credential),
+            Self::ClassicToken | Self::StableToken | Self::Ticket => MIN_INTERVAL,
+        }
     }
 
     /// How often a node looks at what others may have stored though nothing is due and nobody has
@@ -115,13 +139,17 @@ impl Policy {
     pub(super) const fn look_every(self) -> Duration {
         match self {
             Self::ClassicToken => Duration::from_secs(80),
-            Self::StableToken | Self::Ticket => FULL_LIFE,
+            Self::StableToken | Self::Ticket | Self::WeCom(_) => FULL_LIFE,
         }
     }
 
     /// The end of a ticket that is in its last seconds, or has just ended: WeChat does not give
-    /// the next one before, and after it there is no reason to wait.
+    /// the next one before, and after it there is no reason to wait. So it is with all that WeCom
+    /// issues.
     pub(super) fn replaced_at(self, credential: &Credential, now: Timestamp) -> Option<Timestamp> {
+        if let Self::WeCom(_) = self {
+            return wecom::replaced_at(credential, now);
+        }
         let end = credential.claimed_until;
         let last_seconds = end.before(self.margin(credential, 5));
         let asked = credential.confirmed_at;
@@ -134,6 +162,7 @@ impl Policy {
             Self::ClassicToken => credential.expires_at.before(self.margin(credential, 600)),
             Self::StableToken => credential.expires_at.before(self.margin(credential, 200)),
             Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_URGENT),
+            Self::WeCom(_) => wecom::unconfirmed(credential, 200, 0.5),
         }
     }
 
@@ -142,6 +171,7 @@ impl Policy {
             Self::ClassicToken => credential.expires_at.before(self.margin(credential, 300)),
             Self::StableToken => credential.expires_at.before(self.margin(credential, 100)),
             Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_ALARM),
+            Self::WeCom(_) => wecom::unconfirmed(credential, 100, 0.75),
         }
     }
 
@@ -162,6 +192,7 @@ impl Policy {
                     .min(credential.claimed_until.before(margin));
                 by_age.max(by_word)
             }
+            Self::WeCom(_) => wecom::end_of_life(credential),
         }
     }
 
@@ -196,7 +227,7 @@ impl Policy {
     fn life(self, credential: &Credential) -> Duration {
         let start = match self {
             Self::ClassicToken | Self::StableToken => credential.confirmed_at,
-            Self::Ticket => credential.first_seen,
+            Self::Ticket | Self::WeCom(_) => credential.first_seen,
         };
         credential.expires_at.since(start)
     }
@@ -205,14 +236,17 @@ impl Policy {
         self.shortened(credential, Duration::from_secs(seconds))
     }
 
-    /// A window for a full life, shortened in proportion for a short one.
     fn shortened(self, credential: &Credential, window: Duration) -> Duration {
-        let life = self.life(credential);
-        if life < SHORT_LIFE {
-            window.mul_f64(life.as_secs_f64() / FULL_LIFE.as_secs_f64())
-        } else {
-            window
-        }
+        shortened(self.life(credential), window)
+    }
+}
+
+/// A window for a full life, shortened in proportion for a short one.
+fn shortened(life: Duration, window: Duration) -> Duration {
+    if life < SHORT_LIFE {
+        window.mul_f64(life.as_secs_f64() / FULL_LIFE.as_secs_f64())
+    } else {
+        window
     }
 }
 
@@ -244,13 +278,13 @@ mod tests {
     use super::*;
     use crate::credential::Secret;
 
-    const T0: Timestamp = Timestamp::from_secs(1_000_000);
+    pub(super) const T0: Timestamp = Timestamp::from_secs(1_000_000);
 
-    fn appid() -> AppId {
+    pub(super) fn appid() -> AppId {
         "wx0123456789abcdef".parse().unwrap()
     }
 
-    fn record(life: u64) -> Record {
+    pub(super) fn record(life: u64) -> Record {
         let end = T0 + Duration::from_secs(life);
         Record {
             credential: Some(Credential {
@@ -266,7 +300,7 @@ mod tests {
     }
 
     /// The seconds after T0 at which the phases begin: due, urgent, alarm, expired.
-    fn windows(policy: Policy, life: u64) -> [Option<u64>; 4] {
+    pub(super) fn windows(policy: Policy, life: u64) -> [Option<u64>; 4] {
         let record = record(life);
         [Phase::Due, Phase::Urgent, Phase::Alarm, Phase::Expired].map(|phase| {
             (0..=life + 700).find(|age| {
@@ -327,7 +361,12 @@ mod tests {
         let [due, urgent, _, expired] = windows(Policy::ClassicToken, 600);
         assert!((400..=425).contains(&due.unwrap()), "{due:?}");
         assert_eq!([urgent, expired], [Some(550), Some(600)]);
-        for policy in [Policy::ClassicToken, Policy::StableToken, Policy::Ticket] {
+        for policy in [
+            Policy::ClassicToken,
+            Policy::StableToken,
+            Policy::Ticket,
+            Policy::WeCom(Kind::AccessToken),
+        ] {
             let record = record(60);
             let due = policy.due_at(&appid(), record.credential.as_ref().unwrap());
             assert!(due >= T0 + MIN_INTERVAL, "{policy:?}");

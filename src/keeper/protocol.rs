@@ -105,12 +105,20 @@ pub(super) fn plan(
     let left_open = lease_until.is_some_and(|until| until <= now.wall);
     let strayed = policy.counts_strays() && (record.strays > record.settled || left_open);
 
+    let credential = record.credential.as_ref();
+    let interval = credential.map_or(MIN_INTERVAL, |credential| policy.interval(credential));
+    // Where the next one is awaited, word of the end of this one is no reason to wait longer.
+    let after_rejection = if interval < MIN_INTERVAL {
+        interval
+    } else {
+        REJECTED_INTERVAL
+    };
     let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
-        (Purpose::Rejection, REJECTED_INTERVAL)
+        (Purpose::Rejection, after_rejection)
     } else if local.doubted {
         (Purpose::Renewal, DOUBTED_INTERVAL)
     } else if phase > Phase::Fresh {
-        (Purpose::Renewal, MIN_INTERVAL)
+        (Purpose::Renewal, interval)
     } else if strayed && calls.confirming < CONFIRMING_A_DAY {
         (Purpose::Confirmation, MIN_INTERVAL)
     } else {
@@ -238,9 +246,10 @@ pub(super) fn commit(
     let credential = match &stored.credential {
         Some(same) if same.value == issued.value => Credential {
             confirmed_at: sent_at,
-            expires_at: match policy {
-                Policy::Ticket => same.expires_at.min(claimed_until),
-                Policy::ClassicToken | Policy::StableToken => claimed_until,
+            expires_at: if policy.may_prolong() {
+                claimed_until
+            } else {
+                same.expires_at.min(claimed_until)
             },
             claimed_until,
             ..same.clone()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::account::AppId;
+use crate::account::{AppId, InvalidTokenApi};
 use crate::store::StoreError;
 use crate::upstream::{Class, UpstreamError};
 
@@ -37,6 +37,9 @@ pub enum RosterError {
          one that they were added with"
     )]
     NoKeyFor(Appids),
+    /// The account cannot have that token API.
+    #[error("token_api {0}")]
+    TokenApi(InvalidTokenApi),
     /// WeChat does not accept the AppID with the AppSecret.
     #[error(
         "WeChat refused the AppID with this AppSecret (errcode {errcode}, {errmsg}); nothing was \
@@ -49,6 +52,8 @@ pub enum RosterError {
         errmsg: String,
         /// What to do.
         remedy: String,
+        /// The page about it.
+        link: &'static str,
     },
     /// WeChat did not say whether it accepts the AppID with the AppSecret.
     #[error(

@@ -19,7 +19,7 @@ use crate::config::parse_secret;
 use crate::history::What;
 use crate::page_hosts::PageHosts;
 use crate::roster::{Caller, Draft, Put, RosterError};
-use crate::upstream::{Api, Failure, UpstreamError, explain};
+use crate::upstream::{Failure, UpstreamError, explain};
 
 /// An account as it is stored, without its AppSecret.
 #[derive(Serialize, ToSchema)]
@@ -28,8 +28,8 @@ pub(super) struct Stored {
     appid: AppId,
     #[schema(required, example = "商城")]
     name: Option<String>,
-    /// WeChat's API for the token: `classic` or `stable`.
-    #[schema(value_type = String, pattern = "^(classic|stable)$", example = "classic")]
+    /// WeChat's API for the token: `classic` or `stable`, and `wecom` for a WeCom app.
+    #[schema(value_type = String, pattern = "^(classic|stable|wecom)$", example = "classic")]
     token_api: TokenApi,
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]
     page_hosts: Vec<String>,
@@ -211,7 +211,9 @@ impl From<RosterError> for Problem {
             RosterError::NoMasterKey | RosterError::NoKeyFor(_) => Code::NoMasterKey,
             RosterError::Configured(_) => Code::AccountIsConfigured,
             RosterError::Unknown(_) => Code::UnknownAccount,
-            RosterError::NoSecret | RosterError::ClientIncomplete(_) => Code::InvalidBody,
+            RosterError::NoSecret | RosterError::TokenApi(_) | RosterError::ClientIncomplete(_) => {
+                Code::InvalidBody
+            }
             RosterError::Locked(_) => Code::AccountsLocked,
             RosterError::ClientConfigured(_) => Code::ClientIsConfigured,
             RosterError::ClientUnknown(_) => Code::UnknownClient,
@@ -223,16 +225,18 @@ impl From<RosterError> for Problem {
             RosterError::Store(_) | RosterError::MayBeRekeyed(_) => Code::StoreUnavailable,
         };
         let problem = Self::new(code, error.to_string());
-        let about = |errcode| explain(Api::StableToken, errcode);
         match error {
             RosterError::Refused {
-                errcode, errmsg, ..
-            }
-            | RosterError::NotChecked(UpstreamError {
-                failure: Failure::Refused { errcode, errmsg },
+                errcode,
+                errmsg,
+                link,
                 ..
+            } => problem.said(errcode, errmsg).see(Some(link)),
+            RosterError::NotChecked(UpstreamError {
+                api,
+                failure: Failure::Refused { errcode, errmsg },
             }) => {
-                let link = about(errcode).map(|about| about.link);
+                let link = explain(api, errcode).map(|about| about.link);
                 problem.said(errcode, errmsg).see(link)
             }
             _ => problem,

@@ -46,6 +46,9 @@ pub(super) struct Reading<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
     #[schema(ignore)]
     card_ticket: Option<&'a Secret>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(ignore)]
+    agent_ticket: Option<&'a Secret>,
     /// Seconds of life that are left.
     #[schema(example = 7140)]
     expires_in: u64,
@@ -78,6 +81,7 @@ impl<'a> Reading<'a> {
             access_token: value(Kind::AccessToken),
             jsapi_ticket: value(Kind::JsapiTicket),
             card_ticket: value(Kind::CardTicket),
+            agent_ticket: value(Kind::AgentTicket),
             expires_in: left.as_secs(),
             expires_at: (now.wall + left).as_secs(),
             generation: credential.generation,
@@ -91,6 +95,7 @@ impl<'a> Reading<'a> {
             access_token: None,
             jsapi_ticket: None,
             card_ticket: None,
+            agent_ticket: None,
             ..self
         }
     }

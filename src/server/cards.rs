@@ -268,6 +268,9 @@ impl Kept {
         if self.account.kinds().any(|of| of == kind) {
             return Ok(());
         }
+        if kind == Kind::AgentTicket {
+            return self.wecom().map(drop);
+        }
         Err(Problem::new(
             Code::NoCardTicket,
             "the account is not set to hand out coupons: if WeChat has given it that function, set \

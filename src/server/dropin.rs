@@ -7,6 +7,8 @@
 //! An SDK that finds its token refused fetches another one. Here that is a report: WeChat is
 //! asked about the token, and only if it is really dead is there a new one.
 
+pub(super) mod wecom;
+
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -203,21 +205,30 @@ async fn fetch(
     peer: IpAddr,
 ) -> Result<Value, Refusal> {
     let (caller, kept) = authorise(gate, ask, headers, peer)?;
+    fetch_for(gate, &caller, &kept, ask.force_refresh).await
+}
+
+async fn fetch_for(
+    gate: &Gate,
+    caller: &Caller,
+    kept: &Kept,
+    force_refresh: bool,
+) -> Result<Value, Refusal> {
     let keeper = &gate.app.keeper;
     let (appid, kind) = (&kept.account.appid, Kind::AccessToken);
     let mut did = "fetch the access_token";
-    let found = keeper.available(&kept, kind, PATIENCE).await;
+    let found = keeper.available(kept, kind, PATIENCE).await;
     let (mut snapshot, mut now) = found.map_err(|unavailable| {
         caller.audit(appid, did, None, "unavailable");
         Problem::unavailable(unavailable)
     })?;
     if let Some(token) = snapshot.token(now) {
         let generation = token.credential.generation;
-        if gate.hand_out(&caller, &kept, generation) || ask.force_refresh {
+        if gate.hand_out(caller, kept, generation) || force_refresh {
             did = "fetch the access_token again";
             let fingerprint = token.credential.value.fingerprint();
             let reported = keeper
-                .report_token(&kept, fingerprint, 40001, REPORT_PATIENCE)
+                .report_token(kept, fingerprint, 40001, REPORT_PATIENCE)
                 .await;
             let (history, client) = (&gate.app.history, &caller.client.name);
             history.record_report(appid, client, 40001, reported.as_str());
@@ -225,7 +236,7 @@ async fn fetch(
         }
     }
     if snapshot.is_rejected(now) {
-        let watch = keeper.watch(&kept, REPORT_PATIENCE, |snapshot, now| {
+        let watch = keeper.watch(kept, REPORT_PATIENCE, |snapshot, now| {
             (!snapshot.is_rejected(now)).then(|| (Arc::clone(snapshot), now))
         });
         let Some(found) = watch.await else {
@@ -238,9 +249,9 @@ async fn fetch(
     }
     let Some(token) = snapshot.token(now) else {
         caller.audit(appid, did, None, "unavailable");
-        return Err(gate.nothing_to_serve(&kept, kind).into());
+        return Err(gate.nothing_to_serve(kept, kind).into());
     };
-    gate.hand_out(&caller, &kept, token.credential.generation);
+    gate.hand_out(caller, kept, token.credential.generation);
     caller.audit(appid, did, Some(&token.credential), "ok");
     Ok(json!({
         "access_token": token.credential.value.expose(),
@@ -319,9 +330,13 @@ async fn ticket(gate: &Gate, query: &str) -> Result<Value, Refusal> {
             return Err(Refusal::new(40097, errmsg));
         }
     };
+    ticket_of(gate, &kept, kind).await
+}
+
+async fn ticket_of(gate: &Gate, kept: &Kept, kind: Kind) -> Result<Value, Refusal> {
     let keeper = &gate.app.keeper;
     let (snapshot, now) = keeper
-        .available(&kept, kind, PATIENCE)
+        .available(kept, kind, PATIENCE)
         .await
         .map_err(Problem::unavailable)?;
     let ticket = snapshot

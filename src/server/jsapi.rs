@@ -1,9 +1,10 @@
-//! `/jsapi/signature`: signs the page that asks.
+//! `/jsapi/signature`: signs the page that asks; and `/jsapi/agent-signature`.
 //!
 //! A `GET` for an account that has a ticket is answered by [`sign_now`] in front of the router,
 //! without a lock, a store or waiting. Everything else (no ticket yet, `POST`) goes through the
 //! handlers below, by the same rules.
 
+pub(super) mod agent;
 mod config;
 
 use std::borrow::Cow;

@@ -5,6 +5,7 @@
 
 pub(super) mod findings;
 pub(super) mod shapes;
+pub(super) mod wecom;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -51,10 +52,12 @@ pub(super) const OPERATORS: &str = "Operators";
         jsapi::post,
         jsapi::report,
         cards::choice::get,
+        jsapi::agent::get,
         debug::check,
         backend::access_token,
         backend::jsapi_ticket,
         cards::ticket,
+        jsapi::agent::ticket,
         cards::hand_out,
         cards::choice::post,
         backend::report,
@@ -71,6 +74,9 @@ pub(super) const OPERATORS: &str = "Operators";
         dropin::token,
         dropin::stable_token,
         dropin::getticket,
+        dropin::wecom::gettoken,
+        dropin::wecom::get_jsapi_ticket,
+        dropin::wecom::ticket_get,
         health::livez,
         health::readyz,
         health::metrics,
@@ -140,6 +146,8 @@ macro_rules! problems {
 problems! {
     OfSigning: MissingUrl InvalidUrl HostNotAllowed UnknownAccount RateLimited
         CredentialUnavailable StoreUnavailable;
+    OfAgentSigning: MissingUrl InvalidUrl HostNotAllowed UnknownAccount NotWecom RateLimited
+        CredentialUnavailable StoreUnavailable;
     OfPosted: MissingUrl InvalidUrl InvalidBody HostNotAllowed UnknownAccount BodyTooLarge
         RateLimited CredentialUnavailable StoreUnavailable;
     OfPageReports: MissingUrl InvalidUrl InvalidBody HostNotAllowed UnknownAccount BodyTooLarge
@@ -157,6 +165,8 @@ problems! {
         StoreUnavailable;
     OfCardSigns: InvalidQuery UnknownAccount NoCardTicket RateLimited CredentialUnavailable
         StoreUnavailable;
+    OfAgentReading: InvalidQuery KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
+        UnknownAccount NotWecom RateLimited CredentialUnavailable StoreUnavailable;
     OfReports: InvalidBody KeyInQuery KeyRequired KeyRefused ScopeMissing AccountNotAllowed
         UnknownAccount StillValid UnknownToken BodyTooLarge NotAboutTheToken RateLimited
         CredentialUnavailable StoreUnavailable;

@@ -57,6 +57,7 @@ pub(super) enum Code {
     UnknownAccount,
     UnknownClient,
     NoCardTicket,
+    NotWecom,
     NotFound,
     MethodNotAllowed,
     BodyTooLarge,
@@ -99,9 +100,11 @@ impl Code {
             | Self::RightsExceeded
             | Self::HostNotAllowed
             | Self::PathNotAllowed => StatusCode::FORBIDDEN,
-            Self::UnknownAccount | Self::UnknownClient | Self::NoCardTicket | Self::NotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownAccount
+            | Self::UnknownClient
+            | Self::NoCardTicket
+            | Self::NotWecom
+            | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StillValid | Self::UnknownToken => StatusCode::CONFLICT,
@@ -147,6 +150,7 @@ impl Code {
             Self::UnknownAccount => "The account is not known here",
             Self::UnknownClient => "The client is not known here",
             Self::NoCardTicket => "The account has no ticket for coupons",
+            Self::NotWecom => "The account is no WeCom app",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "This method is not for this path",
             Self::BodyTooLarge => "The body of the request is too large",

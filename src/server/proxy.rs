@@ -177,7 +177,7 @@ impl Entry<'_> {
             Start::Whole(bytes) => Some(bytes.clone()),
             Start::Part(_) => None,
         };
-        let mut answer = exchange(gate, call, &used, start.into_body()).await;
+        let mut answer = exchange(gate, kept, call, &used, start.into_body()).await;
         if let Ok(Answer {
             errcode: Some(errcode),
             ..
@@ -186,7 +186,7 @@ impl Entry<'_> {
             && let Some(body) = again
         {
             self.repeated = true;
-            answer = exchange(gate, call, &newer.value, Body::from(body)).await;
+            answer = exchange(gate, kept, call, &newer.value, Body::from(body)).await;
             self.token = Some(newer);
         }
         let answer = answer.map_err(|failure| Problem::no_answer(&failure))?;
@@ -238,11 +238,14 @@ struct Answer {
 /// Sends a call with `token` and reads as much of the answer as says whether it is an error.
 async fn exchange(
     gate: &Gate,
+    kept: &Kept,
     call: &Call,
     token: &Secret,
     body: Body,
 ) -> Result<Answer, NoAnswer> {
-    let answer = gate.app.forwarder.send(call, token, body).await?;
+    let answer = (gate.app.forwarder)
+        .send(call, kept.account.token_api, token, body)
+        .await?;
     let (mut head, body) = answer.into_parts();
     if !is_readable(&head) {
         return Ok(Answer {

@@ -99,6 +99,10 @@ fn for_pages(gate: &Gate) -> Router<Arc<Gate>> {
             "/jsapi/card-sign",
             get(cards::choice::get).options(cors::preflight),
         )
+        .route(
+            "/jsapi/agent-signature",
+            get(jsapi::agent::get).options(cors::preflight),
+        )
         .route("/", get(pages::root))
         .route("/demo", get(pages::demo))
         .route("/demo/qr.svg", get(pages::qr))
@@ -150,6 +154,12 @@ fn for_back_ends() -> Router<Arc<Gate>> {
             "/cgi-bin/ticket/getticket",
             get(dropin::getticket).post(dropin::getticket),
         )
+        .route("/cgi-bin/gettoken", get(dropin::wecom::gettoken))
+        .route(
+            "/cgi-bin/get_jsapi_ticket",
+            get(dropin::wecom::get_jsapi_ticket),
+        )
+        .route("/cgi-bin/ticket/get", get(dropin::wecom::ticket_get))
 }
 
 /// Back ends that may wait for the next credential.
@@ -164,6 +174,10 @@ fn for_those_who_wait() -> Router<Arc<Gate>> {
             get(backend::jsapi_ticket),
         )
         .route("/v1/accounts/{appid}/card-ticket", get(cards::ticket))
+        .route(
+            "/v1/accounts/{appid}/agent-ticket",
+            get(jsapi::agent::ticket),
+        )
 }
 
 /// Ends requests that take longer, refuses those that have more bytes.

@@ -35,8 +35,8 @@ struct Status {
     /// What people call it.
     #[schema(required, example = "商城")]
     name: Option<String>,
-    /// WeChat's API for the token: `classic` or `stable`.
-    #[schema(value_type = String, pattern = "^(classic|stable)$", example = "classic")]
+    /// WeChat's API for the token: `classic` or `stable`, and `wecom` for a WeCom app.
+    #[schema(value_type = String, pattern = "^(classic|stable|wecom)$", example = "classic")]
     token_api: TokenApi,
     /// The hosts whose pages are signed.
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]))]
@@ -51,6 +51,9 @@ struct Status {
     /// WeChat's api_ticket, where it hands out coupons.
     #[serde(skip_serializing_if = "Option::is_none")]
     card_ticket: Option<Option<Life>>,
+    /// What `wx.agentConfig` is signed with, of a WeCom app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_ticket: Option<Option<Life>>,
     /// Who is fetching new ones.
     leases: Leases,
     /// Another program fetches tokens with this AppSecret.
@@ -97,6 +100,8 @@ struct Leases {
     jsapi_ticket: Option<LeaseView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     card_ticket: Option<Option<LeaseView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_ticket: Option<Option<LeaseView>>,
 }
 
 /// The right to fetch a credential.
@@ -190,7 +195,8 @@ impl Status {
                 .lease(kind, now)
                 .map(|held| LeaseView::of(held, now))
         };
-        let card = account.wx_card.then_some(Kind::CardTicket);
+        let further = |of| account.further_ticket().filter(|kind| *kind == of);
+        let (card, agent) = (further(Kind::CardTicket), further(Kind::AgentTicket));
         Self {
             appid: account.appid.clone(),
             name: account.name.clone(),
@@ -200,10 +206,12 @@ impl Status {
             access_token: life(snapshot.token(now)),
             jsapi_ticket: life(snapshot.ticket(now)),
             card_ticket: card.map(|kind| life(snapshot.served(kind, now))),
+            agent_ticket: agent.map(|kind| life(snapshot.served(kind, now))),
             leases: Leases {
                 access_token: lease(Kind::AccessToken),
                 jsapi_ticket: lease(Kind::JsapiTicket),
                 card_ticket: card.map(lease),
+                agent_ticket: agent.map(lease),
             },
             foreign_fetcher: snapshot.is_robbed(),
             tokens_died_young: (snapshot.died_young().iter())

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::app::{Dialect, Knobs};
 use super::seed::Seed;
+use super::wecom;
 use crate::clock::Timestamp;
 use crate::credential::Secret;
 
@@ -28,6 +29,8 @@ pub(super) struct Refusal(pub(super) i64);
 /// What an answer shows of the request that it belongs to.
 pub(super) struct Letterhead<'a> {
     pub(super) knobs: &'a Knobs,
+    /// The letter is WeCom's.
+    pub(super) is_wecoms: bool,
     pub(super) rid: &'a str,
     pub(super) client_ip: IpAddr,
 }
@@ -41,6 +44,12 @@ impl Letterhead<'_> {
     ) -> String {
         let expires_in = expires_in.or(self.knobs.expires_in_reported.as_deref());
         match outcome {
+            Ok(Answer::Token(value, life)) if self.is_wecoms => object(&[
+                ("errcode", "0".to_owned()),
+                ("errmsg", quoted("ok")),
+                ("access_token", quoted(value.expose())),
+                ("expires_in", reported(*life, expires_in)),
+            ]),
             Ok(Answer::Token(value, life)) => object(&[
                 ("access_token", quoted(value.expose())),
                 ("expires_in", reported(*life, expires_in)),
@@ -61,6 +70,9 @@ impl Letterhead<'_> {
 
     /// WeChat's words for an errcode, ending in the name of the request.
     pub(super) fn errmsg(&self, errcode: i64) -> String {
+        if self.is_wecoms {
+            return wecom::errmsg(errcode, self.rid, self.client_ip);
+        }
         let text = self.text(errcode);
         let plain = text.trim_end_matches(',');
         match self.knobs.errmsg_dialect {

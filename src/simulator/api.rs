@@ -9,70 +9,16 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Answer, Letterhead, Refusal};
 use super::app::Knobs;
+use super::endpoint::Endpoint;
 use super::ledger::{By, What};
 use super::state::{Account, Scene, State, TicketType};
 use super::tokens::Standing;
-use super::{Reply, Request};
+use super::{Reply, Request, wecom};
 use crate::account::AppId;
 use crate::clock::Timestamp;
 use crate::diagnosis::percent::parameter;
 
-type Outcome = Result<Answer, Refusal>;
-
-/// The APIs that are simulated.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Endpoint {
-    Token,
-    StableToken,
-    GetTicket,
-    CallbackIp,
-    ApiDomainIp,
-    MenuGet,
-    CallbackCheck,
-    QuotaGet,
-    QuotaClear,
-    RidGet,
-    ClearQuota,
-    ClearQuotaV2,
-    MediaUpload,
-    CustomSend,
-}
-
-/// The path of uploads: of their bodies only the beginning is looked at.
-pub(super) const MEDIA_UPLOAD: &str = "/cgi-bin/media/upload";
-
-const PATHS: [(&str, Endpoint); 14] = [
-    ("/cgi-bin/token", Endpoint::Token),
-    ("/cgi-bin/stable_token", Endpoint::StableToken),
-    ("/cgi-bin/ticket/getticket", Endpoint::GetTicket),
-    ("/cgi-bin/getcallbackip", Endpoint::CallbackIp),
-    ("/cgi-bin/get_api_domain_ip", Endpoint::ApiDomainIp),
-    ("/cgi-bin/menu/get", Endpoint::MenuGet),
-    ("/cgi-bin/callback/check", Endpoint::CallbackCheck),
-    ("/cgi-bin/openapi/quota/get", Endpoint::QuotaGet),
-    ("/cgi-bin/openapi/quota/clear", Endpoint::QuotaClear),
-    ("/cgi-bin/openapi/rid/get", Endpoint::RidGet),
-    ("/cgi-bin/clear_quota", Endpoint::ClearQuota),
-    ("/cgi-bin/clear_quota/v2", Endpoint::ClearQuotaV2),
-    (MEDIA_UPLOAD, Endpoint::MediaUpload),
-    ("/cgi-bin/message/custom/send", Endpoint::CustomSend),
-];
-
-impl Endpoint {
-    fn at(path: &str) -> Option<Self> {
-        PATHS
-            .iter()
-            .find(|(known, _)| *known == path)
-            .map(|(_, endpoint)| *endpoint)
-    }
-
-    const fn wants_post(self) -> bool {
-        !matches!(
-            self,
-            Self::Token | Self::GetTicket | Self::CallbackIp | Self::ApiDomainIp | Self::MenuGet
-        )
-    }
-}
+pub(super) type Outcome = Result<Answer, Refusal>;
 
 /// Answers one request, and writes down that it did.
 pub(super) fn call(state: &mut State, request: &Request<'_>, now: Timestamp) -> Reply {
@@ -106,6 +52,8 @@ pub(super) fn call(state: &mut State, request: &Request<'_>, now: Timestamp) -> 
         .map_or_else(Knobs::default, |account| account.app.knobs.clone());
     let letterhead = Letterhead {
         knobs: &knobs,
+        is_wecoms: endpoint.is_wecoms()
+            || (caller.as_ref()).is_some_and(|appid| appid.wecom().is_some()),
         rid: &rid,
         client_ip: request.client_ip,
     };
@@ -144,6 +92,11 @@ fn caller(state: &State, request: &Request<'_>) -> Option<AppId> {
             .find(|account| account.knows(&token))
             .map(|account| account.app.appid.clone());
     }
+    if let Some(corpid) = parameter(request.query, "corpid") {
+        let secret = parameter(request.query, "corpsecret")?;
+        let found = wecom::find(&state.accounts, &corpid, &secret);
+        return found.map(|account| account.app.appid.clone());
+    }
     let named = parameter(request.query, "appid").or_else(|| request.field("appid"))?;
     state
         .accounts
@@ -177,12 +130,12 @@ impl Request<'_> {
     }
 }
 
-type Accounts = std::collections::BTreeMap<AppId, Account>;
+pub(super) type Accounts = std::collections::BTreeMap<AppId, Account>;
 
 /// A call that is being carried out.
-struct Call<'a> {
-    request: &'a Request<'a>,
-    scene: Scene<'a>,
+pub(super) struct Call<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) scene: Scene<'a>,
 }
 
 impl Call<'_> {
@@ -194,6 +147,8 @@ impl Call<'_> {
             Endpoint::Token => self.token(accounts),
             Endpoint::StableToken => self.stable_token(accounts),
             Endpoint::ClearQuotaV2 => self.clear_quota_v2(accounts),
+            Endpoint::GetToken => self.wecom_token(accounts),
+            Endpoint::GetJsapiTicket | Endpoint::TicketGet => self.wecom_ticket(endpoint, accounts),
             _ => self.with_token(endpoint, accounts),
         }
     }
@@ -244,6 +199,9 @@ impl Call<'_> {
 
     fn with_token(&mut self, endpoint: Endpoint, accounts: &mut Accounts) -> Outcome {
         let account = self.holder(accounts)?;
+        if account.is_wecoms() && !endpoint.is_at_wecom() {
+            return Err(Refusal(48002));
+        }
         let (quotas, now) = (account.app.knobs.quotas, self.scene.now);
         match endpoint {
             Endpoint::ClearQuota => {
@@ -285,6 +243,9 @@ impl Call<'_> {
             }
             Endpoint::MediaUpload => self.upload(account),
             Endpoint::CustomSend => self.request.json_body().map(|_| done()),
+            _ if account.is_wecoms() => Ok(Answer::Json(
+                json!({"errcode": 0, "errmsg": "ok", "ip_list": [ADDRESS]}),
+            )),
             _ => Ok(Answer::Json(json!({"ip_list": [ADDRESS]}))),
         }
     }
@@ -330,7 +291,10 @@ impl Call<'_> {
     }
 
     /// The account whose access_token came with the request.
-    fn holder<'b>(&self, accounts: &'b mut Accounts) -> Result<&'b mut Account, Refusal> {
+    pub(super) fn holder<'b>(
+        &self,
+        accounts: &'b mut Accounts,
+    ) -> Result<&'b mut Account, Refusal> {
         let token = parameter(self.request.query, "access_token")
             .filter(|token| !token.is_empty())
             .ok_or(Refusal(41001))?;
@@ -348,6 +312,7 @@ impl Call<'_> {
         match account.standing(&token, self.scene.now) {
             Some(Standing::Accepted) => Ok(account),
             Some(Standing::Expired) => Err(Refusal(42001)),
+            Some(Standing::NotLatest) | None if account.is_wecoms() => Err(Refusal(40014)),
             Some(Standing::NotLatest) | None => Err(Refusal(40001)),
         }
     }

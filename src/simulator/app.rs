@@ -1,4 +1,4 @@
-//! An official account as WeChat sees it, and the knobs that bend WeChat's behaviour for it.
+//! An official account or a WeCom app as the other side sees it, and the knobs that bend WeChat's behaviour for it.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::account::AppId;
 use crate::credential::Secret;
 
-/// An official account on WeChat's side.
+/// An official account on WeChat's side, or an app on WeCom's.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Its AppID.
+    /// Who it is.
     pub appid: AppId,
     /// Its AppSecret.
     pub secret: Secret,
@@ -24,11 +24,15 @@ pub struct App {
 impl App {
     /// An account without domains that WeChat treats as documented.
     pub fn new(appid: AppId, secret: Secret) -> Self {
+        let mut knobs = Knobs::default();
+        if appid.wecom().is_some() {
+            knobs.ticket_mode = TicketMode::Lasting;
+        }
         Self {
             appid,
             secret,
             domains: Vec::new(),
-            knobs: Knobs::default(),
+            knobs,
         }
     }
 }
@@ -44,12 +48,15 @@ pub struct Knobs {
     /// Life of a token of `/cgi-bin/token`.
     #[serde(with = "seconds")]
     pub life_token: Duration,
-    /// Life of a token of `/cgi-bin/stable_token`.
+    /// Life of a token of `/cgi-bin/stable_token`, or of WeCom's.
     #[serde(with = "seconds")]
     pub life_stable: Duration,
     /// What answers say for `expires_in`, as JSON text (`0`, `"abc"`); the empty text leaves the
     /// key out. `None`: the truth, as far as WeChat tells it.
     pub expires_in_reported: Option<String>,
+    /// Whether WeCom says what is left of what it has given out before; else it always names the
+    /// full life. Which it does is not documented.
+    pub wecom_remaining: bool,
     /// How long a superseded token lives on.
     #[serde(with = "seconds")]
     pub overlap_token: Duration,
@@ -74,7 +81,8 @@ pub struct Knobs {
     pub ticket_overlap: Duration,
     /// How many calls are answered.
     pub quotas: Quotas,
-    /// The IP white list, addresses or `address/prefix`; `None` accepts all.
+    /// The IP white list, addresses or `address/prefix`; `None` accepts all. WeCom looks at it
+    /// where its tickets are fetched (60020).
     pub ip_list: Option<Vec<String>>,
     /// What an address that is not listed gets: 40164, or 89501, 89503, 89506, 89507 where the
     /// administrator is asked.
@@ -112,6 +120,7 @@ impl Default for Knobs {
             life_token: two_hours,
             life_stable: two_hours,
             expires_in_reported: None,
+            wecom_remaining: false,
             overlap_token: five_minutes,
             overlap_forced: Duration::ZERO,
             renew_window: five_minutes,
@@ -177,6 +186,9 @@ pub struct Quotas {
     pub forced_day: u64,
     /// `/cgi-bin/ticket/getticket`, a day.
     pub ticket_day: u64,
+    /// Each of the two tickets of a WeCom app, an hour
+    /// (<https://developer.work.weixin.qq.com/document/path/90506>).
+    pub wecom_ticket_hour: u64,
     /// Any other API, a day.
     pub other_day: u64,
     /// The clearing of quotas, a month.
@@ -191,6 +203,7 @@ impl Default for Quotas {
             stable_minute: 10_000,
             forced_day: 20,
             ticket_day: 10_000,
+            wecom_ticket_hour: 100,
             other_day: 10_000,
             clears_month: 10,
         }
@@ -212,6 +225,8 @@ pub enum TicketMode {
     Remaining,
     /// Each call makes a new ticket.
     Fresh,
+    /// As at WeCom: the same ticket for a period from its first call on, then it is dead.
+    Lasting,
 }
 
 /// How errmsg names the request: WeChat's habits over the years.

@@ -158,6 +158,9 @@ struct LiveTicket {
     appid: AppId,
     ticket: String,
     fingerprint: String,
+    /// That for `wx.agentConfig`, of a WeCom app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_ticket: Option<String>,
 }
 
 async fn ticket(
@@ -168,7 +171,9 @@ async fn ticket(
     let ticket = simulator
         .newest_ticket(&which.appid)
         .ok_or_else(|| UnknownApp(which.appid.to_string()))?;
+    let agent_ticket = simulator.newest_agent_ticket(&which.appid);
     Ok(Json(LiveTicket {
+        agent_ticket: agent_ticket.map(|ticket| ticket.expose().to_owned()),
         appid: which.appid,
         fingerprint: ticket.fingerprint().to_string(),
         ticket: ticket.expose().to_owned(),

@@ -15,7 +15,7 @@ use http::{HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 
-use super::api::MEDIA_UPLOAD;
+use super::endpoint::MEDIA_UPLOAD;
 use super::{Effect, Reply, Request, Simulator};
 
 /// How long a connection hangs before it ends all the same: longer than any client waits.

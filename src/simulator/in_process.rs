@@ -20,6 +20,11 @@ impl Upstream for Simulator {
         Box::pin(async move {
             let (appid, secret) = (account.appid.as_str(), account.secret.expose());
             let (api, query, body) = match account.token_api {
+                TokenApi::WeCom => {
+                    let (corpid, secret) = (account.appid.for_config(), encode_component(secret));
+                    let query = format!("corpid={corpid}&corpsecret={secret}");
+                    (Api::GetToken, query, String::new())
+                }
                 TokenApi::Classic => {
                     let secret = encode_component(secret);
                     let query =
@@ -40,27 +45,32 @@ impl Upstream for Simulator {
 
     fn fetch_ticket<'a>(
         &'a self,
-        _account: &'a Account,
+        account: &'a Account,
         kind: Kind,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         Box::pin(async move {
+            let api = Api::for_ticket(account.token_api, kind);
             let token = encode_component(token.expose());
-            let query = format!("access_token={token}&type={}", ticket_type(kind));
-            let (status, body) = self.exchange(Api::GetTicket, &query, "").await?;
-            answer::ticket(status, &body)
+            let query = match api {
+                Api::GetJsapiTicket => format!("access_token={token}"),
+                _ => format!("access_token={token}&type={}", ticket_type(kind)),
+            };
+            let (status, body) = self.exchange(api, &query, "").await?;
+            answer::ticket(api, status, &body)
         })
     }
 
     fn verify_token<'a>(
         &'a self,
-        _account: &'a Account,
+        account: &'a Account,
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<(), UpstreamError>> {
         Box::pin(async move {
+            let api = Api::for_probe(account.token_api);
             let query = format!("access_token={}", encode_component(token.expose()));
-            let (status, body) = self.exchange(Api::GetApiDomainIp, &query, "").await?;
-            answer::probe(status, &body)
+            let (status, body) = self.exchange(api, &query, "").await?;
+            answer::probe(api, status, &body)
         })
     }
 }

@@ -11,9 +11,19 @@ const DEAD_TICKETS: usize = 16;
 /// So many other values of each kind are tried.
 const OTHER_KEYS: usize = 2;
 
-/// All that `account` has, and a little of what others have.
-pub(super) fn keys(state: &State, account: &Account, now: Timestamp) -> Keys {
-    let right = account.jsapi.iter().filter(|ticket| ticket.lives(now));
+/// All that `account` has, and a little of what others have; of a WeCom app what is right for
+/// `wx.agentConfig` is wrong for `wx.config`, and the other way about.
+pub(super) fn keys(state: &State, account: &Account, of_agent: bool, now: Timestamp) -> Keys {
+    let (right, mixed) = if of_agent {
+        (&account.agent, &account.jsapi)
+    } else {
+        (&account.jsapi, &account.agent)
+    };
+    let mixed = mixed.iter().filter(|ticket| ticket.lives(now));
+    let mixed = mixed
+        .filter(|_| account.is_wecoms())
+        .map(|ticket| (Mistake::TicketsMixed, ticket.value.clone()));
+    let right = right.iter().filter(|ticket| ticket.lives(now));
     let right = right.map(|ticket| (None, Key::text(&ticket.value)));
     let tokens = (account.classic.iter().take(OTHER_KEYS))
         .chain(account.stable.iter().take(OTHER_KEYS))
@@ -25,7 +35,7 @@ pub(super) fn keys(state: &State, account: &Account, now: Timestamp) -> Keys {
         .flat_map(|other| other.jsapi.iter().take(OTHER_KEYS))
         .map(|ticket| (Mistake::OtherAppTicket, ticket.value.clone()));
     let wrong = wrong_tickets(account, now).into_iter();
-    let wrong = wrong.chain(tokens).chain(others);
+    let wrong = mixed.chain(wrong).chain(tokens).chain(others);
     Keys {
         right: right.collect(),
         wrong: wrong

@@ -67,8 +67,12 @@ pub enum Minted {
     ClassicToken,
     /// An access_token of `/cgi-bin/stable_token`.
     StableToken,
+    /// An access_token of WeCom.
+    WecomToken,
     /// A ticket for `wx.config`.
     JsapiTicket,
+    /// A ticket for `wx.agentConfig`.
+    AgentTicket,
     /// A ticket for cards.
     CardTicket,
 }

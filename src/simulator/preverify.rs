@@ -1,4 +1,5 @@
-//! Would WeChat accept this `wx.config`? What the client asks when a page calls it.
+//! Would WeChat accept this `wx.config`, or WeCom this `wx.agentConfig`? What the client asks when a
+//! page calls it.
 //!
 //! The order is: all parameters there, the account known, the page's host bound, the signature
 //! right (<https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>, appendices
@@ -12,6 +13,7 @@ use super::keys::keys;
 use super::ledger::Ledger;
 use super::sha1;
 use super::state::{Account, Scene, State, TicketType};
+use super::tickets::Tickets;
 use crate::clock::Timestamp;
 use crate::diagnosis::{
     self, Address, Case, Diagnosis, Evidence, Form, Mistake, Pages, without_fragment,
@@ -29,6 +31,11 @@ const MAX_TEXT_BYTES: usize = 4096;
 pub struct Preverify {
     /// `appId`.
     pub app_id: String,
+    /// `corpid`, of `wx.agentConfig`, in place of `appId`.
+    pub corpid: String,
+    /// `agentid`, of `wx.agentConfig`: a number or a text.
+    #[serde(deserialize_with = "number_or_text")]
+    pub agentid: String,
     /// `timestamp`, a number or a text.
     #[serde(deserialize_with = "number_or_text")]
     pub timestamp: String,
@@ -91,25 +98,30 @@ pub struct Verdicts {
 /// Judges a `wx.config`.
 pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdict {
     settle_all(state, now);
-    let missing = [&ask.app_id, &ask.timestamp, &ask.nonce_str, &ask.signature]
+    let missing = [ask.id(), &ask.timestamp, &ask.nonce_str, &ask.signature]
         .into_iter()
         .any(|text| text.is_empty() || text == "undefined");
     if missing || ask.urls.is_empty() || ask.is_too_long() {
         return refused(ask, "invalid_args", Mistake::MissingArgument);
     }
-    let Some(account) = state.accounts.get(ask.app_id.as_str()) else {
-        return refused(ask, "invalid appid", Mistake::UnknownAppid);
+    let Some(account) = find(state, ask, now) else {
+        let errmsg = if ask.is_of_agent() {
+            "invalid corpId"
+        } else {
+            "invalid appid"
+        };
+        return refused(ask, errmsg, Mistake::UnknownAppid);
     };
     if ask.js_api_list.is_empty() && ask.open_tag_list.is_empty() {
         return Verdict {
-            bridge_err_msg: "pre_verify_jsapi:param is empty".to_owned(),
+            bridge_err_msg: format!("{}:param is empty", ask.bridge_call()),
             ..refused(ask, "param is empty", Mistake::EmptyApiList)
         };
     }
     let pages = ask.pages(account.app.knobs.page_url_rule);
     let domain = domain_mistake(account, pages.counted[0]);
     let case = ask.case(&pages, &account.app.domains);
-    let matched = match_signature(account, &case, now);
+    let matched = match_signature(ask.tickets(account), &case, now);
     let verdicts = Verdicts {
         domain: domain.is_none(),
         signature: matched.is_some(),
@@ -117,25 +129,24 @@ pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdi
     let mut found: Vec<Evidence> = domain.into_iter().collect();
     if matched.is_none() {
         let unknown = || vec![Evidence(Mistake::Unknown, None)];
-        let fits = diagnosis::find(&case, &keys(state, account, now));
+        let fits = diagnosis::find(&case, &keys(state, account, ask.is_of_agent(), now));
         found.extend(fits.map_or_else(unknown, |fits| fits.mistakes));
     }
-    let (errmsg, bridge_err_msg) = match (verdicts.domain, verdicts.signature) {
-        (true, true) => ("ok", "pre_verify_jsapi:ok"),
-        (false, _) => (
-            "invalid url domain",
-            "pre_verify_jsapi:fail_invalid url domain",
-        ),
-        (true, false) => (
-            "invalid signature",
-            "pre_verify_jsapi:fail_invalid signature",
-        ),
+    let mixed = found.iter().any(|found| found.0 == Mistake::TicketsMixed);
+    let errmsg = match (verdicts.domain, verdicts.signature) {
+        (true, true) => "ok",
+        (false, _) => "invalid url domain",
+        // WeCom's 42012.
+        (true, false) if ask.is_of_agent() && mixed => "ticket no available",
+        (true, false) => "invalid signature",
     };
+    let fails = if errmsg == "ok" { "" } else { "fail_" };
+    let bridge_err_msg = format!("{}:{fails}{errmsg}", ask.bridge_call());
     let ok = found.is_empty();
     Verdict {
         ok,
         errmsg: errmsg.to_owned(),
-        bridge_err_msg: bridge_err_msg.to_owned(),
+        bridge_err_msg,
         matched,
         denied: denied(&ask.js_api_list, &account.app.knobs),
         verdicts,
@@ -144,7 +155,59 @@ pub(super) fn judge(state: &mut State, ask: &Preverify, now: Timestamp) -> Verdi
     }
 }
 
+/// The account: of a corporation any app will do, but of those one whose ticket it is.
+fn find<'a>(state: &'a State, ask: &Preverify, now: Timestamp) -> Option<&'a Account> {
+    let named = if ask.is_of_agent() {
+        format!("{}-{}", ask.corpid, ask.agentid)
+    } else {
+        ask.app_id.clone()
+    };
+    let exact = state.accounts.get(named.as_str());
+    if exact.is_some() || ask.is_of_agent() {
+        return exact;
+    }
+    let apps = || {
+        let apps = state.accounts.values();
+        apps.filter(|account| account.is_of_corporation(&named))
+    };
+    let fits = |account: &&Account| {
+        let pages = ask.pages(account.app.knobs.page_url_rule);
+        let case = ask.case(&pages, &account.app.domains);
+        match_signature(&account.jsapi, &case, now).is_some()
+    };
+    apps().find(fits).or_else(|| apps().next())
+}
+
 impl Preverify {
+    const fn is_of_agent(&self) -> bool {
+        !self.agentid.is_empty() || !self.corpid.is_empty()
+    }
+
+    fn id(&self) -> &String {
+        if self.is_of_agent() {
+            &self.corpid
+        } else {
+            &self.app_id
+        }
+    }
+
+    /// What the client calls the question.
+    const fn bridge_call(&self) -> &'static str {
+        if self.is_of_agent() {
+            "agentConfig"
+        } else {
+            "pre_verify_jsapi"
+        }
+    }
+
+    const fn tickets<'a>(&self, account: &'a Account) -> &'a Tickets {
+        if self.is_of_agent() {
+            &account.agent
+        } else {
+            &account.jsapi
+        }
+    }
+
     /// Far beyond what any client sends: not worth the time of a diagnosis.
     fn is_too_long(&self) -> bool {
         self.hints.len() > MAX_HINTS
@@ -189,12 +252,13 @@ fn settle_all(state: &mut State, now: Timestamp) {
     for account in state.accounts.values_mut() {
         account.settle(TicketType::Jsapi, &mut scene);
         account.settle(TicketType::Card, &mut scene);
+        account.settle(TicketType::Agent, &mut scene);
     }
 }
 
-fn match_signature(account: &Account, case: &Case<'_>, now: Timestamp) -> Option<Matched> {
+fn match_signature(tickets: &Tickets, case: &Case<'_>, now: Timestamp) -> Option<Matched> {
     let pages = case.pages;
-    let live = account.jsapi.iter().filter(|ticket| ticket.lives(now));
+    let live = tickets.iter().filter(|ticket| ticket.lives(now));
     live.flat_map(|ticket| pages.counted.iter().map(move |page| (ticket, *page)))
         .find(|(ticket, page)| {
             Form::Right.signature(ticket.value.expose(), case, page) == case.signature
@@ -230,7 +294,7 @@ fn refused(ask: &Preverify, errmsg: &str, mistake: Mistake) -> Verdict {
     Verdict {
         ok: false,
         errmsg: errmsg.to_owned(),
-        bridge_err_msg: format!("pre_verify_jsapi:fail_{errmsg}"),
+        bridge_err_msg: format!("{}:fail_{errmsg}", ask.bridge_call()),
         matched: None,
         denied: Vec::new(),
         verdicts: Verdicts::default(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::answer::Refusal;
-use super::api::Endpoint;
 use super::app::Quotas;
+use super::endpoint::Endpoint;
 use crate::clock::Timestamp;
 
 /// Quotas are counted in China's time zone.
@@ -15,9 +15,11 @@ const DAY_SECONDS: i64 = 86_400;
 #[derive(Default)]
 pub(super) struct Usage {
     minute: i64,
+    hour: i64,
     day: i64,
     month: i64,
     this_minute: BTreeMap<Endpoint, u64>,
+    this_hour: BTreeMap<Endpoint, u64>,
     today: BTreeMap<Endpoint, u64>,
     forced_today: u64,
     clears_this_month: u64,
@@ -27,7 +29,7 @@ impl Usage {
     /// Counts a call.
     ///
     /// # Errors
-    /// 45011 when the minute's quota is used up, 45009 when the day's is.
+    /// 45011 when the minute's quota is used up, 45009 when the day's is, or WeCom's of the hour.
     pub(super) fn spend(
         &mut self,
         endpoint: Endpoint,
@@ -43,6 +45,12 @@ impl Usage {
         if endpoint == Endpoint::StableToken && *this_minute >= quotas.stable_minute {
             return Err(Refusal(45011));
         }
+        let this_hour = self.this_hour.entry(endpoint).or_default();
+        let is_wecom_ticket = matches!(endpoint, Endpoint::GetJsapiTicket | Endpoint::TicketGet);
+        if is_wecom_ticket && *this_hour >= quotas.wecom_ticket_hour {
+            return Err(Refusal(45009));
+        }
+        *this_hour += 1;
         *this_minute += 1;
         *today += 1;
         Ok(())
@@ -95,6 +103,11 @@ impl Usage {
             self.minute = minute;
             self.this_minute.clear();
         }
+        let hour = local.div_euclid(3600);
+        if self.hour != hour {
+            self.hour = hour;
+            self.this_hour.clear();
+        }
         if self.day != day {
             self.day = day;
             self.today.clear();
@@ -112,6 +125,7 @@ const fn daily(endpoint: Endpoint, quotas: &Quotas) -> u64 {
         Endpoint::Token => quotas.token_day,
         Endpoint::StableToken => quotas.stable_day,
         Endpoint::GetTicket => quotas.ticket_day,
+        Endpoint::GetToken | Endpoint::GetJsapiTicket | Endpoint::TicketGet => u64::MAX,
         _ => quotas.other_day,
     }
 }

@@ -42,19 +42,22 @@ pub(super) struct Scene<'a> {
 pub(super) struct Account {
     pub(super) app: App,
     pub(super) classic: Chain,
+    /// Those of the API that returns the same one again; a WeCom app has no others.
     pub(super) stable: Chain,
     pub(super) jsapi: Tickets,
     pub(super) card: Tickets,
     /// What coupons were signed with before.
     pub(super) card_nonces: HashSet<String>,
+    pub(super) agent: Tickets,
     pub(super) usage: Usage,
 }
 
-/// The two types of ticket.
+/// The types of ticket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum TicketType {
     Jsapi,
     Card,
+    Agent,
 }
 
 impl Account {
@@ -66,6 +69,7 @@ impl Account {
             jsapi: Tickets::new(label("jsapi"), seed, now),
             card: Tickets::new(label("wx_card"), seed, now),
             card_nonces: HashSet::new(),
+            agent: Tickets::new(label("agent_config"), seed, now),
             usage: Usage::default(),
             app,
         }
@@ -140,13 +144,36 @@ impl Account {
         Ok(Answer::Token(value, knobs.life_stable))
     }
 
-    /// `/cgi-bin/ticket/getticket`.
+    /// WeCom's `/cgi-bin/gettoken`: the same token until its end.
+    pub(super) fn fetch_wecom(&mut self, scene: &mut Scene<'_>) -> Answer {
+        let (knobs, now) = (&self.app.knobs, scene.now);
+        if let Some(token) = self.stable.current(now) {
+            let named = if knobs.wecom_remaining {
+                token.expires_at.since(now)
+            } else {
+                knobs.life_stable
+            };
+            return Answer::Token(token.value.clone(), named);
+        }
+        let lives = Lives {
+            life: knobs.life_stable,
+            overlap: Duration::ZERO,
+            visible_after: knobs.token_visible_after,
+        };
+        let value = self.stable.mint(now, scene.seed, knobs.token_bytes, &lives);
+        let appid = &self.app.appid;
+        (scene.ledger).minted(now, appid, Minted::WecomToken, &value, By::Caller);
+        Answer::Token(value, knobs.life_stable)
+    }
+
+    /// `/cgi-bin/ticket/getticket`, and WeCom's two.
     pub(super) fn fetch_ticket(&mut self, of: TicketType, scene: &mut Scene<'_>) -> Answer {
         self.settle(of, scene);
         let knobs = &self.app.knobs;
         let (tickets, kind) = match of {
             TicketType::Jsapi => (&mut self.jsapi, Minted::JsapiTicket),
             TicketType::Card => (&mut self.card, Minted::CardTicket),
+            TicketType::Agent => (&mut self.agent, Minted::AgentTicket),
         };
         if knobs.ticket_mode == TicketMode::Fresh {
             let value = &tickets.rotate(scene.now, knobs).value;
@@ -163,6 +190,7 @@ impl Account {
         let (tickets, kind) = match of {
             TicketType::Jsapi => (&mut self.jsapi, Minted::JsapiTicket),
             TicketType::Card => (&mut self.card, Minted::CardTicket),
+            TicketType::Agent => (&mut self.agent, Minted::AgentTicket),
         };
         if let Some(ticket) = tickets.settle(scene.now, &self.app.knobs) {
             let value = &ticket.value;
@@ -199,6 +227,7 @@ impl Account {
             }
             Action::ExpireTicket => {
                 self.jsapi.expire(scene.now);
+                self.agent.expire(scene.now);
                 self.settle(TicketType::Jsapi, scene);
             }
         }

@@ -8,6 +8,7 @@ mod http;
 mod preverify;
 mod refusals;
 mod timelines;
+mod wecom;
 
 use std::time::Duration;
 

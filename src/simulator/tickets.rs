@@ -1,4 +1,4 @@
-//! The tickets of one account and one type, in the four modes of [`TicketMode`].
+//! The tickets of one account and one type, in the modes of [`TicketMode`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -55,8 +55,16 @@ impl Tickets {
     pub(super) fn settle(&mut self, now: Timestamp, knobs: &Knobs) -> Option<&Ticket> {
         let boundary = period_start(now, knobs.ticket_period);
         let newest = self.newest();
+        let lasts = knobs.ticket_mode == TicketMode::Lasting;
         if !newest.lives(now) {
-            return Some(self.mint(now));
+            self.mint(now);
+            if lasts {
+                self.begin_life(now, knobs);
+            }
+            return Some(self.newest());
+        }
+        if lasts {
+            return None;
         }
         // A ticket of a period that nobody asked in was never seen by anyone, so it is left out.
         if knobs.ticket_mode != TicketMode::Fresh && newest.valid_from < boundary {
@@ -70,7 +78,17 @@ impl Tickets {
     /// Changes the ticket now; the former one lives on for the overlap.
     pub(super) fn rotate(&mut self, now: Timestamp, knobs: &Knobs) -> &Ticket {
         self.supersede(now, knobs);
-        self.mint(now)
+        self.mint(now);
+        if knobs.ticket_mode == TicketMode::Lasting {
+            self.begin_life(now, knobs);
+        }
+        self.newest()
+    }
+
+    fn begin_life(&mut self, now: Timestamp, knobs: &Knobs) {
+        if let Some(newest) = self.history.back_mut() {
+            newest.dies_at = Some(now + knobs.ticket_period);
+        }
     }
 
     /// Ends all tickets now.
@@ -87,7 +105,11 @@ impl Tickets {
             TicketMode::Remaining => {
                 (period_start(now, knobs.ticket_period) + knobs.ticket_period).since(now)
             }
-            TicketMode::Fresh => knobs.ticket_period,
+            TicketMode::Lasting if knobs.wecom_remaining => {
+                let end = self.newest().dies_at;
+                end.map_or(knobs.ticket_period, |end| end.since(now))
+            }
+            TicketMode::Fresh | TicketMode::Lasting => knobs.ticket_period,
         }
     }
 
@@ -110,7 +132,7 @@ impl Tickets {
 
     fn supersede(&mut self, at: Timestamp, knobs: &Knobs) {
         let overlap = match knobs.ticket_mode {
-            TicketMode::Hostile => Duration::ZERO,
+            TicketMode::Hostile | TicketMode::Lasting => Duration::ZERO,
             _ => knobs.ticket_overlap,
         };
         if let Some(newest) = self.history.back_mut() {

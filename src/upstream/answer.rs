@@ -28,7 +28,7 @@ pub const MAX_ERRMSG_CHARS: usize = 300;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the answer of one of the two token APIs.
+/// Reads the answer of one of the token APIs.
 ///
 /// # Errors
 /// WeChat's errcode, or what is wrong with the answer.
@@ -36,26 +36,22 @@ pub fn token(api: Api, status: u16, body: &[u8]) -> Result<Issued, UpstreamError
     read(api, status, body, |answer| issued(answer, "access_token"))
 }
 
-/// Reads the answer of getticket.
+/// Reads the answer of one of the ticket APIs.
 ///
 /// # Errors
 /// WeChat's errcode, or what is wrong with the answer.
-pub fn ticket(status: u16, body: &[u8]) -> Result<Issued, UpstreamError> {
-    read(Api::GetTicket, status, body, |answer| {
-        issued(answer, "ticket")
-    })
+pub fn ticket(api: Api, status: u16, body: &[u8]) -> Result<Issued, UpstreamError> {
+    read(api, status, body, |answer| issued(answer, "ticket"))
 }
 
 /// Reads the answer of the probe: anything without an errcode that lists addresses.
 ///
 /// # Errors
 /// WeChat's errcode, or what is wrong with the answer.
-pub fn probe(status: u16, body: &[u8]) -> Result<(), UpstreamError> {
-    read(Api::GetApiDomainIp, status, body, |answer| {
-        match answer.get("ip_list") {
-            Some(Value::Array(_)) => Ok(()),
-            _ => Err("there is no ip_list in the answer".to_owned()),
-        }
+pub fn probe(api: Api, status: u16, body: &[u8]) -> Result<(), UpstreamError> {
+    read(api, status, body, |answer| match answer.get("ip_list") {
+        Some(Value::Array(_)) => Ok(()),
+        _ => Err("there is no ip_list in the answer".to_owned()),
     })
 }
 
@@ -331,14 +327,22 @@ mod tests {
     #[test]
     fn a_ticket_and_a_probe_are_read() {
         let body = br#"{"errcode":0,"errmsg":"ok","ticket":"bxLd-_","expires_in":7200}"#;
-        assert_eq!(ticket(200, body).unwrap().value, Secret::new("bxLd-_"));
-        assert!(probe(200, br#"{"ip_list":["1.1.1.1"]}"#).is_ok());
+        assert_eq!(
+            ticket(Api::GetTicket, 200, body).unwrap().value,
+            Secret::new("bxLd-_")
+        );
+        assert!(probe(Api::GetApiDomainIp, 200, br#"{"ip_list":["1.1.1.1"]}"#).is_ok());
         let rejected = br#"{"errcode":42001,"errmsg":"access_token expired rid: 64ab804b"}"#;
         assert_eq!(
-            probe(200, rejected).unwrap_err().class(),
+            probe(Api::GetApiDomainIp, 200, rejected)
+                .unwrap_err()
+                .class(),
             Class::TokenRejected
         );
-        assert_eq!(probe(200, b"{}").unwrap_err().class(), Class::Ambiguous);
+        assert_eq!(
+            probe(Api::GetApiDomainIp, 200, b"{}").unwrap_err().class(),
+            Class::Ambiguous
+        );
     }
 
     proptest! {

@@ -5,11 +5,14 @@
 //! <https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken.html>,
 //! <https://developers.weixin.qq.com/doc/service/en/api/webdev/jssdk/api_getticket.html>) and of
 //! the general list (<https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html>).
+//! WeCom has a list of its own, in which the same numbers can mean other things
+//! (<https://developer.work.weixin.qq.com/document/path/90313>).
 
 mod account;
 mod calls;
 mod limits;
 mod silent;
+mod wecom;
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -74,6 +77,12 @@ const RESET: Text = Text {
 };
 
 impl Explanation {
+    /// Whether it is WeCom that said so, and in whose console it is mended.
+    pub fn is_wecoms(&self) -> bool {
+        self.link
+            .starts_with("https://developer.work.weixin.qq.com/")
+    }
+
     /// What to do about a failure that came at `at`: names the address that `errmsg` names, and
     /// the day on which a quota is renewed.
     pub fn remedy_for(&self, errmsg: Option<&str>, at: Option<Timestamp>) -> Words {
@@ -136,9 +145,13 @@ fn day_after(at: Timestamp) -> Option<String> {
 }
 
 fn row(api: Api, errcode: i64) -> Option<&'static Row> {
-    let rows = account::ROWS.iter().chain(limits::ROWS).chain(calls::ROWS);
-    rows.into_iter()
-        .find(|row| row.errcode == errcode && row.seen.includes(api))
+    let of_wechat = account::ROWS.iter().chain(limits::ROWS).chain(calls::ROWS);
+    let fits = |row: &&Row| row.errcode == errcode && row.seen.includes(api);
+    if api.is_wecoms() {
+        wecom::ROWS.iter().find(fits)
+    } else {
+        of_wechat.into_iter().find(fits)
+    }
 }
 
 struct Row {
@@ -148,7 +161,7 @@ struct Row {
     explanation: Explanation,
 }
 
-/// In the answers of which APIs a row holds.
+/// In the answers of which APIs a row holds, of those of WeChat or those of WeCom.
 #[derive(PartialEq)]
 enum Seen {
     Everywhere,
@@ -218,223 +231,16 @@ mod page {
     pub(super) const ERRCODES: &str =
         "https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html";
     pub(super) const HOSTS: &str = "https://developers.weixin.qq.com/doc/service/Basic_Information/Interface_field_description.html";
+    pub(super) const WECOM_TOKEN: &str = "https://developer.work.weixin.qq.com/document/path/91039";
+    pub(super) const WECOM_TICKETS: &str =
+        "https://developer.work.weixin.qq.com/document/path/90506";
+    pub(super) const WECOM_LIMITS: &str =
+        "https://developer.work.weixin.qq.com/document/path/90312";
+    pub(super) const WECOM_ERRCODES: &str =
+        "https://developer.work.weixin.qq.com/document/path/90313";
     pub(super) const RIDS: &str =
         "https://developers.weixin.qq.com/doc/service/openApi/get_rid_info.html";
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_errcode_has_its_class() {
-        use Class::{Address, Credentials, Quota, TokenRejected, Transient, Unknown};
-        let cases = [
-            (Api::Token, -1, Transient),
-            (Api::GetTicket, -1, Transient),
-            (Api::Token, 40001, Credentials),
-            (Api::StableToken, 40001, Credentials),
-            (Api::GetTicket, 40001, TokenRejected),
-            (Api::GetApiDomainIp, 40001, TokenRejected),
-            (Api::GetTicket, 40014, TokenRejected),
-            (Api::GetTicket, 42001, TokenRejected),
-            (Api::Token, 42001, Unknown),
-            (Api::Token, 40002, Credentials),
-            (Api::Token, 40013, Credentials),
-            (Api::Token, 40125, Credentials),
-            (Api::Token, 40243, Credentials),
-            (Api::Token, 41002, Credentials),
-            (Api::Token, 41004, Credentials),
-            (Api::StableToken, 43002, Credentials),
-            (Api::Token, 50004, Credentials),
-            (Api::Token, 50007, Credentials),
-            (Api::GetTicket, 48001, Credentials),
-            (Api::GetTicket, 48004, Credentials),
-            (Api::Token, 40164, Address),
-            (Api::GetTicket, 61004, Address),
-            (Api::Token, 89501, Address),
-            (Api::Token, 89503, Address),
-            (Api::Token, 89506, Address),
-            (Api::Token, 89507, Address),
-            (Api::Token, 45009, Quota),
-            (Api::StableToken, 45011, Quota),
-            (Api::Token, 12345, Unknown),
-        ];
-        for (api, errcode, expected) in cases {
-            assert_eq!(
-                class(api, errcode),
-                expected,
-                "{errcode} from {}",
-                api.path()
-            );
-        }
-    }
-
-    /// The errcodes that are known to come from the APIs of credentials, and from those that are
-    /// asked about them.
-    const ERRCODES: [i64; 35] = [
-        -1, 40001, 40002, 40013, 40014, 40097, 40125, 40164, 40243, 41001, 41002, 41004, 42001,
-        42007, 43002, 43003, 44002, 45009, 45011, 46003, 47001, 48001, 48004, 48006, 50004, 50007,
-        61004, 61024, 76001, 76002, 76003, 89501, 89503, 89506, 89507,
-    ];
-
-    fn is_chinese(text: &str) -> bool {
-        text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
-    }
-
-    fn is_whole(explanation: &Explanation) {
-        let Explanation {
-            what,
-            why,
-            remedy,
-            link,
-        } = explanation;
-        for text in [what, why, remedy] {
-            assert!(is_chinese(text.zh), "{text:?}");
-            assert!(!text.en.is_empty(), "{text:?}");
-            for said in [text.zh, text.en] {
-                let ends = said.ends_with(['.', '。', ' ', '；', ';']);
-                assert!(!ends && !said.contains("  "), "{said:?}");
-            }
-        }
-        assert!(
-            link.starts_with("https://developers.weixin.qq.com/"),
-            "{link}"
-        );
-    }
-
-    #[test]
-    fn every_errcode_says_what_why_and_what_to_do_in_both_languages() {
-        for errcode in ERRCODES {
-            let explained = [Api::Token, Api::GetTicket].map(|api| explain(api, errcode));
-            assert!(explained.iter().any(Option::is_some), "{errcode}");
-            explained.into_iter().flatten().for_each(is_whole);
-        }
-        for explanation in [
-            &FOREIGN_FETCHER,
-            &UNKNOWN,
-            &WITHOUT_ERRCODE,
-            lost(),
-            status(),
-        ] {
-            is_whole(explanation);
-        }
-        for reason in [
-            "failed to lookup address",
-            "invalid peer certificate",
-            "refused",
-        ] {
-            is_whole(not_sent(reason));
-        }
-    }
-
-    #[test]
-    fn what_wechat_calls_things_in_its_console_is_said_so() {
-        for (errcode, word) in [
-            (40164, "IP白名单"),
-            (40164, "开发接口管理"),
-            (40125, "重置AppSecret"),
-            (48001, "接口权限"),
-        ] {
-            let remedy = explain(Api::Token, errcode).unwrap().remedy;
-            assert!(
-                remedy.zh.contains(word) && remedy.en.contains(word),
-                "{remedy:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_address_to_list_is_read_out_of_errmsg() {
-        for (errmsg, address) in [
-            (
-                "invalid ip 118.190.42.90 ipv6 ::ffff:118.190.42.90, not in whitelist rid: 60196b9b-4c5ba79c-066b49c8",
-                "118.190.42.90",
-            ),
-            (
-                "invalid ip 113.70.100.150, not in whitelist hint: [i50PvA0089sha6]",
-                "113.70.100.150",
-            ),
-            ("invalid ip ::ffff:1.2.3.4, not in whitelist", "1.2.3.4"),
-            (
-                "invalid ip 2001:db8::7 ipv6 2001:db8::7, not in whitelist",
-                "2001:db8::7",
-            ),
-        ] {
-            assert_eq!(
-                address_in(errmsg),
-                Some(address.parse().unwrap()),
-                "{errmsg}"
-            );
-            let remedy = explain(Api::Token, 40164)
-                .unwrap()
-                .remedy_for(Some(errmsg), None);
-            assert!(
-                remedy
-                    .en
-                    .starts_with(&format!("add {address} to the IP white list"))
-            );
-            assert!(
-                remedy.zh.starts_with(&format!("把 {address} 加入")),
-                "{remedy:?}"
-            );
-        }
-        let hidden =
-            "access clientip is not registered requestIP: 120.46.*.* rid: 64aba0e3-1da63188";
-        for errmsg in [
-            hidden,
-            "",
-            "not in whitelist rid: ad-be-ef",
-            "invalid ip 1.2.3, :",
-        ] {
-            assert_eq!(address_in(errmsg), None, "{errmsg}");
-            let remedy = explain(Api::GetTicket, 61004)
-                .unwrap()
-                .remedy_for(Some(errmsg), None);
-            assert!(remedy.en.contains(ADDRESS.en) && remedy.zh.contains(ADDRESS.zh));
-        }
-    }
-
-    #[test]
-    fn a_quota_is_renewed_at_the_next_midnight_in_china() {
-        let at = |text: &str| {
-            let at: jiff::Timestamp = text.parse().unwrap();
-            Timestamp::from_secs(at.as_second())
-        };
-        for (now, reset, day) in [
-            ("2026-11-27T03:00:00Z", "2026-11-27T16:00:00Z", "2026-11-28"),
-            ("2026-12-31T15:59:59Z", "2026-12-31T16:00:00Z", "2027-01-01"),
-            ("2026-12-31T16:00:00Z", "2027-01-01T16:00:00Z", "2027-01-02"),
-        ] {
-            assert_eq!(quota_reset(at(now)), at(reset));
-            let remedy = explain(Api::Token, 45009)
-                .unwrap()
-                .remedy_for(None, Some(at(now)));
-            let (zh, en) = (
-                format!("北京时间 {day} 00:00"),
-                format!("{day} 00:00 (UTC+8)"),
-            );
-            assert!(
-                remedy.zh.contains(&zh) && remedy.en.contains(&en),
-                "{remedy:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn who_must_wait_is_told_how_long() {
-        for (errcode, zh, en) in [
-            (40243, "10 分钟", "10 minutes"),
-            (89501, "1 到 5 分钟", "1 to 5 minutes"),
-            (89503, "1 到 5 分钟", "1 to 5 minutes"),
-            (89506, "24 小时", "24 hours"),
-            (89507, "1 小时", "1 hour"),
-        ] {
-            let remedy = explain(Api::Token, errcode).unwrap().remedy;
-            assert!(
-                remedy.zh.contains(zh) && remedy.en.contains(en),
-                "{remedy:?}"
-            );
-        }
-    }
-}
+mod tests;

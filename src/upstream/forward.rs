@@ -1,4 +1,4 @@
-//! Passes calls of others on to WeChat's API, with an access_token that they need not know.
+//! Passes calls of others on to the API of WeChat or WeCom, with an access_token that they need not know.
 //!
 //! Bodies pass in both directions as they come, as fast as the slower side takes them. What is
 //! changed is the `access_token` in the query, and the headers that are meant for one connection
@@ -16,11 +16,12 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body_util::BodyExt;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use reqwest::{Client, Url};
+use reqwest::Client;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Sleep;
 
 use super::wechat::{WeChat, was_not_sent, why};
+use crate::account::TokenApi;
 use crate::credential::Secret;
 
 /// How long WeChat may take to begin its answer, once it has the request; and how long a request
@@ -42,7 +43,7 @@ pub struct Call {
 /// Passes calls on to WeChat's API.
 pub struct Forwarder {
     client: Client,
-    base: Url,
+    wechat: WeChat,
 }
 
 /// The body of an answer, as it comes from WeChat.
@@ -66,17 +67,21 @@ impl Forwarder {
     /// A forwarder to the API that `wechat` speaks to. What the two need for encryption takes
     /// room, and is there once.
     pub fn beside(wechat: &WeChat) -> Self {
-        let (client, base) = wechat.line();
-        Self { client, base }
+        Self {
+            client: wechat.client(),
+            wechat: wechat.clone(),
+        }
     }
 
-    /// Sends a call with `token`; returns once the head of the answer is there.
+    /// Sends a call with `token`, which was issued by `token_api`; returns once the head of the
+    /// answer is there.
     ///
     /// # Errors
     /// There is no answer.
     pub async fn send<B>(
         &self,
         call: &Call,
+        token_api: TokenApi,
         token: &Secret,
         body: B,
     ) -> Result<Response<AnswerBody>, NoAnswer>
@@ -84,7 +89,7 @@ impl Forwarder {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let mut url = self.base.clone();
+        let mut url = self.wechat.base(token_api).clone();
         url.set_path(&call.path);
         url.set_query(Some(&query::with_token(&call.query, token)));
         let mut headers = headers::to_wechat(&call.headers);
@@ -113,7 +118,7 @@ impl Forwarder {
 
 impl std::fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Forwarder({})", self.base)
+        write!(f, "Forwarder({:?})", self.wechat)
     }
 }
 

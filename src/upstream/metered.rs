@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_core::future::BoxFuture;
 
 use super::{Api, Failure, Issued, Upstream, UpstreamError, explain};
-use crate::account::{Account, AppId, TokenApi};
+use crate::account::{Account, AppId};
 use crate::clock::Clock;
 use crate::credential::{Kind, Secret};
 use crate::timings::Timings;
@@ -46,10 +46,13 @@ impl Calls {
     }
 }
 
-/// The last part of its path.
+/// The last part of its path, if that says enough.
 fn name(api: Api) -> &'static str {
     let path = api.path();
-    path.rsplit_once('/').map_or(path, |(_, name)| name)
+    match api {
+        Api::TicketGet => "ticket_get",
+        _ => path.rsplit_once('/').map_or(path, |(_, name)| name),
+    }
 }
 
 /// The errcode, or what came instead of one. WeChat may answer anything, but there are only so many
@@ -104,10 +107,7 @@ impl<U: Upstream> Upstream for Metered<U> {
         &'a self,
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
-        let api = match account.token_api {
-            TokenApi::Classic => Api::Token,
-            TokenApi::Stable => Api::StableToken,
-        };
+        let api = Api::for_token(account.token_api);
         Box::pin(self.measure(account, api, self.inner.fetch_token(account)))
     }
 
@@ -118,7 +118,8 @@ impl<U: Upstream> Upstream for Metered<U> {
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         let call = self.inner.fetch_ticket(account, kind, token);
-        Box::pin(self.measure(account, Api::GetTicket, call))
+        let api = Api::for_ticket(account.token_api, kind);
+        Box::pin(self.measure(account, api, call))
     }
 
     fn verify_token<'a>(
@@ -127,7 +128,7 @@ impl<U: Upstream> Upstream for Metered<U> {
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<(), UpstreamError>> {
         let call = self.inner.verify_token(account, token);
-        Box::pin(self.measure(account, Api::GetApiDomainIp, call))
+        Box::pin(self.measure(account, Api::for_probe(account.token_api), call))
     }
 }
 

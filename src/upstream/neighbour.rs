@@ -18,7 +18,7 @@ pub async fn post_json(
     body: Vec<u8>,
 ) -> Result<(u16, Vec<u8>), String> {
     let mut url = base_url(base).map_err(|invalid| invalid.what().to_owned())?;
-    let client = client(&url).map_err(|invalid| invalid.what().to_owned())?;
+    let client = client(&[&url]).map_err(|invalid| invalid.what().to_owned())?;
     url.set_path(path);
     let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
     if let Some(key) = key {

@@ -1,4 +1,4 @@
-//! The client of WeChat's API.
+//! The client of WeChat's API, and of WeCom's.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,41 +21,60 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// only from the token to the ticket.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// WeChat's API over HTTP.
+/// The APIs over HTTP.
 #[derive(Clone)]
 pub struct WeChat {
     client: Client,
     base: Url,
+    wecom: Url,
 }
 
 impl WeChat {
-    /// A client of the API at `base`, such as `https://api.weixin.qq.com`.
+    /// A client of WeChat's API at `base`, such as `https://api.weixin.qq.com`, and of WeCom's at
+    /// `wecom`, such as `https://qyapi.weixin.qq.com`.
     ///
     /// # Errors
-    /// `base` is not the address of a server, or TLS cannot be set up.
-    pub fn new(base: &str) -> Result<Self, InvalidUpstream> {
-        let base = base_url(base)?;
-        let client = client(&base)?;
-        Ok(Self { client, base })
+    /// One is not the address of a server, or TLS cannot be set up.
+    pub fn new(base: &str, wecom: &str) -> Result<Self, InvalidUpstream> {
+        let (base, wecom) = (base_url(base)?, base_url(wecom)?);
+        let client = client(&[&base, &wecom])?;
+        Ok(Self {
+            client,
+            base,
+            wecom,
+        })
     }
 
-    /// What speaks to the API, and where that is.
-    pub(super) fn line(&self) -> (Client, Url) {
-        (self.client.clone(), self.base.clone())
+    /// What speaks to the APIs.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
     }
 
-    /// The host of the API and its port.
-    pub fn host(&self) -> (&str, u16) {
-        let host = self.base.host_str().unwrap_or_default();
-        (host, self.base.port_or_known_default().unwrap_or(443))
+    /// Where the API is for accounts that get their tokens by `token_api`.
+    pub(super) const fn base(&self, token_api: TokenApi) -> &Url {
+        match token_api {
+            TokenApi::Classic | TokenApi::Stable => &self.base,
+            TokenApi::WeCom => &self.wecom,
+        }
+    }
+
+    /// The host of the API and its port, for accounts that get their tokens by `token_api`.
+    pub fn host(&self, token_api: TokenApi) -> (&str, u16) {
+        let base = self.base(token_api);
+        let host = base.host_str().unwrap_or_default();
+        (host, base.port_or_known_default().unwrap_or(443))
     }
 
     /// Finds out whether there is a way to the API, by a call without a token, which it refuses.
     ///
     /// # Errors
     /// What stands in the way.
-    pub async fn reach(&self, clock: &Clock) -> Result<Reached, UpstreamError> {
-        let api = Api::GetApiDomainIp;
+    pub async fn reach(
+        &self,
+        token_api: TokenApi,
+        clock: &Clock,
+    ) -> Result<Reached, UpstreamError> {
+        let api = Api::for_probe(token_api);
         let started = clock.moment();
         let request = self.client.get(self.url(api)).timeout(CALL_TIMEOUT);
         let sent = request.send().await;
@@ -75,7 +94,12 @@ impl WeChat {
     }
 
     fn url(&self, api: Api) -> Url {
-        let mut url = self.base.clone();
+        let base = if api.is_wecoms() {
+            &self.wecom
+        } else {
+            &self.base
+        };
+        let mut url = base.clone();
         url.set_path(api.path());
         url
     }
@@ -103,15 +127,23 @@ impl Upstream for WeChat {
         Box::pin(async move {
             let (appid, secret) = (account.appid.as_str(), &account.secret);
             let grant_type = "client_credential";
-            let (api, request) = match account.token_api {
+            let api = Api::for_token(account.token_api);
+            let url = self.url(api);
+            let request = match account.token_api {
+                TokenApi::WeCom => {
+                    let query = [
+                        ("corpid", account.appid.for_config()),
+                        ("corpsecret", secret.expose()),
+                    ];
+                    self.client.get(url).query(&query)
+                }
                 TokenApi::Classic => {
                     let query = [
                         ("grant_type", grant_type),
                         ("appid", appid),
                         ("secret", secret.expose()),
                     ];
-                    let request = self.client.get(self.url(Api::Token)).query(&query);
-                    (Api::Token, request)
+                    self.client.get(url).query(&query)
                 }
                 TokenApi::Stable => {
                     let body = StableToken {
@@ -121,12 +153,10 @@ impl Upstream for WeChat {
                         force_refresh: false,
                     };
                     let body = serde_json::to_vec(&body).expect("it has only text keys");
-                    let request = self
-                        .client
-                        .post(self.url(Api::StableToken))
+                    self.client
+                        .post(url)
                         .header("content-type", "application/json")
-                        .body(body);
-                    (Api::StableToken, request)
+                        .body(body)
                 }
             };
             self.call(api, request, &[secret], |status, body| {
@@ -143,14 +173,21 @@ impl Upstream for WeChat {
         token: &'a Secret,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         Box::pin(async move {
+            let api = Api::for_ticket(account.token_api, kind);
             let query = [
                 ("access_token", token.expose()),
                 ("type", ticket_type(kind)),
             ];
-            let request = self.client.get(self.url(Api::GetTicket)).query(&query);
+            let asked = match api {
+                Api::GetJsapiTicket => &query[..1],
+                _ => &query[..],
+            };
+            let request = self.client.get(self.url(api)).query(asked);
             let secrets = [token, &account.secret];
-            self.call(Api::GetTicket, request, &secrets, answer::ticket)
-                .await
+            self.call(api, request, &secrets, |status, body| {
+                answer::ticket(api, status, body)
+            })
+            .await
         })
     }
 
@@ -161,10 +198,13 @@ impl Upstream for WeChat {
     ) -> BoxFuture<'a, Result<(), UpstreamError>> {
         Box::pin(async move {
             let query = [("access_token", token.expose())];
-            let request = self.client.get(self.url(Api::GetApiDomainIp)).query(&query);
+            let api = Api::for_probe(account.token_api);
+            let request = self.client.get(self.url(api)).query(&query);
             let secrets = [token, &account.secret];
-            self.call(Api::GetApiDomainIp, request, &secrets, answer::probe)
-                .await
+            self.call(api, request, &secrets, |status, body| {
+                answer::probe(api, status, body)
+            })
+            .await
         })
     }
 }
@@ -214,9 +254,10 @@ pub(super) fn base_url(base: &str) -> Result<Url, InvalidUpstream> {
     Ok(base)
 }
 
-/// A client of the API at `base`. It sets no time limit for the whole of a call: a large body
+/// A client of the APIs at `bases`. It sets no time limit for the whole of a call: a large body
 /// takes what it takes.
-pub(super) fn client(base: &Url) -> Result<Client, InvalidUpstream> {
+pub(super) fn client(bases: &[&Url]) -> Result<Client, InvalidUpstream> {
+    let is_local = |base: &&Url| is_loopback(base.host_str().unwrap_or_default());
     let prepared = || {
         let builder = Client::builder()
             .user_agent(concat!("wxsign/", env!("CARGO_PKG_VERSION")))
@@ -225,7 +266,7 @@ pub(super) fn client(base: &Url) -> Result<Client, InvalidUpstream> {
             .redirect(redirect::Policy::none())
             // A repeated fetch is a second fetch: the keeper alone decides about it.
             .retry(reqwest::retry::never());
-        if is_loopback(base.host_str().unwrap_or_default()) {
+        if bases.iter().any(is_local) {
             // A proxy of the machine's user is not meant for a simulator beside this program.
             builder.no_proxy()
         } else {
@@ -303,7 +344,10 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 
 /// The address of the upstream cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the upstream {0}; WeChat's own is https://api.weixin.qq.com")]
+#[error(
+    "the upstream {0}; WeChat's own is https://api.weixin.qq.com, WeCom's is \
+     https://qyapi.weixin.qq.com"
+)]
 pub struct InvalidUpstream(String);
 
 impl InvalidUpstream {
@@ -316,6 +360,7 @@ impl InvalidUpstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{DEFAULT_UPSTREAM, DEFAULT_WECOM_UPSTREAM};
 
     #[test]
     fn an_upstream_is_the_address_of_a_server() {
@@ -325,7 +370,7 @@ mod tests {
             "http://127.0.0.1:9000",
             "http://[::1]:9000",
         ] {
-            assert!(WeChat::new(good).is_ok(), "{good}");
+            assert!(WeChat::new(good, good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -336,8 +381,10 @@ mod tests {
             "https://user@api.weixin.qq.com",
             "https://",
         ] {
-            let error = WeChat::new(bad).unwrap_err().to_string();
-            assert!(error.contains("https://api.weixin.qq.com"), "{error}");
+            for bases in [(bad, DEFAULT_WECOM_UPSTREAM), (DEFAULT_UPSTREAM, bad)] {
+                let error = WeChat::new(bases.0, bases.1).unwrap_err().to_string();
+                assert!(error.contains("https://api.weixin.qq.com"), "{error}");
+            }
         }
     }
 
@@ -368,10 +415,18 @@ mod tests {
             page_hosts: crate::page_hosts::PageHosts::default(),
             wx_card: false,
         };
-        let wechat = WeChat::new(&format!("http://{address}")).unwrap();
-        let error = wechat.fetch_token(&account).await.unwrap_err();
-        assert!(matches!(error.failure, Failure::NotSent(_)), "{error:?}");
-        assert!(error.to_string().contains("refused"), "{error}");
-        assert!(!format!("{error} {error:?}").contains("canary"));
+        let app = Account {
+            appid: "ww0123456789abcdef-1000002".parse().unwrap(),
+            token_api: TokenApi::WeCom,
+            ..account.clone()
+        };
+        let base = format!("http://{address}");
+        let wechat = WeChat::new(&base, &base).unwrap();
+        for account in [account, app] {
+            let error = wechat.fetch_token(&account).await.unwrap_err();
+            assert!(matches!(error.failure, Failure::NotSent(_)), "{error:?}");
+            assert!(error.to_string().contains("refused"), "{error}");
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) async fn check(name: &str, row: Row) {
         for (column, state) in STATES.into_iter().enumerate() {
             let served = match token_api {
                 TokenApi::Classic => row.classic[column],
-                TokenApi::Stable => row.stable[column],
+                TokenApi::Stable | TokenApi::WeCom => row.stable[column],
             };
             if matches!(served, Served::Impossible(_)) {
                 continue;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use wxsign::account::{Account, TokenApi};
+use wxsign::account::Account;
 use wxsign::clock::Timestamp;
 use wxsign::credential::{Kind, Secret};
 use wxsign::simulator::{self, FaultRule, Simulator};
@@ -227,10 +227,7 @@ impl Upstream for Reach<Line> {
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Issued, UpstreamError>> {
         let line = &self.0;
-        let api = match account.token_api {
-            TokenApi::Classic => Api::Token,
-            TokenApi::Stable => Api::StableToken,
-        };
+        let api = Api::for_token(account.token_api);
         Box::pin(async move {
             if let Some(fault) = line.armed.lock().unwrap().take() {
                 line.strike(Some(fault));

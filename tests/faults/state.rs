@@ -69,9 +69,9 @@ const fn outage(token_api: TokenApi, state: State) -> (u64, u64) {
         (TokenApi::Classic, State::Due) => (4700, 5200),
         (TokenApi::Classic, State::Urgent) => (4700, 6650),
         (TokenApi::Classic, _) => (4700, 7300),
-        (TokenApi::Stable, State::Due) => (6900, 6950),
-        (TokenApi::Stable, State::Urgent) => (6900, 7010),
-        (TokenApi::Stable, _) => (6900, 7300),
+        (TokenApi::Stable | TokenApi::WeCom, State::Due) => (6900, 6950),
+        (TokenApi::Stable | TokenApi::WeCom, State::Urgent) => (6900, 7010),
+        (TokenApi::Stable | TokenApi::WeCom, _) => (6900, 7300),
     }
 }
 

@@ -131,10 +131,7 @@ impl World {
 
     /// The path of the token API that the account uses.
     pub(crate) const fn token_path(&self) -> &'static str {
-        match self.token_api {
-            TokenApi::Classic => Api::Token.path(),
-            TokenApi::Stable => Api::StableToken.path(),
-        }
+        Api::for_token(self.token_api).path()
     }
 
     /// What readers may use.
@@ -199,7 +196,7 @@ impl World {
         let served = self.served_token();
         let newest = match self.token_api {
             TokenApi::Classic => self.simulator.newest_token(&appid()),
-            TokenApi::Stable => served.clone(),
+            TokenApi::Stable | TokenApi::WeCom => served.clone(),
         };
         if self.token_is_accepted() != Some(true) || served != newest {
             ailments.push("the newest token is not served");

@@ -130,6 +130,7 @@ impl Setup {
         let wechat_stop = CancellationToken::new();
         let upstream = self.upstream.unwrap_or(wechat_address);
         self.config.upstream = format!("http://{upstream}");
+        self.config.wecom_upstream.clone_from(&self.config.upstream);
         let router = wechat_router(self.simulator.clone());
         let wechat = wxsign::server::serve(wechat, router, wechat_stop.clone());
         let demo = self.demo.then(|| self.simulator.clone());
@@ -166,11 +167,12 @@ impl Setup {
 }
 
 fn account(appid: &str) -> Account {
+    let named: AppId = appid.parse().unwrap();
     Account {
-        appid: appid.parse().unwrap(),
         name: None,
         secret: secret(appid),
-        token_api: TokenApi::Classic,
+        token_api: TokenApi::of(&named, None).unwrap(),
+        appid: named,
         page_hosts: "ok.example.com, ok.example.com:8443, *.shop.example.com"
             .parse()
             .unwrap(),

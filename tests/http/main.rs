@@ -34,4 +34,5 @@ mod report;
 mod sdks;
 mod signature;
 mod unavailable;
+mod wecom;
 mod wire;

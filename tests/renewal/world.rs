@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wxsign::account::{Account, AppId, TokenApi};
 use wxsign::clock::{Clock, Timestamp};
-use wxsign::credential::Secret;
+use wxsign::credential::{Kind, Secret};
 use wxsign::keeper::{Keeper, Kept, Node, Snapshot};
 use wxsign::page_hosts::PageHosts;
 use wxsign::page_url::PageUrl;
@@ -18,6 +18,7 @@ use wxsign::simulator::{App, Counter, Knobs, Preverify, Simulator};
 use wxsign::store::{
     Backend, EncodedChanges, Entries, Key, Memory, Store, StoreError, Stored, Version, Write,
 };
+use wxsign::upstream::Api;
 
 /// In China this is 06:13:20.
 pub(crate) const T0: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -48,7 +49,7 @@ impl World {
     pub(crate) fn of_nodes(count: usize, token_api: TokenApi) -> Self {
         let clock = Clock::following_tokio(T0);
         let simulator = Simulator::new(clock.clone(), 7);
-        let mut app = App::new(appid(), Secret::new(SECRET));
+        let mut app = App::new(account(token_api).appid, Secret::new(SECRET));
         app.domains = vec!["h5.example.com".to_owned()];
         simulator.add_app(app);
         let mut world = Self {
@@ -129,10 +130,7 @@ impl World {
 
     /// The path of the token API that the account uses.
     pub(crate) const fn token_path(&self) -> &'static str {
-        match self.token_api {
-            TokenApi::Classic => "/cgi-bin/token",
-            TokenApi::Stable => "/cgi-bin/stable_token",
-        }
+        Api::for_token(self.token_api).path()
     }
 
     pub(crate) fn token_calls(&self) -> u64 {
@@ -140,11 +138,17 @@ impl World {
     }
 
     pub(crate) fn ticket_calls(&self) -> u64 {
-        self.counter(TICKET_PATH).requests
+        self.counter(Api::for_ticket(self.token_api, Kind::JsapiTicket).path())
+            .requests
     }
 
     fn counter(&self, path: &str) -> Counter {
-        self.simulator.counter(&appid(), path)
+        self.simulator.counter(&self.appid(), path)
+    }
+
+    /// The account.
+    pub(crate) fn appid(&self) -> AppId {
+        account(self.token_api).appid
     }
 
     /// Bends WeChat's behaviour.
@@ -153,7 +157,7 @@ impl World {
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut App)) {
-        self.simulator.change_app(&appid(), change).unwrap();
+        self.simulator.change_app(&self.appid(), change).unwrap();
     }
 
     /// Makes WeChat as it was in the beginning.
@@ -161,7 +165,7 @@ impl World {
         self.simulator.clear_faults();
         self.change(|app| {
             app.secret = Secret::new(SECRET);
-            app.knobs = Knobs::default();
+            app.knobs = App::new(app.appid.clone(), app.secret.clone()).knobs;
         });
     }
 
@@ -173,7 +177,7 @@ impl World {
         };
         let value = token.credential.value.expose();
         assert!(
-            self.simulator.token_is_accepted(&appid(), value),
+            self.simulator.token_is_accepted(&self.appid(), value),
             "{} s after the start a dead token is served",
             self.age()
         );
@@ -191,7 +195,7 @@ impl World {
         let served = snapshot.token(self.clock.moment());
         let served = served.map(|served| served.credential.value.clone());
         let classic = self.token_api == TokenApi::Classic;
-        self.serves_a_token() && (!classic || served == self.simulator.newest_token(&appid()))
+        self.serves_a_token() && (!classic || served == self.simulator.newest_token(&self.appid()))
     }
 
     /// Whether WeChat accepts what the first node signs now; `None` if it signs nothing.
@@ -207,7 +211,7 @@ impl World {
         let (nonce, timestamp) = ("nonce0123456789a", now.wall.as_secs());
         let signature = snapshot.signer(now)?.sign(nonce, timestamp, url);
         let verdict = self.simulator.preverify(&Preverify {
-            app_id: appid().to_string(),
+            app_id: self.appid().for_config().to_owned(),
             timestamp: timestamp.to_string(),
             nonce_str: nonce.to_owned(),
             signature: signature.as_str().to_owned(),
@@ -230,8 +234,12 @@ pub(crate) fn kept(keeper: &Keeper) -> Arc<Kept> {
 pub(crate) fn account(token_api: TokenApi) -> Account {
     let mut page_hosts = PageHosts::default();
     page_hosts.add("h5.example.com").unwrap();
+    let appid = match token_api {
+        TokenApi::Classic | TokenApi::Stable => appid(),
+        TokenApi::WeCom => "ww0123456789abcdef-1000002".parse().unwrap(),
+    };
     Account {
-        appid: appid(),
+        appid,
         name: None,
         secret: Secret::new(SECRET),
         token_api,

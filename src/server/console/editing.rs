@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::account::find;
 use super::visit::{Audited, Form, Operator, Visit};
 use super::{Lang, Shell, message, not_found, show};
-use crate::account::{AppId, parse_name};
+use crate::account::{AppId, InvalidTokenApi, TokenApi, parse_name};
 use crate::config::parse_secret;
 use crate::history::What;
 use crate::page_hosts::PageHosts;
@@ -173,8 +173,8 @@ fn draft(lang: Lang, appid: Option<AppId>, form: &Form) -> Result<Draft, Vec<Str
     let appid = appid.or_else(|| form.trimmed("appid").parse().ok());
     if appid.is_none() {
         faults.push(lang.t(
-            "AppID 是 wx 加 16 个小写字母 a-f 或数字：在微信公众平台「设置与开发 > 开发接口管理」中查看",
-            "An AppID is wx and 16 digits or letters a-f: WeChat's console shows it under 设置与开发 > 开发接口管理",
+            "AppID 是 wx 加 16 个小写字母 a-f 或数字：在微信公众平台「设置与开发 > 开发接口管理」中查看；企业微信应用写成「企业ID-AgentId」，例如 ww0123456789abcdef-1000002",
+            "An AppID is wx and 16 digits or letters a-f: WeChat's console shows it under 设置与开发 > 开发接口管理; a WeCom app is named by its CorpID and AgentId, such as ww0123456789abcdef-1000002",
         ).to_owned());
     }
     let name = Some(form.trimmed("name")).filter(|name| !name.is_empty());
@@ -223,13 +223,18 @@ fn draft(lang: Lang, appid: Option<AppId>, form: &Form) -> Result<Draft, Vec<Str
     }
     match appid {
         Some(appid) if faults.is_empty() => Ok(Draft {
-            appid,
             name: name.or_else(|| clears_name.then(String::new)),
-            token_api: form.get("token_api").parse().ok(),
+            // What the form has chosen is for official accounts.
+            token_api: form
+                .get("token_api")
+                .parse()
+                .ok()
+                .filter(|api| TokenApi::of(&appid, Some(*api)).is_ok()),
             page_hosts,
-            wx_card: Some(form.has("wx_card")),
+            wx_card: Some(form.has("wx_card") && appid.wecom().is_none()),
             secret,
             unchecked: form.has("unchecked"),
+            appid,
         }),
         _ => Err(faults),
     }
@@ -276,10 +281,12 @@ pub(super) fn words(lang: Lang, error: &RosterError) -> String {
         RosterError::NoMasterKey => "没有主密钥，无法加密保存 AppSecret：请设置 WXSIGN_MASTER_KEY 或 WXSIGN_MASTER_KEY_FILE（openssl rand -hex 32 可生成），或把账号写进配置文件".to_owned(),
         RosterError::Configured(appid) => format!("{appid} 写在配置文件中：请在那里修改或移除，然后重启"),
         RosterError::Unknown(appid) => format!("{appid} 不是在运行时添加的"),
+        RosterError::TokenApi(InvalidTokenApi::OfWeCom) => "企业微信应用只有一种 Token 接口：请不要选择 classic 或 stable".to_owned(),
+        RosterError::TokenApi(InvalidTokenApi::OfOfficialAccounts) => "公众号的 Token 接口是 classic 或 stable".to_owned(),
         RosterError::NoSecret => "缺少 AppSecret：这个账号还没有保存过".to_owned(),
         RosterError::Locked(appids) => format!("{appids} 的 AppSecret 无法解密，很可能是用另一个 WXSIGN_MASTER_KEY 加密的：请设置原来的主密钥，或移除后重新添加"),
         RosterError::NoKeyFor(appids) => format!("{appids} 的 AppSecret 无法解密，因为没有设置 WXSIGN_MASTER_KEY：请设置添加时所用的主密钥"),
-        RosterError::Refused { errcode, errmsg, .. } => format!("微信不接受这个 AppID 与 AppSecret（errcode {errcode}，{errmsg}）；没有保存。请在微信公众平台重新复制 AppID 和 AppSecret"),
+        RosterError::Refused { errcode, errmsg, .. } => format!("微信不接受这个 AppID 与 AppSecret（errcode {errcode}，{errmsg}）；没有保存。请在微信公众平台（企业微信应用则在企业微信管理后台）重新复制"),
         RosterError::NotChecked(why) => format!("无法核对 AppSecret（{why}）；没有保存。{}", why.remedy().zh),
         RosterError::ClientConfigured(name) => format!("客户端 {name} 写在配置文件中：请在那里修改或移除，然后重启"),
         RosterError::ClientUnknown(name) => format!("客户端 {name} 不是在运行时添加的"),

@@ -219,10 +219,10 @@ fn tell(lang: Lang, what: &What) -> String {
 
 /// Why a renewal failed, with WeChat's words if it `said` any.
 fn why(lang: Lang, kind: Kind, error: &str, said: Option<(i64, &str)>) -> String {
-    let api = match kind {
+    let api = Api::of_line(error).unwrap_or(match kind {
         Kind::AccessToken => Api::Token,
         Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket => Api::GetTicket,
-    };
+    });
     let explanation = explain_line(api, said.map(|(errcode, _)| errcode), error);
     let details = match said {
         Some((errcode, errmsg)) => format!("{errcode} {errmsg}"),

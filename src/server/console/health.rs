@@ -261,6 +261,8 @@ pub(super) struct Help {
     pub(super) evidence: Option<String>,
     /// The address that WeChat wants on its white list.
     pub(super) address: Option<String>,
+    /// It is WeCom that wants it there.
+    pub(super) is_wecoms: bool,
     pub(super) failed: Option<String>,
     pub(super) next_try: Option<String>,
 }
@@ -285,6 +287,7 @@ impl Help {
             errmsg: trouble.errmsg.clone(),
             evidence: None,
             address: address.map(|address| address.to_string()),
+            is_wecoms: explanation.is_wecoms(),
             failed: Some(match lang {
                 Lang::Zh => format!("{}失败", lang.ago(trouble.failed_at, now)),
                 Lang::En => format!("failed {}", lang.ago(trouble.failed_at, now)),
@@ -311,6 +314,7 @@ impl Help {
             errmsg: None,
             evidence: Some(times.join(lang.t("、", ", "))),
             address: None,
+            is_wecoms: false,
             failed: None,
             next_try: None,
         }

@@ -227,7 +227,12 @@ pub(super) async fn page(Operator(visit): Operator) -> Response {
 const REFUSAL: Fault = Fault::Errcode(40164);
 
 /// Where WeChat looks at the address of whoever asks.
-const LOOKED_AT: [Api; 3] = [Api::Token, Api::StableToken, Api::GetTicket];
+const LOOKED_AT: [Api; 4] = [
+    Api::Token,
+    Api::StableToken,
+    Api::GetTicket,
+    Api::GetJsapiTicket,
+];
 
 fn refuses(app: &App) -> bool {
     let faults = app.simulator.as_ref().map(|simulator| simulator.faults());

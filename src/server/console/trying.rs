@@ -108,8 +108,8 @@ pub(super) async fn ask(Operator(visit): Operator, body: Bytes) -> Response {
     let unfit = StatusCode::UNPROCESSABLE_ENTITY;
     let Ok(appid) = typed.parse::<AppId>() else {
         let fault = visit.t(
-            "AppID 是 wx 加 16 个小写字母 a-f 或数字",
-            "An AppID is wx and 16 digits or letters a-f, all lower case",
+            "AppID 是 wx 加 16 个小写字母 a-f 或数字；企业微信应用写成「企业ID-AgentId」",
+            "An AppID is wx and 16 digits or letters a-f, all lower case; of a WeCom app write CorpID-AgentId",
         );
         return answer(&visit, unfit, typed, Some(fault), None);
     };
@@ -140,13 +140,24 @@ pub(super) async fn ask(Operator(visit): Operator, body: Bytes) -> Response {
         .get(appid.as_str())
         .is_some();
     let verdict = match said {
-        Ok(()) => accepted(&visit, is_ours),
+        Ok(()) => accepted(&visit, is_ours, appid.wecom().is_some()),
         Err(error) => refused(&visit, is_ours, &error),
     };
     answer(&visit, StatusCode::OK, typed, None, Some(verdict))
 }
 
-fn accepted(visit: &Visit, is_ours: bool) -> Verdict {
+fn accepted(visit: &Visit, is_ours: bool, is_wecom: bool) -> Verdict {
+    let why = if is_wecom {
+        visit.t(
+            "企业ID 与应用的 Secret 匹配。这次校验不保存任何内容，也不影响正在使用的凭证。",
+            "The CorpID and the Secret belong together. Nothing was stored, and no credential in use was touched.",
+        )
+    } else {
+        visit.t(
+            "AppID 与 AppSecret 匹配，本机 IP 在白名单中。这次校验不保存任何内容，也不影响正在使用的凭证。",
+            "The AppID and the AppSecret belong together, and this machine's address is listed. Nothing was stored, and no credential in use was touched.",
+        )
+    };
     let remedy = if is_ours {
         visit.t("这个账号已添加过。", "This account is here already.")
     } else {
@@ -156,12 +167,7 @@ fn accepted(visit: &Visit, is_ours: bool) -> Verdict {
         accepted: true,
         is_ours,
         what: visit.t("校验通过", "WeChat accepts them").to_owned(),
-        why: visit
-            .t(
-                "AppID 与 AppSecret 匹配，本机 IP 在白名单中。这次校验不保存任何内容，也不影响正在使用的凭证。",
-                "The AppID and the AppSecret belong together, and this machine's address is listed. Nothing was stored, and no credential in use was touched.",
-            )
-            .to_owned(),
+        why: why.to_owned(),
         remedy: remedy.to_owned(),
         link: None,
         errcode: None,

@@ -31,6 +31,8 @@ struct Page {
     version: &'static str,
     address: String,
     appid: String,
+    /// It is a WeCom app.
+    is_wecom: bool,
     /// All AppIDs, where there is a choice that can be listed.
     listed: Vec<String>,
     /// There are more.
@@ -66,7 +68,8 @@ pub(in crate::server) async fn page(
     let page = Page {
         lang: language(&query.unwrap_or_default(), &headers),
         version: env!("CARGO_PKG_VERSION"),
-        snippets: snippets(&address, appid.as_str()),
+        snippets: snippets(&address, &appid),
+        is_wecom: appid.wecom().is_some(),
         address,
         appid: appid.to_string(),
         listed,

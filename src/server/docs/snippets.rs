@@ -1,5 +1,7 @@
 //! Code for pages, ready to be pasted.
 
+use crate::account::AppId;
+
 /// What stands for the server's address.
 const ADDRESS: &str = "https://YOUR-WXSIGN";
 
@@ -19,8 +21,13 @@ pub(super) struct Snippet {
 }
 
 /// All of them, for the account `appid` of the server at `address`.
-pub(super) fn snippets(address: &str, appid: &str) -> Vec<Snippet> {
-    let filled = SNIPPETS.iter().map(|(id, titles, about, code)| Snippet {
+pub(super) fn snippets(address: &str, appid: &AppId) -> Vec<Snippet> {
+    let templates = match appid.wecom() {
+        None => &SNIPPETS[..],
+        Some(_) => &OF_WECOM[..],
+    };
+    let appid = appid.as_str();
+    let filled = templates.iter().map(|(id, titles, about, code)| Snippet {
         id,
         title: titles[0],
         title_zh: titles[1],
@@ -217,18 +224,83 @@ async function choose() {
     ),
 ];
 
+/// For WeCom (<https://developer.work.weixin.qq.com/document/path/94313>).
+const OF_WECOM: [Template; 2] = [
+    (
+        "wecom",
+        ["WeCom, two script tags", "企业微信：两个 script 标签"],
+        [
+            "First wx.config for the corporation, then wx.agentConfig for the app: each has a signature of its own, and one does not do for the other (42012).",
+            "先用 wx.config 注入企业的身份，再用 wx.agentConfig 注入应用的身份：两者的签名不同，不能互换（否则报 42012）。",
+        ],
+        r#"
+<script src="https://res.wx.qq.com/open/js/jweixin-1.2.0.js"></script>
+<script src="https://open.work.weixin.qq.com/wwopen/js/jwxwork-1.0.0.js"></script>
+<script type="module">
+  const url = encodeURIComponent(location.href.split('#')[0]);
+  const signed = async (what) => {
+    const answer = await fetch(`https://YOUR-WXSIGN/jsapi/${what}?appid=YOUR-APPID&url=${url}`);
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+    return answer.json();
+  };
+  const jsApiList = ['selectExternalContact'];
+
+  const config = await signed('signature');
+  await new Promise((ready, error) => {
+    wx.ready(ready);
+    wx.error(error);
+    wx.config({ beta: true, ...config, jsApiList });
+  });
+  const agentConfig = await signed('agent-signature');
+  await new Promise((success, fail) => wx.agentConfig({ ...agentConfig, jsApiList, success, fail }));
+  wx.invoke('selectExternalContact', { filterType: 0 }, (result) => console.log(result));
+</script>
+"#,
+    ),
+    (
+        "wecom-jssdk",
+        ["WeCom, @wecom/jssdk", "企业微信：@wecom/jssdk"],
+        [
+            "The package asks for a signature when it needs one, and for the address that this client counts.",
+            "由这个包在需要时请求签名，并给出当前客户端认可的 URL。",
+        ],
+        r#"
+// npm install @wecom/jssdk
+import * as ww from '@wecom/jssdk';
+
+const [corpId, agentId] = 'YOUR-APPID'.split('-');
+const signed = (what) => async (url) => {
+  const query = new URLSearchParams({ appid: 'YOUR-APPID', url });
+  const answer = await fetch(`https://YOUR-WXSIGN/jsapi/${what}?${query}`);
+  if (!answer.ok) throw new Error((await answer.json()).detail);
+  return answer.json();
+};
+
+ww.register({
+  corpId,
+  agentId,
+  jsApiList: ['selectExternalContact'],
+  getConfigSignature: signed('signature'),
+  getAgentConfigSignature: signed('agent-signature'),
+});
+"#,
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::snippets;
 
     #[test]
     fn nothing_is_left_to_be_filled_in() {
-        let (address, appid) = ("https://sign.example.com", "wx0123456789abcdef");
-        for snippet in snippets(address, appid) {
-            let code = &snippet.code;
-            assert!(!code.contains("YOUR"), "{code}");
-            assert!(code.contains(address), "{code}");
-            assert!(code.contains(appid), "{code}");
+        let address = "https://sign.example.com";
+        for appid in ["wx0123456789abcdef", "ww0123456789abcdef-1000002"] {
+            for snippet in snippets(address, &appid.parse().unwrap()) {
+                let code = &snippet.code;
+                assert!(!code.contains("YOUR"), "{code}");
+                assert!(code.contains(address), "{code}");
+                assert!(code.contains(appid), "{code}");
+            }
         }
     }
 }

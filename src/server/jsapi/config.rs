@@ -1,7 +1,6 @@
 //! The answer to a page that is signed.
 
 use super::super::ahead::write_all;
-use crate::account::AppId;
 use crate::clock::Timestamp;
 use crate::keeper::Kept;
 use crate::page_url::PageUrl;
@@ -9,7 +8,7 @@ use crate::signer::{Decimal, Nonce, Signature, Signer};
 
 /// What `wx.config` wants, with the URL that was signed.
 pub(in crate::server) struct Config<'a> {
-    appid: &'a AppId,
+    appid: &'a str,
     pub(in crate::server) now: Timestamp,
     timestamp: Decimal,
     nonce: Nonce,
@@ -22,7 +21,7 @@ impl<'a> Config<'a> {
         let nonce = Nonce::random();
         kept.count_signature();
         Self {
-            appid: &kept.account.appid,
+            appid: kept.account.appid.for_config(),
             now,
             timestamp: Decimal::new(now.as_secs()),
             nonce,
@@ -35,7 +34,7 @@ impl<'a> Config<'a> {
     fn parts(&self) -> [&[u8]; 9] {
         [
             br#"{"appId":""#,
-            self.appid.as_str().as_bytes(),
+            self.appid.as_bytes(),
             br#"","timestamp":"#,
             self.timestamp.as_ref(),
             br#","nonceStr":""#,

@@ -7,9 +7,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::backend::Reading;
 use super::super::dropin::Refusal;
 
-/// The AppID of an official account.
+/// The AppID of an official account, or the CorpID and AgentId of a WeCom app with a minus between.
 #[derive(ToSchema)]
-#[schema(pattern = "^wx[0-9a-f]{16}$", example = "wx0123456789abcdef")]
+#[schema(
+    pattern = "^(wx[0-9a-f]{16}|w[wx][0-9a-f]{16}-(0|[1-9][0-9]{0,8}))$",
+    example = "wx0123456789abcdef"
+)]
 pub(in super::super) struct AppId(String);
 
 /// An account as it is to be.
@@ -22,8 +25,8 @@ pub(in super::super) struct AccountDraft {
     /// What people call it.
     #[schema(example = "商城", max_length = 64)]
     name: Option<String>,
-    /// WeChat's API for the token: `classic` or `stable`.
-    #[schema(pattern = "^(classic|stable)$", example = "classic")]
+    /// WeChat's API for the token: `classic` or `stable`. A WeCom app has one alone: leave it out.
+    #[schema(pattern = "^(classic|stable|wecom)$", example = "classic")]
     token_api: Option<String>,
     /// The hosts of the pages that it may sign for.
     #[schema(example = json!(["h5.example.com", "*.shop.example.com"]), min_items = 1)]
@@ -69,9 +72,12 @@ pub(in super::super) enum ScopeName {
     Admin,
 }
 
-/// The AppID of an official account, or `*` for all.
+/// The AppID of an account, or `*` for all.
 #[derive(ToSchema)]
-#[schema(pattern = r"^(\*|wx[0-9a-f]{16})$", example = "wx0123456789abcdef")]
+#[schema(
+    pattern = r"^(\*|wx[0-9a-f]{16}|w[wx][0-9a-f]{16}-(0|[1-9][0-9]{0,8}))$",
+    example = "wx0123456789abcdef"
+)]
 pub(in super::super) struct ListedAccount(String);
 
 #[derive(IntoParams)]
@@ -223,8 +229,13 @@ pub(in super::super) struct PageReport {
 /// What `wx.config` wants, and the address that was signed.
 #[derive(ToSchema)]
 pub(in super::super) struct WxConfig {
-    #[schema(inline, rename = "appId")]
-    app_id: AppId,
+    /// The AppID; of a WeCom app the CorpID.
+    #[schema(
+        rename = "appId",
+        pattern = "^w[wx][0-9a-f]{16}$",
+        example = "wx0123456789abcdef"
+    )]
+    app_id: String,
     /// In seconds since the Unix epoch: a number, as `wx.config` wants it.
     #[schema(example = 1_700_000_000)]
     timestamp: u64,

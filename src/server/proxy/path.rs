@@ -72,17 +72,22 @@ fn is_about_credentials(path: &str) -> bool {
         || [
             "/cgi-bin/token",
             "/cgi-bin/stable_token",
+            "/cgi-bin/gettoken",
             "/cgi-bin/openapi/quota/clear",
         ]
         .contains(&path)
 }
 
-/// Whether it would bring the jsapi_ticket, which has a scope of its own.
+/// Whether it would bring a ticket that pages are signed with, which has a scope of its own.
 fn asks_for_ticket(path: &str, query: &str) -> bool {
     let of_pages = |(name, value): (Cow<'_, str>, Cow<'_, str>)| name == "type" && value == "jsapi";
     let path = path.to_ascii_lowercase();
-    path.trim_end_matches('/') == "/cgi-bin/ticket/getticket"
-        && form_urlencoded::parse(query.as_bytes()).any(of_pages)
+    match path.trim_end_matches('/') {
+        "/cgi-bin/ticket/getticket" => form_urlencoded::parse(query.as_bytes()).any(of_pages),
+        // WeCom's, of the corporation and of the app.
+        "/cgi-bin/get_jsapi_ticket" | "/cgi-bin/ticket/get" => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

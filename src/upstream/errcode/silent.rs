@@ -103,9 +103,9 @@ const CONNECTION: Explanation = explanation(
          in trouble",
     ],
     [
-        "检查服务器能否访问 api.weixin.qq.com 的 443 端口，以及 HTTPS_PROXY；会自动重试",
-        "check that this machine may connect to port 443 of api.weixin.qq.com, and HTTPS_PROXY; it \
-         is tried again by itself",
+        "检查服务器能否访问 api.weixin.qq.com（企业微信是 qyapi.weixin.qq.com）的 443 端口，以及 HTTPS_PROXY；会自动重试",
+        "check that this machine may connect to port 443 of api.weixin.qq.com, or of \
+         qyapi.weixin.qq.com for WeCom, and HTTPS_PROXY; it is tried again by itself",
     ],
     page::HOSTS,
 );

@@ -71,5 +71,6 @@ pub(super) fn token_path(world: &World, number: usize) -> &'static str {
     match world.accounts[number].token_api {
         TokenApi::Classic => "/cgi-bin/token",
         TokenApi::Stable => "/cgi-bin/stable_token",
+        TokenApi::WeCom => "/cgi-bin/gettoken",
     }
 }
