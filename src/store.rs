@@ -16,6 +16,7 @@ mod client_row;
 mod console_row;
 mod dial;
 mod directory;
+mod entries;
 mod event;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -38,12 +39,11 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 pub use account_row::AccountRow;
-pub use backend::{
-    Backend, EncodedChanges, Entries, Hint, Key, News, Seen, Stored, Version, Write,
-};
+pub use backend::{Backend, EncodedChanges, Hint, Key, News, Seen, Stored, Version, Write};
 pub use client_row::ClientRow;
 pub use console_row::{ConsoleChanges, ConsoleRows, LinkRow, PasswordRow, SessionRow};
 pub use directory::{AccountRows, Changes, ClientRows, Directory};
+pub use entries::Entries;
 pub use event::{EventId, EventRange, EventStream, PRUNED_AT_ONCE, StoredEvent};
 pub use memory::Memory;
 pub use postgres::Postgres;
@@ -279,7 +279,7 @@ impl Store {
         let Some(stored) = self.call(Op::Directory, backend.directory(version)).await? else {
             return Ok(());
         };
-        let stored = Directory::following(known, stored);
+        let stored = Directory::following(known, &stored);
         let lost = directory::lost(known, &stored);
         if lost.is_empty() {
             *known = Arc::new(stored);

@@ -8,7 +8,7 @@ use futures_core::future::BoxFuture;
 use rand::Rng;
 use tokio::sync::mpsc;
 
-use super::{EventId, EventRange, EventStream, StoreError, StoredEvent};
+use super::{Entries, EventId, EventRange, EventStream, StoreError, StoredEvent};
 use crate::account::AppId;
 use crate::credential::Kind;
 
@@ -182,24 +182,6 @@ pub struct Stored {
     pub bytes: Vec<u8>,
     /// The write that put it there.
     pub version: Version,
-}
-
-/// The directory as a [`Backend`] holds it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Entries {
-    /// The last change.
-    pub version: Version,
-    /// What is in it, encoded, by name.
-    pub entries: BTreeMap<String, Vec<u8>>,
-}
-
-impl Default for Entries {
-    fn default() -> Self {
-        Self {
-            version: Version::ABSENT,
-            entries: BTreeMap::new(),
-        }
-    }
 }
 
 /// What becomes of entries of the directory; `None` takes one away.
