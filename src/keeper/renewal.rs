@@ -15,7 +15,7 @@ use super::snapshot::{Deaths, Standing};
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
-use crate::store::{Attempt, Key, Record, StoreError, Tell, Version};
+use crate::store::{Attempt, Key, Loaded, Record, StoreError, Tell, Version};
 use crate::upstream::{CALL_TIMEOUT, Class, FOREIGN_FETCHER, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
@@ -117,20 +117,22 @@ impl Renewal<'_> {
         // What cannot be opened is not lost: others go on with it.
         let answers = loaded.is_ok() || store.tally().unanswered().is_none();
         local.could_read(answers, self.shared.clock.moment());
-        let Some((stored, seen)) = loaded? else {
-            return Ok(known.map(|seen| Base::Stored(seen.version)));
+        let Loaded {
+            record,
+            version,
+            seen,
+        } = loaded?;
+        let Some(stored) = record else {
+            return Ok(Some(Base::Stored(version)));
         };
         let now = self.shared.clock.moment();
         let Some(mended) = reconcile(self.policy, &stored, local, now) else {
             local.saw(stored, now);
             local.stands(seen);
-            return Ok(Some(Base::Stored(seen.version)));
+            return Ok(Some(Base::Stored(version)));
         };
         let tell = Tell::of(&stored, &mended.record);
-        match store
-            .swap(&self.key, seen.version, &mended.record, tell)
-            .await
-        {
+        match store.swap(&self.key, version, &mended.record, tell).await {
             Ok(swapped) => {
                 local.could_write(true, now);
                 Ok(swapped.map(|version| {

@@ -127,15 +127,13 @@ impl Directory {
     pub fn accounts(&self) -> AccountRows {
         let accounts = self.accounts.iter();
         accounts
-            .map(|(appid, row)| (appid.clone(), AccountRow::decode(&row.bytes())))
+            .map(|(appid, row)| (appid.clone(), row.row()))
             .collect()
     }
 
     /// An account; `Some(None)` for one that cannot be read.
     pub fn account(&self, appid: &AppId) -> Option<Option<AccountRow>> {
-        self.accounts
-            .get(appid)
-            .map(|row| AccountRow::decode(&row.bytes()))
+        self.accounts.get(appid).map(Packed::row)
     }
 
     /// The accounts that are others than in `former`, those that are gone included.
