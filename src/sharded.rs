@@ -39,6 +39,14 @@ impl<K: Eq + Hash, V> Sharded<K, V> {
         self.parts[part_of(key)].get(key)
     }
 
+    /// The same, and the key as it is there.
+    pub(crate) fn get_key_value<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.parts[part_of(key)].get_key_value(key)
+    }
+
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.parts.iter().flat_map(|part| part.iter())

@@ -1,6 +1,8 @@
 //! The accounts, and what is known of each.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +20,7 @@ use crate::sharded::Sharded;
 /// The accounts by their AppIDs. A copy costs little, however many they are.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
-    by_appid: Sharded<AppId, Arc<Kept>>,
+    by_appid: Sharded<ByAppid, ()>,
     /// The only one, if there is exactly one.
     only: Option<Arc<Kept>>,
     page_hosts: AllPageHosts,
@@ -26,12 +28,35 @@ pub struct Accounts {
     blank: Arc<Snapshot>,
 }
 
+/// An account, to be found by its AppID, of which there is no second copy.
+#[derive(Clone, Debug)]
+struct ByAppid(Arc<Kept>);
+
+impl Borrow<str> for ByAppid {
+    fn borrow(&self) -> &str {
+        self.0.account.appid.as_str()
+    }
+}
+
+impl PartialEq for ByAppid {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.account.appid == other.0.account.appid
+    }
+}
+
+impl Eq for ByAppid {}
+
+impl Hash for ByAppid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.account.appid.hash(state);
+    }
+}
+
 impl Accounts {
     /// Puts an account there; one that is there keeps what is known of it. Says whether it is
     /// another one than before.
-    pub(super) fn put(&mut self, account: Account) -> bool {
-        let appid = account.appid.clone();
-        let former = self.by_appid.get(appid.as_str()).map(Arc::clone);
+    pub(super) fn put(&mut self, mut account: Account) -> bool {
+        let former = self.get(account.appid.as_str()).map(Arc::clone);
         if former
             .as_ref()
             .is_some_and(|former| former.account == account)
@@ -40,32 +65,37 @@ impl Accounts {
         }
         if let Some(former) = &former {
             self.page_hosts.remove(&former.account.page_hosts);
+            self.by_appid.remove(former.account.appid.as_str());
         }
-        self.page_hosts.add(&account.page_hosts);
+        self.page_hosts.add(&mut account.page_hosts);
         let blank = || Arc::new(Known::new(Arc::clone(&self.blank)));
         let known = former.map_or_else(blank, |former| Arc::clone(&former.known));
-        self.by_appid
-            .insert(appid, Arc::new(Kept::new(account, known)));
+        let kept = Arc::new(Kept::new(account, known));
+        self.by_appid.insert(ByAppid(kept), ());
         self.find_only();
         true
     }
 
     /// Takes an account away.
     pub(super) fn remove(&mut self, appid: &AppId) -> Option<Arc<Kept>> {
-        let kept = self.by_appid.remove(appid.as_str())?;
+        let kept = Arc::clone(self.get(appid.as_str())?);
+        self.by_appid.remove(appid.as_str());
         self.page_hosts.remove(&kept.account.page_hosts);
         self.find_only();
         Some(kept)
     }
 
     fn find_only(&mut self) {
-        let mut all = self.by_appid.iter().map(|(_, kept)| kept);
-        self.only = all.next().filter(|_| all.next().is_none()).cloned();
+        let mut all = self.iter();
+        let only = all.next().filter(|_| all.next().is_none()).cloned();
+        drop(all);
+        self.only = only;
     }
 
     /// The account of `appid`.
     pub fn get(&self, appid: &str) -> Option<&Arc<Kept>> {
-        self.by_appid.get(appid)
+        let found = self.by_appid.get_key_value(appid);
+        found.map(|(ByAppid(kept), ())| kept)
     }
 
     /// The only account, if there is exactly one.
@@ -85,13 +115,12 @@ impl Accounts {
 
     /// All accounts, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Kept>> {
-        self.by_appid.iter().map(|(_, kept)| kept)
+        self.by_appid.iter().map(|(ByAppid(kept), ())| kept)
     }
 
     /// All AppIDs, in their order.
     pub(super) fn appids(&self) -> Vec<AppId> {
-        let appids = self.by_appid.iter();
-        let mut appids: Vec<_> = appids.map(|(appid, _)| appid.clone()).collect();
+        let mut appids: Vec<_> = self.iter().map(|kept| kept.account.appid.clone()).collect();
         appids.sort();
         appids
     }
