@@ -11,7 +11,7 @@ use super::local::Local;
 use super::policy::{self, Policy};
 use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::reconcile::{Mended, reconcile};
-use super::snapshot::{Deaths, Standing};
+use super::snapshot::Standing;
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
@@ -357,15 +357,12 @@ impl Renewal<'_> {
         }
         let standing = Standing::of(local, self.policy, &self.key.appid, &self.shared.names);
         let now = self.shared.clock.moment();
-        let robbed = protocol::is_robbed(&local.record, now.wall).then(|| {
-            let died = protocol::tokens_died_young(&local.record, now.wall);
-            Box::new(Deaths(died.collect()))
-        });
+        let is_robbed = protocol::is_robbed(&local.record, now.wall);
         let (kind, kept) = (self.key.kind, self.kept);
-        if kind == Kind::AccessToken && kept.snapshot().is_robbed() != robbed.is_some() {
-            self.record_robbery(&local.record, robbed.is_some());
+        if kind == Kind::AccessToken && kept.snapshot().is_robbed() != is_robbed {
+            self.record_robbery(&local.record, is_robbed);
         }
-        if robbed.is_some() && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
+        if is_robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
             tracing::error!(
                 appid = %self.key.appid,
                 remedy = FOREIGN_FETCHER.remedy.en, why = FOREIGN_FETCHER.why.en,
@@ -374,7 +371,8 @@ impl Renewal<'_> {
         }
         kept.publish(|snapshot| {
             if kind == Kind::AccessToken {
-                snapshot.robbed = robbed;
+                let died = protocol::tokens_died_young(&local.record, now.wall);
+                snapshot.set_died_young(died.filter(|_| is_robbed).collect());
             }
             if let Err(broken) = snapshot.set(kind, standing, now) {
                 tracing::error!(key = %self.key, "this is a bug in wxsign: {broken}");

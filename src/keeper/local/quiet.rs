@@ -90,7 +90,7 @@ impl Quiet {
     fn recall(&self, served: Option<&Served>) -> Local {
         let record = Record {
             credential: served.map(|served| served.credential.clone()),
-            renewed_by: (served.and_then(|served| served.renewed_by.as_deref())).map(str::to_owned),
+            renewed_by: served.and_then(|served| served.renewed_by.as_deref().cloned()),
             former: served.map_or_else(Vec::new, |served| served.former.to_vec()),
             strays: self.strays.into(),
             settled: self.strays.into(),
@@ -131,7 +131,7 @@ mod tests {
             },
             until: now,
             renew_at: now.wall,
-            renewed_by: Some("node".into()),
+            renewed_by: Some("node".to_owned().into()),
             former: [Secret::new("former").fingerprint()].into(),
         }
     }

@@ -165,7 +165,7 @@ impl Card {
         let bars = kinds.map(|kind| Bar::of(kind, snapshot.last(kind), now, lang));
         let lease = kinds.iter().find_map(|kind| snapshot.lease(*kind, now));
         let last = snapshot.last(Kind::AccessToken);
-        let last = last.and_then(|token| token.renewed_by.as_deref().map(str::to_owned));
+        let last = last.and_then(|token| token.renewed_by.as_deref().cloned());
         let trouble = snapshot.trouble();
         let renew_at = snapshot.token(now).map(|token| token.renew_at);
         Self {
