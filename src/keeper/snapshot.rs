@@ -128,7 +128,7 @@ impl Snapshot {
 
     /// What stands in the way of a new token or, that being fine, of a new ticket.
     pub fn trouble(&self) -> Option<&Trouble> {
-        self.token.trouble().or(self.ticket.trouble())
+        self.token.trouble().or_else(|| self.ticket.trouble())
     }
 
     /// What stands in the way of a new credential of `kind`.
