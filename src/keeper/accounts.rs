@@ -5,12 +5,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
 use super::local::{Local, Remembered};
+use super::queue::Nanos;
 use super::snapshot::Snapshot;
 use crate::account::{Account, AppId};
 use crate::credential::{Fingerprint, Kind};
@@ -162,8 +162,8 @@ pub(super) struct Known {
     pub(super) doubted_ticket: AtomicBool,
     /// Pages that complain cause no step before this: milliseconds on the boot clock.
     pub(super) next_ticket_nudge: AtomicU64,
-    /// When the queue has the account looked at, in nanoseconds on the boot clock and one more; 0
-    /// while it does not wait for that. Only the queue's.
+    /// When the queue has the account looked at, one more than that; 0 while it does not wait for
+    /// that. Only the queue's.
     due: AtomicU64,
     /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
     pub(super) nudged: AtomicBool,
@@ -241,18 +241,15 @@ impl Kept {
     }
 
     /// When the queue has it looked at, while it waits for that.
-    pub(super) fn due(&self) -> Option<Duration> {
-        let due = self.known.due.load(Ordering::Relaxed);
-        due.checked_sub(1).map(Duration::from_nanos)
+    pub(super) fn due(&self) -> Option<Nanos> {
+        self.known.due.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Notes when the queue is to have it looked at. Returns when it was to be.
-    pub(super) fn set_due(&self, at: Option<Duration>) -> Option<Duration> {
+    pub(super) fn set_due(&self, at: Option<Nanos>) -> Option<Nanos> {
         let former = self.due();
-        let nanos = at.map_or(0, |at| {
-            u64::try_from(at.as_nanos()).unwrap_or(u64::MAX - 1) + 1
-        });
-        self.known.due.store(nanos, Ordering::Relaxed);
+        let due = at.map_or(0, |at| at.saturating_add(1));
+        self.known.due.store(due, Ordering::Relaxed);
         former
     }
 
