@@ -120,7 +120,8 @@ impl Accounts {
 
     /// All AppIDs, in their order.
     pub(super) fn appids(&self) -> Vec<AppId> {
-        let mut appids: Vec<_> = self.iter().map(|kept| kept.account.appid.clone()).collect();
+        let mut appids = Vec::with_capacity(self.len());
+        appids.extend(self.iter().map(|kept| kept.account.appid.clone()));
         appids.sort();
         appids
     }

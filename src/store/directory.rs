@@ -137,10 +137,10 @@ impl Directory {
     }
 
     /// The accounts that are others than in `former`, those that are gone included.
-    pub fn changed_accounts(&self, former: &Self) -> Vec<AppId> {
+    pub fn changed_accounts<'a>(&'a self, former: &'a Self) -> impl Iterator<Item = AppId> {
         let maybe = self.accounts.changed_since(&former.accounts);
         let changed = maybe.filter(|(appid, bytes)| former.accounts.get(*appid) != *bytes);
-        changed.map(|(appid, _)| appid.clone()).collect()
+        changed.map(|(appid, _)| appid.clone())
     }
 }
 
@@ -295,7 +295,7 @@ mod tests {
         let former = directory(&[(&a, "{}"), (&b, "{}"), ("client/shop", ROW)]);
         let next = entries(&[(&a, "{}"), (&c, "{}"), ("client/shop", "{}")]);
         let next = Directory::following(&former, &next);
-        let mut changed = next.changed_accounts(&former);
+        let mut changed: Vec<_> = next.changed_accounts(&former).collect();
         changed.sort();
         assert_eq!(changed, [appid('b'), appid('c')]);
         assert_eq!(next.accounts().keys().len(), 2);

@@ -98,7 +98,7 @@ mod tests {
         let packed = Packed::of(&written);
         assert_eq!(packed.bytes(), written);
         assert_eq!(packed.row().as_ref(), Some(&row));
-        assert_eq!(packed.0.len() + 93, written.len());
+        assert_eq!(packed.0.len() + 83, written.len());
         let changes: [fn(&mut AccountRow); 5] = [
             |row| row.name = Some("商城".to_owned()),
             |row| row.name = Some(String::new()),
