@@ -84,6 +84,15 @@ impl<K: Clone + Eq + Hash, V: Clone> Sharded<K, V> {
         former
     }
 
+    /// Makes room for many entries, if there are none yet: parts that grow leave their former room
+    /// behind.
+    pub(crate) fn make_room(&mut self, entries: usize) {
+        if self.len == 0 && entries >= PARTS {
+            let part = || Arc::new(HashMap::with_capacity(entries / PARTS));
+            self.parts = (0..PARTS).map(|_| part()).collect();
+        }
+    }
+
     /// Takes away what is under `key`, and returns it.
     pub(crate) fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<V>
     where

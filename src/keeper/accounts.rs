@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -161,8 +161,8 @@ pub(super) struct Known {
     pub(super) tries_again: AtomicBool,
     /// Pages doubt the ticket: set by them, taken by a step.
     pub(super) doubted_ticket: AtomicBool,
-    /// Pages that complain cause no step before this: milliseconds on the boot clock.
-    pub(super) next_ticket_nudge: AtomicU64,
+    /// Pages that complain cause no step before this: seconds on the boot clock.
+    pub(super) next_ticket_nudge: AtomicU32,
     /// When the queue has the account looked at, one more than that; 0 while it does not wait for
     /// that. Only the queue's.
     due: AtomicU64,
@@ -170,8 +170,8 @@ pub(super) struct Known {
     pub(super) nudged: AtomicBool,
     /// Signatures that were made: counted by readers.
     signatures: AtomicU64,
-    /// How many of them were taken: only the sampler's.
-    taken: AtomicU64,
+    /// How many of them were taken, the lower half of the number: only the sampler's.
+    taken: AtomicU32,
 }
 
 impl Known {
@@ -185,11 +185,11 @@ impl Known {
             wants_check: AtomicBool::default(),
             tries_again: AtomicBool::default(),
             doubted_ticket: AtomicBool::default(),
-            next_ticket_nudge: AtomicU64::default(),
+            next_ticket_nudge: AtomicU32::default(),
             due: AtomicU64::default(),
             nudged: AtomicBool::default(),
             signatures: AtomicU64::default(),
-            taken: AtomicU64::default(),
+            taken: AtomicU32::default(),
         }
     }
 }
@@ -225,9 +225,9 @@ impl Kept {
     }
 
     /// How many were made since they were taken last.
-    pub(crate) fn take_signatures(&self) -> u64 {
-        let made = self.signatures();
-        made - self.known.taken.swap(made, Ordering::Relaxed)
+    pub(crate) fn take_signatures(&self) -> u32 {
+        let made = self.signatures() as u32;
+        made.wrapping_sub(self.known.taken.swap(made, Ordering::Relaxed))
     }
 
     /// Whether the account is not among the keeper's any more.

@@ -53,6 +53,7 @@ impl Directory {
     pub(super) fn following(former: &Self, stored: &Entries) -> Self {
         let mut next = former.clone();
         next.version = stored.version;
+        next.accounts.make_room(stored.len());
         for (name, bytes) in stored.iter() {
             next.put(name, Some(bytes));
         }
