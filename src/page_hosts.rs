@@ -14,9 +14,9 @@ use crate::sharded::Sharded;
 /// itself), `*` for every host.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PageHosts {
-    /// As they are written, in lower case and sorted. They are few, and of a hundred thousand
-    /// accounts they are to take little room.
-    listed: Box<[Arc<str>]>,
+    /// As they are written, in lower case and sorted, with commas between. They are few, and of a
+    /// hundred thousand accounts they are to take little room.
+    listed: Arc<str>,
 }
 
 impl PageHosts {
@@ -26,38 +26,36 @@ impl PageHosts {
     /// When the text is not one of the four forms.
     pub fn add(&mut self, pattern: &str) -> Result<(), InvalidPageHost> {
         let written = written(pattern).ok_or_else(|| InvalidPageHost(pattern.to_owned()))?;
-        if let Err(place) = self
-            .listed
-            .binary_search_by(|known| (**known).cmp(&written))
-        {
-            let mut listed = std::mem::take(&mut self.listed).into_vec();
-            listed.insert(place, written.into());
-            self.listed = listed.into();
+        let mut listed: Vec<_> = self.each().collect();
+        if let Err(place) = listed.binary_search(&written.as_str()) {
+            listed.insert(place, &written);
+            self.listed = listed.join(",").into();
         }
         Ok(())
     }
 
+    fn each(&self) -> impl Iterator<Item = &str> {
+        self.listed.split(',').filter(|listed| !listed.is_empty())
+    }
+
     /// Whether no host is listed.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }
 
     /// Whether every host is allowed.
     pub fn allows_all(&self) -> bool {
-        self.listed.iter().any(|listed| **listed == *"*")
+        self.each().any(|listed| listed == "*")
     }
 
     /// Whether the page at `url` may be signed for.
     pub fn allow(&self, url: &PageUrl<'_>) -> bool {
-        self.listed.iter().any(|listed| stands_for(listed, url))
+        self.each().any(|listed| stands_for(listed, url))
     }
 
     /// The hosts as they would be written in `page_hosts`, sorted.
     pub fn patterns(&self) -> Vec<String> {
-        self.listed
-            .iter()
-            .map(|listed| listed.to_string())
-            .collect()
+        self.each().map(str::to_owned).collect()
     }
 }
 
@@ -69,20 +67,30 @@ pub struct AllPageHosts {
 }
 
 impl AllPageHosts {
-    /// Adds the hosts of an account.
-    pub fn add(&mut self, hosts: &PageHosts) {
-        for host in &hosts.listed {
-            let count = self.listed.get(host).copied().unwrap_or_default();
-            self.listed.insert(Arc::clone(host), count + 1);
+    /// Adds the hosts of an account. Where it lists one host, it shares it with others that do.
+    pub fn add(&mut self, hosts: &mut PageHosts) {
+        for host in hosts.each() {
+            let (known, count) = match self.listed.get_key_value(host) {
+                Some((known, count)) => (Arc::clone(known), *count),
+                None if *hosts.listed == *host => (Arc::clone(&hosts.listed), 0),
+                None => (host.into(), 0),
+            };
+            self.listed.insert(known, count + 1);
+        }
+        if let Some((same, _)) = self.listed.get_key_value(&*hosts.listed) {
+            hosts.listed = Arc::clone(same);
         }
     }
 
     /// Takes the hosts of an account away that was added.
     pub fn remove(&mut self, hosts: &PageHosts) {
-        for host in &hosts.listed {
-            match self.listed.get(host).copied().unwrap_or_default() {
-                0 | 1 => self.listed.remove(host),
-                count => self.listed.insert(Arc::clone(host), count - 1),
+        for host in hosts.each() {
+            match self.listed.get_key_value(host) {
+                Some((known, count @ 2..)) => {
+                    let (known, count) = (Arc::clone(known), *count);
+                    self.listed.insert(known, count - 1)
+                }
+                _ => self.listed.remove(host),
             };
         }
     }

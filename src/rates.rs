@@ -88,7 +88,7 @@ impl fmt::Debug for Rates {
 
 impl Minutes {
     /// Puts one more minute in the place of the oldest.
-    fn add(&mut self, counted: Vec<(AppId, u64)>) {
+    fn add(&mut self, counted: Vec<(AppId, u32)>) {
         let now = self.oldest;
         self.oldest = (now + 1) % MINUTES;
         self.total[now] = 0;
@@ -97,7 +97,6 @@ impl Minutes {
             ring.iter().any(|count| *count > 0)
         });
         for (appid, count) in counted {
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
             self.total[now] = self.total[now].saturating_add(count);
             let ring = self.by_account.entry(appid);
             ring.or_insert_with(|| Box::new([0; MINUTES]))[now] = count;
@@ -158,7 +157,7 @@ mod tests {
         let appid = |number: u8| -> AppId { format!("wx{number:016x}").parse().unwrap() };
         let mut minutes = Minutes::default();
         minutes.add(vec![(appid(1), 5), (appid(2), 1)]);
-        minutes.add(vec![(appid(1), u64::MAX)]);
+        minutes.add(vec![(appid(1), u32::MAX)]);
         for _ in 2..MINUTES {
             minutes.add(vec![]);
         }

@@ -39,6 +39,14 @@ impl<K: Eq + Hash, V> Sharded<K, V> {
         self.parts[part_of(key)].get(key)
     }
 
+    /// The same, and the key as it is there.
+    pub(crate) fn get_key_value<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.parts[part_of(key)].get_key_value(key)
+    }
+
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.parts.iter().flat_map(|part| part.iter())
@@ -74,6 +82,15 @@ impl<K: Clone + Eq + Hash, V: Clone> Sharded<K, V> {
         let former = Arc::make_mut(&mut self.parts[part]).insert(key, value);
         self.len += usize::from(former.is_none());
         former
+    }
+
+    /// Makes room for many entries, if there are none yet: parts that grow leave their former room
+    /// behind.
+    pub(crate) fn make_room(&mut self, entries: usize) {
+        if self.len == 0 && entries >= PARTS {
+            let part = || Arc::new(HashMap::with_capacity(entries / PARTS));
+            self.parts = (0..PARTS).map(|_| part()).collect();
+        }
     }
 
     /// Takes away what is under `key`, and returns it.

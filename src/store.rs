@@ -16,6 +16,7 @@ mod client_row;
 mod console_row;
 mod dial;
 mod directory;
+mod entries;
 mod event;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -38,12 +39,11 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 pub use account_row::AccountRow;
-pub use backend::{
-    Backend, EncodedChanges, Entries, Hint, Key, News, Seen, Stored, Version, Write,
-};
+pub use backend::{Backend, EncodedChanges, Hint, Key, Loaded, News, Seen, Stored, Version, Write};
 pub use client_row::ClientRow;
 pub use console_row::{ConsoleChanges, ConsoleRows, LinkRow, PasswordRow, SessionRow};
 pub use directory::{AccountRows, Changes, ClientRows, Directory};
+pub use entries::Entries;
 pub use event::{EventId, EventRange, EventStream, PRUNED_AT_ONCE, StoredEvent};
 pub use memory::Memory;
 pub use postgres::Postgres;
@@ -130,45 +130,51 @@ impl Store {
     /// The store cannot be reached, or what it holds is sealed with another master key.
     pub async fn load(&self, key: &Key) -> Result<(Record, Version), StoreError> {
         let loaded = self.load_unless(key, None).await?;
-        let (record, seen) = loaded.expect("without anything to compare with, all is new");
-        Ok((record, seen.version))
+        // Without anything to compare with, all is new.
+        Ok((loaded.record.unwrap_or_default(), loaded.version))
     }
 
-    /// The same; `None` if what is there is still what was `known`.
+    /// The same, without the record if what is there is still what was `known`.
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub async fn load_unless(
-        &self,
-        key: &Key,
-        known: Option<Seen>,
-    ) -> Result<Option<(Record, Seen)>, StoreError> {
+    pub async fn load_unless(&self, key: &Key, known: Option<Seen>) -> Result<Loaded, StoreError> {
         let stored = self.call(Op::Load, self.shared.backend.load(key)).await?;
-        let seen = Seen::of(stored.as_ref());
-        if known == Some(seen) {
-            return Ok(None);
-        }
-        self.decode(key, stored).map(Some)
+        self.decode(key, stored, known)
     }
 
     /// The records under many keys, in their order; `None` for one that cannot be opened.
     ///
     /// # Errors
     /// The store cannot be reached.
-    pub async fn load_many(&self, keys: &[Key]) -> Result<Vec<Option<(Record, Seen)>>, StoreError> {
+    pub async fn load_many(&self, keys: &[Key]) -> Result<Vec<Option<Loaded>>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let found = self.call(Op::Load, self.shared.backend.load_many(keys));
         let found = keys.iter().zip(found.await?);
-        let decoded = found.map(|(key, stored)| self.decode(key, stored).ok());
+        let decoded = found.map(|(key, stored)| self.decode(key, stored, None).ok());
         Ok(decoded.collect())
     }
 
-    fn decode(&self, key: &Key, stored: Option<Stored>) -> Result<(Record, Seen), StoreError> {
+    fn decode(
+        &self,
+        key: &Key,
+        stored: Option<Stored>,
+        known: Option<Seen>,
+    ) -> Result<Loaded, StoreError> {
         let seen = Seen::of(stored.as_ref());
+        let version = (stored.as_ref()).map_or(Version::ABSENT, |stored| stored.version);
+        let loaded = |record| Loaded {
+            record,
+            version,
+            seen,
+        };
+        if known == Some(seen) {
+            return Ok(loaded(None));
+        }
         let Some(stored) = stored else {
-            return Ok((Record::default(), seen));
+            return Ok(loaded(Some(Record::default())));
         };
         let opened = sealed::open(self.shared.vault.as_ref(), key, stored.bytes);
         if self.shared.tally.note_locked(opened.as_ref().err()) {
@@ -186,7 +192,7 @@ impl Store {
             );
             Record::default()
         });
-        Ok((record, seen))
+        Ok(loaded(Some(record)))
     }
 
     /// Puts `record` under `key` if its version is still `from`; `None` if it is not.
@@ -279,7 +285,7 @@ impl Store {
         let Some(stored) = self.call(Op::Directory, backend.directory(version)).await? else {
             return Ok(());
         };
-        let stored = Directory::following(known, stored);
+        let stored = Directory::following(known, &stored);
         let lost = directory::lost(known, &stored);
         if lost.is_empty() {
             *known = Arc::new(stored);

@@ -80,6 +80,16 @@ pub struct InvalidMasterKey;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sealed(Vec<u8>);
 
+impl Sealed {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_owned())
+    }
+}
+
 impl Serialize for Sealed {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&STANDARD.encode(&self.0))

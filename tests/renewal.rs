@@ -229,7 +229,7 @@ async fn every_node_knows_who_fetches_and_afterwards_who_has_fetched() {
     for node in world.nodes() {
         let snapshot = Arc::clone(&kept(node).snapshot());
         let token = snapshot.token(world.clock.moment()).unwrap();
-        assert_eq!(token.renewed_by.as_deref(), Some(one.holder.as_str()));
+        assert_eq!(token.renewed_by.as_deref(), Some(&one.holder));
     }
 }
 

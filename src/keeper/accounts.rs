@@ -1,14 +1,16 @@
 //! The accounts, and what is known of each.
 
+use std::borrow::Borrow;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
 use super::local::{Local, Remembered};
+use super::queue::Nanos;
 use super::snapshot::Snapshot;
 use crate::account::{Account, AppId};
 use crate::credential::{Fingerprint, Kind};
@@ -18,7 +20,7 @@ use crate::sharded::Sharded;
 /// The accounts by their AppIDs. A copy costs little, however many they are.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
-    by_appid: Sharded<AppId, Arc<Kept>>,
+    by_appid: Sharded<ByAppid, ()>,
     /// The only one, if there is exactly one.
     only: Option<Arc<Kept>>,
     page_hosts: AllPageHosts,
@@ -28,12 +30,35 @@ pub struct Accounts {
     blank: Arc<Snapshot>,
 }
 
+/// An account, to be found by its AppID, of which there is no second copy.
+#[derive(Clone, Debug)]
+struct ByAppid(Arc<Kept>);
+
+impl Borrow<str> for ByAppid {
+    fn borrow(&self) -> &str {
+        self.0.account.appid.as_str()
+    }
+}
+
+impl PartialEq for ByAppid {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.account.appid == other.0.account.appid
+    }
+}
+
+impl Eq for ByAppid {}
+
+impl Hash for ByAppid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.account.appid.hash(state);
+    }
+}
+
 impl Accounts {
     /// Puts an account there; one that is there keeps what is known of it. Says whether it is
     /// another one than before.
-    pub(super) fn put(&mut self, account: Account) -> bool {
-        let appid = account.appid.clone();
-        let former = self.by_appid.get(appid.as_str()).map(Arc::clone);
+    pub(super) fn put(&mut self, mut account: Account) -> bool {
+        let former = self.get(account.appid.as_str()).map(Arc::clone);
         if former
             .as_ref()
             .is_some_and(|former| former.account == account)
@@ -42,20 +67,22 @@ impl Accounts {
         }
         if let Some(former) = &former {
             self.count_out(&former.account);
+            self.by_appid.remove(former.account.appid.as_str());
         }
-        self.page_hosts.add(&account.page_hosts);
+        self.page_hosts.add(&mut account.page_hosts);
         self.further_tickets += usize::from(account.further_ticket().is_some());
         let blank = || Arc::new(Known::new(Arc::clone(&self.blank)));
         let known = former.map_or_else(blank, |former| Arc::clone(&former.known));
-        self.by_appid
-            .insert(appid, Arc::new(Kept::new(account, known)));
+        let kept = Arc::new(Kept::new(account, known));
+        self.by_appid.insert(ByAppid(kept), ());
         self.find_only();
         true
     }
 
     /// Takes an account away.
     pub(super) fn remove(&mut self, appid: &AppId) -> Option<Arc<Kept>> {
-        let kept = self.by_appid.remove(appid.as_str())?;
+        let kept = Arc::clone(self.get(appid.as_str())?);
+        self.by_appid.remove(appid.as_str());
         self.count_out(&kept.account);
         self.find_only();
         Some(kept)
@@ -67,13 +94,16 @@ impl Accounts {
     }
 
     fn find_only(&mut self) {
-        let mut all = self.by_appid.iter().map(|(_, kept)| kept);
-        self.only = all.next().filter(|_| all.next().is_none()).cloned();
+        let mut all = self.iter();
+        let only = all.next().filter(|_| all.next().is_none()).cloned();
+        drop(all);
+        self.only = only;
     }
 
     /// The account of `appid`.
     pub fn get(&self, appid: &str) -> Option<&Arc<Kept>> {
-        self.by_appid.get(appid)
+        let found = self.by_appid.get_key_value(appid);
+        found.map(|(ByAppid(kept), ())| kept)
     }
 
     /// The only account, if there is exactly one.
@@ -98,13 +128,13 @@ impl Accounts {
 
     /// All accounts, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Kept>> {
-        self.by_appid.iter().map(|(_, kept)| kept)
+        self.by_appid.iter().map(|(ByAppid(kept), ())| kept)
     }
 
     /// All AppIDs, in their order.
     pub(super) fn appids(&self) -> Vec<AppId> {
-        let appids = self.by_appid.iter();
-        let mut appids: Vec<_> = appids.map(|(appid, _)| appid.clone()).collect();
+        let mut appids = Vec::with_capacity(self.len());
+        appids.extend(self.iter().map(|kept| kept.account.appid.clone()));
         appids.sort();
         appids
     }
@@ -144,17 +174,17 @@ pub(super) struct Known {
     pub(super) tries_again: AtomicBool,
     /// Pages doubt the tickets: set by them, taken by a step.
     pub(super) doubted_ticket: AtomicBool,
-    /// Pages that complain cause no step before this: milliseconds on the boot clock.
-    pub(super) next_ticket_nudge: AtomicU64,
-    /// When the queue has the account looked at, in nanoseconds on the boot clock and one more; 0
-    /// while it does not wait for that. Only the queue's.
+    /// Pages that complain cause no step before this: seconds on the boot clock.
+    pub(super) next_ticket_nudge: AtomicU32,
+    /// When the queue has the account looked at, one more than that; 0 while it does not wait for
+    /// that. Only the queue's.
     due: AtomicU64,
     /// A nudge is on its way to the queue: set by readers, cleared when a step begins.
     pub(super) nudged: AtomicBool,
     /// Signatures that were made: counted by readers.
     signatures: AtomicU64,
-    /// How many of them were taken: only the sampler's.
-    taken: AtomicU64,
+    /// How many of them were taken, the lower half of the number: only the sampler's.
+    taken: AtomicU32,
 }
 
 /// What is remembered of the token, of the jsapi_ticket, and of a further ticket, if there is one.
@@ -171,11 +201,11 @@ impl Known {
             wants_check: AtomicBool::default(),
             tries_again: AtomicBool::default(),
             doubted_ticket: AtomicBool::default(),
-            next_ticket_nudge: AtomicU64::default(),
+            next_ticket_nudge: AtomicU32::default(),
             due: AtomicU64::default(),
             nudged: AtomicBool::default(),
             signatures: AtomicU64::default(),
-            taken: AtomicU64::default(),
+            taken: AtomicU32::default(),
         }
     }
 }
@@ -213,9 +243,9 @@ impl Kept {
     }
 
     /// How many were made since they were taken last.
-    pub(crate) fn take_signatures(&self) -> u64 {
-        let made = self.signatures();
-        made - self.known.taken.swap(made, Ordering::Relaxed)
+    pub(crate) fn take_signatures(&self) -> u32 {
+        let made = self.signatures() as u32;
+        made.wrapping_sub(self.known.taken.swap(made, Ordering::Relaxed))
     }
 
     /// Whether the account is not among the keeper's any more.
@@ -230,18 +260,15 @@ impl Kept {
     }
 
     /// When the queue has it looked at, while it waits for that.
-    pub(super) fn due(&self) -> Option<Duration> {
-        let due = self.known.due.load(Ordering::Relaxed);
-        due.checked_sub(1).map(Duration::from_nanos)
+    pub(super) fn due(&self) -> Option<Nanos> {
+        self.known.due.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Notes when the queue is to have it looked at. Returns when it was to be.
-    pub(super) fn set_due(&self, at: Option<Duration>) -> Option<Duration> {
+    pub(super) fn set_due(&self, at: Option<Nanos>) -> Option<Nanos> {
         let former = self.due();
-        let nanos = at.map_or(0, |at| {
-            u64::try_from(at.as_nanos()).unwrap_or(u64::MAX - 1) + 1
-        });
-        self.known.due.store(nanos, Ordering::Relaxed);
+        let due = at.map_or(0, |at| at.saturating_add(1));
+        self.known.due.store(due, Ordering::Relaxed);
         former
     }
 

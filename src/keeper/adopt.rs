@@ -10,7 +10,7 @@ use super::step::Renewals;
 use super::{Kept, Shared};
 use crate::account::AppId;
 use crate::clock::Timestamp;
-use crate::store::{Key, Record, Seen, StoreError};
+use crate::store::{Key, Loaded, StoreError};
 
 /// How many accounts are read together. It takes a few milliseconds.
 pub(super) const TOGETHER: usize = 500;
@@ -53,7 +53,7 @@ fn adopt_one(
     shared: &Shared,
     kept: &Kept,
     stop: &CancellationToken,
-    found: Vec<(Record, Seen)>,
+    found: Vec<Loaded>,
 ) -> Timestamp {
     let mut memory = kept.recall();
     let renewals = Renewals::new(shared, kept, stop);
@@ -72,17 +72,17 @@ fn adopt_one(
 impl Renewal<'_> {
     /// Takes over what is stored, unless something in it is to be set right first. Returns when the
     /// first step is to be.
-    fn adopt(&self, local: &mut Local, (stored, seen): (Record, Seen)) -> Timestamp {
-        let now = self.shared.clock.moment();
+    fn adopt(&self, local: &mut Local, found: Loaded) -> Timestamp {
+        let (stored, now) = (found.record.unwrap_or_default(), self.shared.clock.moment());
         if reconcile(self.policy, &stored, local, now).is_some() {
             return now.wall;
         }
         local.saw(stored, now);
-        local.stands(seen);
+        local.stands(found.seen);
         self.publish(local);
         match protocol::plan(self.policy, &self.key.appid, self.caller(), local, now) {
             Plan::Fetch(_) => now.wall,
-            Plan::Wait(until) => self.wake_at(until, now, &Base::Stored(seen.version)),
+            Plan::Wait(until) => self.wake_at(until, now, &Base::Stored(found.version)),
         }
     }
 }

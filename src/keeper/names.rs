@@ -7,20 +7,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 const FEW: usize = 64;
 
 #[derive(Default)]
-pub(super) struct Names(Mutex<HashSet<Arc<str>>>);
+pub(super) struct Names(Mutex<HashSet<Arc<String>>>);
 
 impl Names {
     /// The one copy of a name.
-    pub(super) fn get(&self, name: &str) -> Arc<str> {
+    pub(super) fn get(&self, name: &str) -> Arc<String> {
         // No code that can panic runs under the lock.
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = names.get(name) {
+        let name = name.to_owned();
+        if let Some(known) = names.get(&name) {
             return Arc::clone(known);
         }
         if names.len() >= FEW {
             names.retain(|name| Arc::strong_count(name) > 1);
         }
-        let name: Arc<str> = name.into();
+        let name = Arc::new(name);
         names.insert(Arc::clone(&name));
         name
     }
@@ -35,7 +36,7 @@ mod tests {
         let names = Names::default();
         let used = names.get("node");
         for number in 0..10 * FEW {
-            assert_eq!(&*names.get(&number.to_string()), number.to_string());
+            assert_eq!(*names.get(&number.to_string()), number.to_string());
         }
         assert!(Arc::ptr_eq(&used, &names.get("node")));
         assert!(names.0.lock().unwrap().len() <= FEW);

@@ -31,12 +31,20 @@ const AFTER_PANIC: Duration = Duration::from_secs(30);
 /// The wall clock was set when it has moved so much more or less than the boot clock.
 const CLOCK_SET: Duration = Duration::from_secs(2);
 
+/// A time on the boot clock in nanoseconds: it takes less room than a [`Duration`], of which each
+/// account has one in the queue.
+pub(super) type Nanos = u64;
+
+fn nanos(at: Duration) -> Nanos {
+    u64::try_from(at.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
 /// Everything here belongs to the one task that runs the queue.
 struct Queue {
     shared: Arc<Shared>,
-    /// Accounts that wait, by the time on the boot clock at which they are due. What is there of an
-    /// account at another time than it knows itself is of no account.
-    waiting: BTreeSet<(Duration, AppId)>,
+    /// Accounts that wait, by the time at which they are due. What is there of an account at
+    /// another time than it knows itself is of no account.
+    waiting: BTreeSet<(Nanos, AppId)>,
     steps: JoinSet<Timestamp>,
     ids: HashMap<Id, AppId>,
     /// Accounts whose step runs, and whether there is to be another one right after it.
@@ -134,6 +142,7 @@ impl Queue {
             return;
         }
         if let Some(kept) = self.shared.accounts.load().get(appid.as_str()) {
+            let at = nanos(at);
             if let Some(former) = kept.set_due(Some(at)) {
                 self.waiting.remove(&(former, appid.clone()));
             }
@@ -170,7 +179,7 @@ impl Queue {
 
     fn start_due(&mut self, now: Moment) {
         while let Some((at, _)) = self.waiting.first()
-            && *at <= now.boot
+            && *at <= nanos(now.boot)
             && self.has_room(*at)
             && let Some((at, appid)) = self.waiting.pop_first()
         {
@@ -189,14 +198,16 @@ impl Queue {
     }
 
     /// Whether a step may begin that is due `at`. Those that somebody waits for go in any case.
-    fn has_room(&self, at: Duration) -> bool {
-        at.is_zero() || self.steps.len() < MOST_STEPS
+    fn has_room(&self, at: Nanos) -> bool {
+        at == 0 || self.steps.len() < MOST_STEPS
     }
 
     /// How long nothing is to be done, unless something happens.
     fn pause(&self, now: Moment) -> Duration {
         let next = self.waiting.first().filter(|(at, _)| self.has_room(*at));
-        next.map_or(TICK, |(at, _)| at.saturating_sub(now.boot).min(TICK))
+        next.map_or(TICK, |(at, _)| {
+            Duration::from_nanos(*at).saturating_sub(now.boot).min(TICK)
+        })
     }
 
     fn finished(&mut self, done: Result<(Id, Timestamp), JoinError>) {

@@ -11,11 +11,11 @@ use super::local::Local;
 use super::policy::{self, Policy};
 use super::protocol::{self, LEASE, LEASE_NEEDED_TO_SEND, Plan, Purpose};
 use super::reconcile::{Mended, reconcile};
-use super::snapshot::{Deaths, Standing};
+use super::snapshot::Standing;
 use super::{Kept, Shared};
 use crate::clock::{Moment, Timestamp};
 use crate::credential::{Credential, Kind, Secret};
-use crate::store::{Attempt, Key, Record, StoreError, Tell, Version};
+use crate::store::{Attempt, Key, Loaded, Record, StoreError, Tell, Version};
 use crate::upstream::{CALL_TIMEOUT, Class, FOREIGN_FETCHER, Issued, UpstreamError};
 
 /// When to look at the store again after it failed.
@@ -117,20 +117,22 @@ impl Renewal<'_> {
         // What cannot be opened is not lost: others go on with it.
         let answers = loaded.is_ok() || store.tally().unanswered().is_none();
         local.could_read(answers, self.shared.clock.moment());
-        let Some((stored, seen)) = loaded? else {
-            return Ok(known.map(|seen| Base::Stored(seen.version)));
+        let Loaded {
+            record,
+            version,
+            seen,
+        } = loaded?;
+        let Some(stored) = record else {
+            return Ok(Some(Base::Stored(version)));
         };
         let now = self.shared.clock.moment();
         let Some(mended) = reconcile(self.policy, &stored, local, now) else {
             local.saw(stored, now);
             local.stands(seen);
-            return Ok(Some(Base::Stored(seen.version)));
+            return Ok(Some(Base::Stored(version)));
         };
         let tell = Tell::of(&stored, &mended.record);
-        match store
-            .swap(&self.key, seen.version, &mended.record, tell)
-            .await
-        {
+        match store.swap(&self.key, version, &mended.record, tell).await {
             Ok(swapped) => {
                 local.could_write(true, now);
                 Ok(swapped.map(|version| {
@@ -355,15 +357,12 @@ impl Renewal<'_> {
         }
         let standing = Standing::of(local, self.policy, &self.key.appid, &self.shared.names);
         let now = self.shared.clock.moment();
-        let robbed = protocol::is_robbed(&local.record, now.wall).then(|| {
-            let died = protocol::tokens_died_young(&local.record, now.wall);
-            Box::new(Deaths(died.collect()))
-        });
+        let is_robbed = protocol::is_robbed(&local.record, now.wall);
         let (kind, kept) = (self.key.kind, self.kept);
-        if kind == Kind::AccessToken && kept.snapshot().is_robbed() != robbed.is_some() {
-            self.record_robbery(&local.record, robbed.is_some());
+        if kind == Kind::AccessToken && kept.snapshot().is_robbed() != is_robbed {
+            self.record_robbery(&local.record, is_robbed);
         }
-        if robbed.is_some() && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
+        if is_robbed && kind == Kind::AccessToken && !kept.snapshot().is_robbed() {
             tracing::error!(
                 appid = %self.key.appid,
                 remedy = FOREIGN_FETCHER.remedy.en, why = FOREIGN_FETCHER.why.en,
@@ -372,7 +371,8 @@ impl Renewal<'_> {
         }
         kept.publish(|snapshot| {
             if kind == Kind::AccessToken {
-                snapshot.robbed = robbed;
+                let died = protocol::tokens_died_young(&local.record, now.wall);
+                snapshot.set_died_young(died.filter(|_| is_robbed).collect());
             }
             if let Err(broken) = snapshot.set(kind, standing, now) {
                 tracing::error!(key = %self.key, "this is a bug in wxsign: {broken}");

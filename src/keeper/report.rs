@@ -10,7 +10,7 @@ use super::local::Local;
 use super::policy::Policy;
 use super::protocol::DOUBTED_INTERVAL;
 use super::renewal::Renewal;
-use super::{Keeper, Kept, Snapshot, millis};
+use super::{Keeper, Kept, Snapshot};
 use crate::clock::Moment;
 use crate::credential::{Fingerprint, Kind};
 use crate::store::{Key, StoreError};
@@ -182,8 +182,9 @@ impl Keeper {
     /// not more than once a minute, however many pages complain. Says whether it has.
     pub fn report_ticket(&self, kept: &Kept) -> bool {
         kept.known.doubted_ticket.store(true, Ordering::Release);
-        let now = millis(self.clock().moment().boot);
-        let due = |nudged: u64| (now >= nudged).then(|| now + millis(DOUBTED_INTERVAL));
+        let now = seconds(self.clock().moment().boot);
+        let due =
+            |nudged: u32| (now >= nudged).then(|| now.saturating_add(seconds(DOUBTED_INTERVAL)));
         let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
         let is_due = kept
             .known
@@ -195,6 +196,10 @@ impl Keeper {
         }
         is_due
     }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl Reported {

@@ -4,23 +4,20 @@
 //! things there, so that a failure never hides a credential that WeChat accepts.
 
 mod further;
+mod standing;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::local::Local;
-use super::names::Names;
-use super::policy::{LONGEST_LIFE, Policy};
+use super::policy::LONGEST_LIFE;
 use super::protocol::CLOCK_TOLERANCE;
 use super::reconcile::DISTRUSTED_LIFE;
 use super::report::{Check, Outcome};
-use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
-use crate::credential::{Credential, Fingerprint, Kind};
+use crate::credential::Kind;
 use crate::signer::Signer;
-use crate::store::{Backoff, Lease};
-use crate::upstream::{self, Api, Class, Explanation, Words};
 use further::Further;
+pub(super) use standing::Standing;
+pub use standing::{Held, Served, Trouble};
 
 /// What readers may use of an account at one point in time. Value and end of a credential always
 /// belong together here.
@@ -34,85 +31,20 @@ pub struct Snapshot {
     signer: Option<Signer>,
     /// Prepared from the ticket before, to recognise what it signed.
     former_signer: Option<Box<Signer>>,
-    /// What WeChat said last when it was asked about a token. Seldom there.
-    check: Option<Box<Check>>,
-    /// Another program fetches tokens with the account's AppSecret, as these deaths show. Seldom
-    /// there.
-    pub(super) robbed: Option<Box<Deaths>>,
+    /// Seldom there.
+    found: Option<Box<Found>>,
     /// Whether a step has come to its end, with or without a credential.
     pub(super) tried: bool,
 }
 
-/// When, within a day, tokens died young.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Deaths(pub(super) Vec<Timestamp>);
-
-/// How one credential stands.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Standing {
-    served: Option<Served>,
-    /// Why it was not renewed the last time. Seldom there, as a lease is.
-    trouble: Option<Box<Trouble>>,
-    lease: Option<Box<Held>>,
-}
-
-impl Standing {
-    /// What is known of it here.
-    pub(super) fn of(local: &Local, policy: Policy, appid: &AppId, names: &Names) -> Self {
-        let record = &local.record;
-        let served = record.credential.clone().zip(local.served_until(policy));
-        let served = served.map(|(credential, until)| Served {
-            renew_at: policy.due_at(appid, &credential),
-            credential,
-            until,
-            renewed_by: record.renewed_by.as_deref().map(|name| names.get(name)),
-            former: record.former.as_slice().into(),
-        });
-        let trouble = local.backoff();
-        Self {
-            served,
-            trouble: trouble.map(|backoff| Trouble::new(backoff, policy.api()).into()),
-            lease: (record.lease.as_ref().zip(local.lease_ends()))
-                .map(|lease| Held::new(lease).into()),
-        }
-    }
-}
-
-/// A credential that readers may use.
-#[derive(Clone, Debug)]
-pub struct Served {
-    /// The credential.
-    pub credential: Credential,
-    /// When to stop using it, on either clock.
-    pub until: Moment,
-    /// When it is replaced, if all goes well.
-    pub renew_at: Timestamp,
-    /// The node that fetched or confirmed it last, if that is known.
-    pub renewed_by: Option<Arc<str>>,
-    /// The fingerprints of those before it, the latest first.
-    pub former: Box<[Fingerprint]>,
-}
-
-impl Served {
-    fn is_good(&self, now: Moment) -> bool {
-        !self.until.left(now).is_zero()
-    }
-}
-
-/// A lease: one node fetches the credential.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Held {
-    /// The node.
-    pub holder: String,
-    /// When others may take it, on either clock.
-    pub until: Moment,
-}
-
-impl Held {
-    fn new((lease, until): (&Lease, Moment)) -> Self {
-        let holder = lease.holder.clone();
-        Self { holder, until }
-    }
+/// What was found out about the account's tokens.
+#[derive(Clone, Default, Debug)]
+struct Found {
+    /// What WeChat said last when it was asked about one.
+    check: Option<Check>,
+    /// When, within a day, they died young: another program fetches them with the account's
+    /// AppSecret. Empty if none does.
+    died_young: Vec<Timestamp>,
 }
 
 impl Snapshot {
@@ -148,18 +80,18 @@ impl Snapshot {
 
     /// The lease of the credential of `kind`, while it lasts, as far as it is known here.
     pub fn lease(&self, kind: Kind, now: Moment) -> Option<&Held> {
-        let lease = self.standing(kind).lease.as_deref();
+        let lease = self.standing(kind).lease();
         lease.filter(|lease| !lease.until.left(now).is_zero())
     }
 
     /// What WeChat said last when it was asked about a token.
     pub(super) fn check(&self) -> Option<Check> {
-        self.check.as_deref().copied()
+        self.found.as_ref()?.check
     }
 
     /// Takes what WeChat has just said about a token.
     pub(super) fn set_check(&mut self, check: Check) {
-        self.check = Some(check.into());
+        self.found.get_or_insert_default().check = Some(check);
     }
 
     /// Whether WeChat has just rejected the token that is served; a newer one is being fetched.
@@ -175,13 +107,20 @@ impl Snapshot {
     /// Whether another program fetches tokens with the account's AppSecret: at least two tokens
     /// of one day were dead long before their end. The cure is the stable token API, or a new
     /// AppSecret.
-    pub const fn is_robbed(&self) -> bool {
-        self.robbed.is_some()
+    pub fn is_robbed(&self) -> bool {
+        !self.died_young().is_empty()
+    }
+
+    /// Takes when tokens died young that another program superseded.
+    pub(super) fn set_died_young(&mut self, at: Vec<Timestamp>) {
+        if !at.is_empty() || self.is_robbed() {
+            self.found.get_or_insert_default().died_young = at;
+        }
     }
 
     /// The evidence: when WeChat rejected tokens that should have lived on.
     pub fn died_young(&self) -> &[Timestamp] {
-        self.robbed.as_ref().map_or(&[], |deaths| &deaths.0)
+        self.found.as_ref().map_or(&[], |found| &found.died_young)
     }
 
     /// What stands in the way of a new token or, that being fine, of a new ticket; of a further
@@ -200,18 +139,18 @@ impl Snapshot {
     /// What stands in the way of a credential of `kind`: trouble with it, or with the token that
     /// it is fetched with.
     pub(super) fn in_the_way_of(&self, kind: Kind) -> Option<&Trouble> {
-        let token = self.token.trouble.as_deref();
+        let token = self.token.trouble();
         token.or_else(|| self.trouble_with(kind))
     }
 
     /// What stands in the way of a new credential of `kind`.
     pub fn trouble_with(&self, kind: Kind) -> Option<&Trouble> {
-        self.standing(kind).trouble.as_deref()
+        self.standing(kind).trouble()
     }
 
     /// Whether the credential of `kind` could not be renewed.
     pub(super) fn is_in_trouble(&self, kind: Kind) -> bool {
-        self.standing(kind).trouble.is_some()
+        self.standing(kind).trouble().is_some()
     }
 
     /// Takes how one credential stands now, and prepares what readers will do with it.
@@ -261,7 +200,7 @@ impl Snapshot {
     pub(crate) fn hold(&mut self, kind: Kind, life: Duration, due: Duration, now: Moment) {
         let end = now.wall + life;
         let served = Served {
-            credential: Credential {
+            credential: crate::credential::Credential {
                 value: crate::credential::Secret::new("value"),
                 generation: 1,
                 first_seen: now.wall,
@@ -289,51 +228,6 @@ impl Snapshot {
 /// No credential lives longer: that of WeChat, and what clocks may differ by.
 const LONGEST_SERVED: Duration = LONGEST_LIFE.saturating_add(CLOCK_TOLERANCE);
 
-/// Why a renewal failed the last time.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trouble {
-    /// What it means for the next try.
-    pub class: Class,
-    /// What happened, in one line.
-    pub what: String,
-    /// WeChat's errcode, if it gave one.
-    pub errcode: Option<i64>,
-    /// WeChat's errmsg, if it gave one.
-    pub errmsg: Option<String>,
-    /// What happened, why, and WeChat's page about it.
-    pub explanation: &'static Explanation,
-    /// When it failed.
-    pub failed_at: Timestamp,
-    /// No call to WeChat before this.
-    pub next_at: Timestamp,
-}
-
-impl Trouble {
-    pub(super) fn new(backoff: &Backoff, api: Api) -> Self {
-        let explanation = upstream::explain_line(api, backoff.errcode, &backoff.error);
-        Self {
-            class: backoff.class,
-            what: backoff.error.clone(),
-            errcode: backoff.errcode,
-            errmsg: backoff.errmsg.clone(),
-            explanation,
-            failed_at: backoff.failed_at,
-            next_at: backoff.next_at,
-        }
-    }
-
-    /// Whether it makes sense that a human has it tried again: nobody here can mend a quota.
-    pub fn can_be_tried_again(&self) -> bool {
-        self.class != Class::Quota
-    }
-
-    /// What to do, with the address or the day that it is about.
-    pub fn remedy(&self) -> Words {
-        let at = Some(self.failed_at);
-        self.explanation.remedy_for(self.errmsg.as_deref(), at)
-    }
-}
-
 /// There is no credential to serve.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unavailable {
@@ -347,8 +241,9 @@ pub struct Unavailable {
 
 #[cfg(test)]
 mod tests {
+    use super::standing::Aside;
     use super::*;
-    use crate::credential::Secret;
+    use crate::credential::{Credential, Secret};
 
     const NOW: Moment = Moment {
         wall: Timestamp::from_secs(1_700_000_000),
@@ -378,6 +273,17 @@ mod tests {
         Standing {
             served: Some(served),
             ..Standing::default()
+        }
+    }
+
+    fn with_lease(standing: Standing, lease: &Held) -> Standing {
+        let aside = Aside {
+            trouble: None,
+            lease: Some(lease.clone()),
+        };
+        Standing {
+            aside: Some(aside.into()),
+            ..standing
         }
     }
 
@@ -442,10 +348,7 @@ mod tests {
             holder: "node".to_owned(),
             until: later(30),
         };
-        let standing = Standing {
-            lease: Some(lease.clone().into()),
-            ..served(1, 100)
-        };
+        let standing = with_lease(served(1, 100), &lease);
         assert_eq!(snapshot.set(kind, standing, NOW), Ok(()));
         assert_eq!(snapshot.lease(kind, later(29)), Some(&lease));
         assert_eq!(snapshot.lease(kind, later(30)), None);
@@ -459,16 +362,13 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let kind = Kind::AccessToken;
         assert_eq!(snapshot.set(kind, served(5, 100), NOW), Ok(()));
-        let lease = Some(Box::new(Held {
+        let lease = Held {
             holder: "node".to_owned(),
             until: later(30),
-        }));
-        let standing = Standing {
-            lease: lease.clone(),
-            ..served(4, 7000)
         };
+        let standing = with_lease(served(4, 7000), &lease);
         assert!(snapshot.set(kind, standing, NOW).is_err());
         assert_eq!(generation(&snapshot, NOW), Some(5));
-        assert_eq!(snapshot.lease(kind, NOW), lease.as_deref());
+        assert_eq!(snapshot.lease(kind, NOW), Some(&lease));
     }
 }

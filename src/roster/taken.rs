@@ -39,11 +39,20 @@ impl Roster {
         if directory.version == taken.directory.version {
             return Ok(());
         }
-        let changed = directory.changed_accounts(&taken.directory);
-        for some in changed.chunks(TOGETHER) {
-            self.take_up(taken, &directory, some);
+        let former = Arc::clone(&taken.directory);
+        let mut changed = directory.changed_accounts(&former);
+        let (mut some, mut has_changed) = (Vec::with_capacity(TOGETHER), false);
+        loop {
+            some.clear();
+            some.extend(changed.by_ref().take(TOGETHER));
+            if some.is_empty() {
+                break;
+            }
+            has_changed = true;
+            self.take_up(taken, &directory, &some);
         }
-        if !changed.is_empty() {
+        drop(changed);
+        if has_changed {
             self.tell_of_locked(taken);
         }
         if directory.clients != taken.directory.clients {

@@ -232,7 +232,7 @@ impl Life {
             expires_at: (now.wall + left).as_secs(),
             first_seen: credential.first_seen.as_secs(),
             confirmed_at: credential.confirmed_at.as_secs(),
-            renewed_by: served.renewed_by.as_deref().map(str::to_owned),
+            renewed_by: served.renewed_by.as_deref().cloned(),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 
 use futures_core::future::BoxFuture;
 use rand::Rng;
 use tokio::sync::mpsc;
 
-use super::{EventId, EventRange, EventStream, StoreError, StoredEvent};
+use super::{Entries, EventId, EventRange, EventStream, Record, StoreError, StoredEvent};
 use crate::account::AppId;
 use crate::credential::Kind;
 
@@ -184,24 +185,6 @@ pub struct Stored {
     pub version: Version,
 }
 
-/// The directory as a [`Backend`] holds it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Entries {
-    /// The last change.
-    pub version: Version,
-    /// What is in it, encoded, by name.
-    pub entries: BTreeMap<String, Vec<u8>>,
-}
-
-impl Default for Entries {
-    fn default() -> Self {
-        Self {
-            version: Version::ABSENT,
-            entries: BTreeMap::new(),
-        }
-    }
-}
-
 /// What becomes of entries of the directory; `None` takes one away.
 pub type EncodedChanges = BTreeMap<String, Option<Vec<u8>>>;
 
@@ -259,19 +242,24 @@ impl News {
 /// A version alone would not do: it says nothing about a record that was changed behind the back
 /// of all programs, by hand or by a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen {
-    /// The version, for the next swap.
-    pub version: Version,
-    content: u64,
-}
+pub struct Seen(NonZeroU64);
 
 impl Seen {
     pub(super) fn of(stored: Option<&Stored>) -> Self {
         let mut content = DefaultHasher::new();
-        stored.map(|stored| &stored.bytes).hash(&mut content);
-        Self {
-            version: stored.map_or(Version::ABSENT, |stored| stored.version),
-            content: content.finish(),
-        }
+        let stored = stored.map(|stored| (stored.version, &stored.bytes));
+        stored.hash(&mut content);
+        Self(NonZeroU64::new(content.finish()).unwrap_or(NonZeroU64::MAX))
     }
+}
+
+/// A record as it was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loaded {
+    /// What it says; an empty one if there is none. `None` if it still is what was known.
+    pub record: Option<Record>,
+    /// The version, for the next swap.
+    pub version: Version,
+    /// What to know it by the next time.
+    pub seen: Seen,
 }

@@ -1,7 +1,7 @@
 //! What was added at run time, as all processes that share a store see it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::packed::Packed;
@@ -50,15 +50,19 @@ const CLIENT: &str = "client/";
 
 impl Directory {
     /// What is `stored`, where `former` was before.
-    pub(super) fn following(former: &Self, stored: Entries) -> Self {
+    pub(super) fn following(former: &Self, stored: &Entries) -> Self {
         let mut next = former.clone();
         next.version = stored.version;
-        let gone = former.entries();
-        for (name, _) in gone.filter(|(name, _)| !stored.entries.contains_key(name)) {
-            next.put(&name, None);
+        next.accounts.make_room(stored.len());
+        for (name, bytes) in stored.iter() {
+            next.put(name, Some(bytes));
         }
-        for (name, bytes) in stored.entries {
-            next.put(&name, Some(bytes));
+        if next.accounts.len() + next.others.len() > stored.len() {
+            let there: HashSet<&str> = stored.iter().map(|(name, _)| name).collect();
+            let gone = former.entries();
+            for (name, _) in gone.filter(|(name, _)| !there.contains(name.as_str())) {
+                next.put(&name, None);
+            }
         }
         next
     }
@@ -67,31 +71,31 @@ impl Directory {
     pub(super) fn apply(&mut self, changes: EncodedChanges, version: Version) {
         self.version = version;
         for (name, change) in changes {
-            self.put(&name, change);
+            self.put(&name, change.as_deref());
         }
     }
 
     /// What cannot be read stays where it is; what has no name that can be read is passed over.
-    fn put(&mut self, name: &str, change: Option<Vec<u8>>) {
-        if self.get(name).as_deref() == change.as_deref() {
+    fn put(&mut self, name: &str, change: Option<&[u8]>) {
+        if self.get(name).as_deref() == change {
             return;
         }
         if let Some(Ok(appid)) = name.strip_prefix(ACCOUNT).map(str::parse) {
             match change {
-                Some(bytes) => self.accounts.insert(appid, Packed::of(&bytes)),
+                Some(bytes) => self.accounts.insert(appid, Packed::of(bytes)),
                 None => self.accounts.remove(&appid),
             };
             return;
         }
         let client = name.strip_prefix(CLIENT).map(parse_name);
-        match (client, &change) {
+        match (client, change) {
             (Some(Ok(client)), Some(bytes)) => {
                 self.clients.insert(client, ClientRow::decode(bytes));
             }
             (Some(Ok(client)), None) => {
                 self.clients.remove(&client);
             }
-            _ if self.console.put(name, change.as_deref()) => {}
+            _ if self.console.put(name, change) => {}
             (_, Some(_)) if name != HISTORY => {
                 tracing::warn!(%name, "an entry of the store is none of this version's");
             }
@@ -124,22 +128,20 @@ impl Directory {
     pub fn accounts(&self) -> AccountRows {
         let accounts = self.accounts.iter();
         accounts
-            .map(|(appid, row)| (appid.clone(), AccountRow::decode(&row.bytes())))
+            .map(|(appid, row)| (appid.clone(), row.row()))
             .collect()
     }
 
     /// An account; `Some(None)` for one that cannot be read.
     pub fn account(&self, appid: &AppId) -> Option<Option<AccountRow>> {
-        self.accounts
-            .get(appid)
-            .map(|row| AccountRow::decode(&row.bytes()))
+        self.accounts.get(appid).map(Packed::row)
     }
 
     /// The accounts that are others than in `former`, those that are gone included.
-    pub fn changed_accounts(&self, former: &Self) -> Vec<AppId> {
+    pub fn changed_accounts<'a>(&'a self, former: &'a Self) -> impl Iterator<Item = AppId> {
         let maybe = self.accounts.changed_since(&former.accounts);
         let changed = maybe.filter(|(appid, bytes)| former.accounts.get(*appid) != *bytes);
-        changed.map(|(appid, _)| appid.clone()).collect()
+        changed.map(|(appid, _)| appid.clone())
     }
 }
 
@@ -277,16 +279,13 @@ mod tests {
         \"scopes\":[\"token\",\"admin\"],\"changed_at\":1700000000000}";
 
     fn entries(stored: &[(&str, &str)]) -> Entries {
-        let stored = stored.iter();
-        let entries = stored.map(|(name, row)| ((*name).to_owned(), row.as_bytes().to_vec()));
-        Entries {
-            version: Version::ABSENT,
-            entries: entries.collect(),
-        }
+        let mut entries = Entries::default();
+        (stored.iter()).for_each(|(name, row)| entries.push(name, row.as_bytes()));
+        entries
     }
 
     fn directory(stored: &[(&str, &str)]) -> Directory {
-        Directory::following(&Directory::default(), entries(stored))
+        Directory::following(&Directory::default(), &entries(stored))
     }
 
     #[test]
@@ -296,8 +295,8 @@ mod tests {
         let (a, b, c) = (named('a'), named('b'), named('c'));
         let former = directory(&[(&a, "{}"), (&b, "{}"), ("client/shop", ROW)]);
         let next = entries(&[(&a, "{}"), (&c, "{}"), ("client/shop", "{}")]);
-        let next = Directory::following(&former, next);
-        let mut changed = next.changed_accounts(&former);
+        let next = Directory::following(&former, &next);
+        let mut changed: Vec<_> = next.changed_accounts(&former).collect();
         changed.sort();
         assert_eq!(changed, [appid('b'), appid('c')]);
         assert_eq!(next.accounts().keys().len(), 2);
@@ -325,9 +324,8 @@ mod tests {
                 clients: [("shop".to_owned(), Some(row.clone()))].into(),
                 ..Changes::default()
             };
-            let encoded = entries(&[("client/shop", stored)]).entries.into_iter();
-            let encoded = encoded.map(|(name, row)| (name, Some(row))).collect();
-            assert_eq!(changes.encode(), encoded);
+            let encoded = [("client/shop".to_owned(), Some(stored.as_bytes().to_vec()))];
+            assert_eq!(changes.encode(), encoded.into());
             let directory = directory(&[("client/shop", stored)]);
             assert_eq!(directory.clients["shop"], Some(row));
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::backend::{Entries, Hint, Version};
+use super::backend::{Hint, Version};
 use super::directory::{Directory, lost};
-use super::{AccountRow, ClientRow, Key, PasswordRow, Record, SessionRow, sealed};
+use super::{AccountRow, ClientRow, Entries, Key, PasswordRow, Record, SessionRow, sealed};
 use crate::credential::{Kind, Secret};
 use crate::laws::CANARY;
 use crate::vault::{MasterKey, Vault};
@@ -73,40 +73,43 @@ fn another(master: &MasterKey) -> MasterKey {
 ///
 /// In the lines of the texts stand a name, a blank, and what is stored under it.
 pub fn directory(known: &str, stored: &str) {
-    let [known, stored] = [known, stored].map(|text| Entries {
-        version: if text.is_empty() {
-            Version::ABSENT
-        } else {
-            Version::random()
-        },
-        entries: (text.lines().filter_map(|line| line.split_once(' ')))
-            .map(|(name, bytes)| (name.to_owned(), bytes.as_bytes().to_vec()))
-            .collect::<BTreeMap<_, _>>(),
+    let [known, stored] = [known, stored].map(|text| {
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        let entries = lines.map(|(name, bytes)| (name.to_owned(), bytes.as_bytes().to_vec()));
+        entries.collect::<BTreeMap<_, _>>()
     });
-    let [mine, mut theirs] = [&known, &stored].map(|entries| {
-        let read = Directory::following(&Directory::default(), entries.clone());
-        assert_eq!(read.entries().collect::<BTreeMap<_, _>>(), entries.entries);
+    let read = |entries: &BTreeMap<String, Vec<u8>>, former: &Directory| {
+        let mut found = Entries::default();
+        if !entries.is_empty() {
+            found.version = Version::random();
+        }
+        (entries.iter()).for_each(|(name, content)| found.push(name, content));
+        let read = Directory::following(former, &found);
+        assert_eq!(read.entries().collect::<BTreeMap<_, _>>(), *entries);
         read
-    });
+    };
+    let nothing = Directory::default();
+    let (mine, mut theirs) = (read(&known, &nothing), read(&stored, &nothing));
+    assert_eq!(read(&stored, &mine).clients, theirs.clients);
     let accounts = mine.accounts();
-    assert!(accounts.len() + mine.clients.len() <= known.entries.len());
+    assert!(accounts.len() + mine.clients.len() <= known.len());
     for (appid, row) in &accounts {
         assert_eq!(mine.account(appid).as_ref(), Some(row));
     }
     for (name, row) in &mine.clients {
-        let bytes = known.entries.get(&format!("client/{name}"));
+        let bytes = known.get(&format!("client/{name}"));
         assert_eq!(*row, bytes.and_then(|bytes| ClientRow::decode(bytes)));
     }
     let back = lost(&mine, &theirs);
     assert!(!back.contains_key("history"));
-    let emptied = stored.version == Version::ABSENT;
+    let emptied = stored.is_empty();
     theirs.apply(back.clone(), Version::random());
     let after: BTreeMap<_, _> = theirs.entries().collect();
     if back.is_empty() {
-        assert_eq!(after, stored.entries);
+        assert_eq!(after, stored);
     }
     if emptied || !back.is_empty() {
-        let mut names = known.entries.keys().filter(|name| *name != "history");
+        let mut names = known.keys().filter(|name| *name != "history");
         assert!(names.all(|name| after.contains_key(name)), "{back:?}");
     }
 }

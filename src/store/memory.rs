@@ -16,9 +16,24 @@ use super::{
 #[derive(Default)]
 pub struct Memory {
     records: Mutex<HashMap<Key, Stored>>,
-    directory: Mutex<Entries>,
+    directory: Mutex<Directory>,
     course: Mutex<Happened>,
     audit: Mutex<Happened>,
+}
+
+/// As it was changed last.
+struct Directory {
+    version: Version,
+    entries: BTreeMap<String, Vec<u8>>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            version: Version::ABSENT,
+            entries: BTreeMap::new(),
+        }
+    }
 }
 
 type Happened = BTreeMap<EventId, StoredEvent>;
@@ -29,7 +44,7 @@ impl Memory {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn directory(&self) -> MutexGuard<'_, Directory> {
         self.directory
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -71,8 +86,12 @@ impl Backend for Memory {
         known: Option<Version>,
     ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
         Box::pin(async move {
-            let entries = self.entries();
-            Ok((known != Some(entries.version)).then(|| entries.clone()))
+            let directory = self.directory();
+            let mut found = Entries::new(directory.version);
+            for (name, content) in &directory.entries {
+                found.push(name, content);
+            }
+            Ok((known != Some(found.version)).then_some(found))
         })
     }
 
@@ -83,7 +102,7 @@ impl Backend for Memory {
         changes: EncodedChanges,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mut directory = self.entries();
+            let mut directory = self.directory();
             let swapped = directory.version == from;
             if swapped {
                 directory.version = to;

@@ -2,51 +2,83 @@
 
 use std::sync::Arc;
 
-/// What a row says beside its own facts, as [`super::AccountRow`] is written. A character that no
-/// JSON text holds as it is stands for each.
-const WORDS: [(&str, &str); 4] = [
-    (
-        "\u{1}",
-        r#"{"name":null,"token_api":"classic","page_hosts":[""#,
-    ),
-    (
-        "\u{2}",
-        r#"{"name":null,"token_api":"stable","page_hosts":[""#,
-    ),
-    ("\u{3}", r#""],"secret":""#),
-    ("\u{4}", r#"","changed_at":"#),
-];
+use super::AccountRow;
+use crate::account::TokenApi;
+use crate::clock::Timestamp;
+use crate::vault::Sealed;
 
-/// The bytes of a row. A copy shares them.
+/// A row. A copy shares it.
+///
+/// Behind a byte that says which token API it is stand the time of the change, the length of the
+/// AppSecret, that as it is sealed, and the name and the page hosts in lines. What such a row would
+/// not be written as stands behind a [`RAW`] as it is, and so do the few WeCom apps and those that
+/// hand out coupons.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Packed(Arc<[u8]>);
 
+const RAW: u8 = 0;
+const CLASSIC: u8 = 1;
+const STABLE: u8 = 2;
+
 impl Packed {
-    pub(super) fn of(row: &[u8]) -> Self {
-        let packed = std::str::from_utf8(row).ok().map(|row| {
-            let replaced = |row: String, (short, word)| row.replace(word, short);
-            WORDS.into_iter().fold(row.to_owned(), replaced)
-        });
-        let packed = packed.map(|packed| Self(packed.as_bytes().into()));
+    /// Takes a row as it is written.
+    pub(super) fn of(written: &[u8]) -> Self {
+        let packed = AccountRow::decode(written).and_then(|row| pack(&row));
+        let packed = packed.map(|packed| Self(packed.into()));
         packed
-            .filter(|packed| packed.bytes() == row)
-            .unwrap_or_else(|| Self([b"\0", row].concat().into()))
+            .filter(|packed| packed.bytes() == written)
+            .unwrap_or_else(|| Self([&[RAW], written].concat().into()))
     }
 
+    /// The row as it is written.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        if let Some((0, raw)) = self.0.split_first() {
-            return raw.to_vec();
+        match self.0.split_first() {
+            Some((&RAW, written)) => written.to_vec(),
+            _ => self.row().map_or_else(Vec::new, |row| row.encode()),
         }
-        let mut bytes = Vec::new();
-        for byte in self.0.iter() {
-            let word = WORDS.iter().find(|(short, _)| short.as_bytes() == [*byte]);
-            match word {
-                Some((_, word)) => bytes.extend(word.as_bytes()),
-                None => bytes.push(*byte),
-            }
-        }
-        bytes
     }
+
+    /// The row; `None` if it cannot be read.
+    pub(super) fn row(&self) -> Option<AccountRow> {
+        let (kind, rest) = self.0.split_first()?;
+        let token_api = match *kind {
+            CLASSIC => TokenApi::Classic,
+            STABLE => TokenApi::Stable,
+            _ => return AccountRow::decode(rest),
+        };
+        let (changed_at, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first()?;
+        let (secret, text) = rest.split_at_checked(usize::from(*length))?;
+        let mut lines = std::str::from_utf8(text).ok()?.split('\n');
+        let name = lines.next().filter(|name| !name.is_empty());
+        Some(AccountRow {
+            name: name.map(str::to_owned),
+            token_api,
+            page_hosts: lines.map(str::to_owned).collect(),
+            secret: Sealed::from_bytes(secret),
+            changed_at: Timestamp::from_millis(i64::from_le_bytes(*changed_at)),
+            wx_card: false,
+        })
+    }
+}
+
+fn pack(row: &AccountRow) -> Option<Vec<u8>> {
+    let secret = row.secret.as_bytes();
+    let kind = match row.token_api {
+        TokenApi::Classic => CLASSIC,
+        TokenApi::Stable => STABLE,
+        TokenApi::WeCom => return None,
+    };
+    let mut packed = vec![kind];
+    packed.extend(row.changed_at.as_millis().to_le_bytes());
+    packed.push(secret.len().try_into().ok()?);
+    packed.extend(secret);
+    packed.extend(row.name.as_deref().unwrap_or_default().as_bytes());
+    for host in &row.page_hosts {
+        packed.push(b'\n');
+        packed.extend(host.as_bytes());
+    }
+    Some(packed)
 }
 
 #[cfg(test)]
@@ -69,10 +101,28 @@ mod tests {
         let written = row.encode();
         let packed = Packed::of(&written);
         assert_eq!(packed.bytes(), written);
-        assert_eq!(packed.0.len() + 75, written.len());
+        assert_eq!(packed.row().as_ref(), Some(&row));
+        assert_eq!(packed.0.len() + 83, written.len());
+        let changes: [fn(&mut AccountRow); 7] = [
+            |row| row.token_api = TokenApi::WeCom,
+            |row| row.wx_card = true,
+            |row| row.name = Some("商城".to_owned()),
+            |row| row.name = Some(String::new()),
+            |row| row.token_api = TokenApi::Stable,
+            |row| row.page_hosts = Vec::new(),
+            |row| row.page_hosts = vec!["a".to_owned(), "b\nc".to_owned()],
+        ];
+        for change in changes {
+            let mut row = row.clone();
+            change(&mut row);
+            let packed = Packed::of(&row.encode());
+            assert_eq!(packed.bytes(), row.encode());
+            assert_eq!(packed.row(), Some(row));
+        }
         let others: [&[u8]; 6] = [b"", b"{}", b"\0", b"\x01\x02", b"\xff{", "微".as_bytes()];
         for bytes in others {
             assert_eq!(Packed::of(bytes).bytes(), bytes, "{bytes:?}");
+            assert_eq!(Packed::of(bytes).row(), None);
         }
     }
 }

@@ -221,14 +221,11 @@ impl Backend for Postgres {
             }
             let statement = &self.sql.directory;
             let rows = self.ask_within(BULK_TIMEOUT, statement, &[]).await?;
-            let mut found = Entries {
-                version: directory_version(&rows)?,
-                ..Entries::default()
-            };
+            let mut found = Entries::new(directory_version(&rows)?);
             for row in &rows {
                 // An empty directory has one row without a name.
                 if let Some(name) = column(row, 1)? {
-                    found.entries.insert(name, column(row, 2)?);
+                    found.push(name, column(row, 2)?);
                 }
             }
             Ok(Some(found))

@@ -19,6 +19,7 @@
 mod connect;
 mod events;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -269,11 +270,13 @@ impl Backend for Redis {
                 return Ok(None);
             }
             let directory = script(DIRECTORY, keys);
-            let (version, entries) = self.ask_within(BULK_TIMEOUT, directory).await?;
-            Ok(Some(Entries {
-                version: directory_version(version)?,
-                entries,
-            }))
+            let (version, entries): (_, BTreeMap<String, Vec<u8>>) =
+                self.ask_within(BULK_TIMEOUT, directory).await?;
+            let mut found = Entries::new(directory_version(version)?);
+            for (name, content) in entries {
+                found.push(&name, &content);
+            }
+            Ok(Some(found))
         })
     }
 

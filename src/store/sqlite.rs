@@ -125,11 +125,13 @@ impl Backend for Sqlite {
             if known == Some(version) {
                 return Ok(None);
             }
-            let entries = reading
-                .prepare_cached("SELECT name, content FROM entry")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(Some(Entries { version, entries }))
+            let mut found = Entries::new(version);
+            let mut select = reading.prepare_cached("SELECT name, content FROM entry")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                found.push(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
+            }
+            Ok(Some(found))
         }))
     }
 

@@ -8,7 +8,8 @@
 //! figure can be trusted.
 //!
 //! `cargo bench --bench http -- 3` makes three rounds; `-- --write` rewrites the README's tables
-//! and the chart, if there are seven at least.
+//! and the chart, if there are seven at least; `-- scale` asks only what a hundred thousand
+//! accounts cost.
 
 #![expect(
     clippy::unwrap_used,
@@ -55,6 +56,7 @@ use results::{Figures, Footprint, Results, Row};
 use server::Reading;
 use situation::{COMMON, Situation, USUAL};
 use subjects::Subject;
+use tokio::runtime::Runtime;
 use wrk::median;
 
 /// Fewer rounds say too little to be published.
@@ -67,7 +69,18 @@ fn main() {
     {
         return bare::serve(address.parse().unwrap(), Path::new(file));
     }
-    let results = bench(&Plan::from_args(&args));
+    let plan = Plan::from_args(&args);
+    // WeChat is simulated in this process, beside wrk.
+    wrk::keep_on(wrk::CLIENTS);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    if args.iter().any(|arg| arg == "scale") {
+        return report::print_scale(&scale::scale(&runtime, plan.accounts, plan.rounds));
+    }
+    let results = bench(&runtime, &plan);
     report::print(&results);
     if args.iter().any(|arg| arg == "--write") && results.rounds >= ENOUGH {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -106,23 +119,16 @@ impl Plan {
     }
 }
 
-fn bench(plan: &Plan) -> Results {
-    // WeChat is simulated in this process, beside wrk.
-    wrk::keep_on(wrk::CLIENTS);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let mut subjects = subjects::compared(&runtime);
+fn bench(runtime: &Runtime, plan: &Plan) -> Results {
+    let mut subjects = subjects::compared(runtime);
     let footprints = subjects
         .iter_mut()
         .map(|subject| footprint(subject, plan.starts))
         .collect();
-    let scale = scale::scale(&runtime, plan.accounts, plan.rounds);
+    let scale = scale::scale(runtime, plan.accounts, plan.rounds);
     subjects.iter_mut().for_each(Subject::start);
     let wxsign = subjects.iter().find(|one| one.name == subjects::WXSIGN);
-    let mut controls = subjects::controls(&runtime, &wxsign.unwrap().server);
+    let mut controls = subjects::controls(runtime, &wxsign.unwrap().server);
     controls.iter_mut().for_each(Subject::start);
     subjects.extend(controls);
     Results {

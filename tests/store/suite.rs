@@ -102,7 +102,14 @@ pub(crate) async fn suite<B: Backend>(open: impl Fn() -> B) {
         .unwrap();
     let together: Vec<_> = together
         .into_iter()
-        .map(|found| found.map(|(record, seen)| (record.credential, seen.version)))
+        .map(|found| {
+            found.map(|found| {
+                (
+                    found.record.and_then(|record| record.credential),
+                    found.version,
+                )
+            })
+        })
         .collect();
     let alone = [(None, Version::ABSENT), (record(2).credential, second)];
     assert_eq!(together, alone.map(Some));

@@ -20,8 +20,38 @@ pub(in crate::keeper) enum Remembered {
 pub(in crate::keeper) struct Quiet {
     stored_as: Option<Seen>,
     anchor: Option<Moment>,
-    strays: u64,
-    calls: Calls,
+    strays: u32,
+    calls: FewCalls,
+}
+
+/// [`Calls`] that are as few as they are wont to be.
+#[derive(Default, Debug)]
+struct FewCalls {
+    day: i32,
+    total: u16,
+    confirming: u16,
+    rejected: u16,
+}
+
+impl FewCalls {
+    /// `None` if they are more.
+    fn of(calls: Calls) -> Option<Self> {
+        Some(Self {
+            day: calls.day.try_into().ok()?,
+            total: calls.total.try_into().ok()?,
+            confirming: calls.confirming.try_into().ok()?,
+            rejected: calls.rejected.try_into().ok()?,
+        })
+    }
+
+    fn recall(&self) -> Calls {
+        Calls {
+            day: self.day.into(),
+            total: self.total.into(),
+            confirming: self.confirming.into(),
+            rejected: self.rejected.into(),
+        }
+    }
 }
 
 impl Default for Remembered {
@@ -36,8 +66,8 @@ impl Remembered {
         let quiet = Quiet {
             stored_as: local.stored_as,
             anchor: local.anchor,
-            strays: local.record.strays,
-            calls: local.record.calls,
+            strays: local.record.strays.try_into().unwrap_or_default(),
+            calls: FewCalls::of(local.record.calls).unwrap_or_default(),
         };
         // Whatever a quiet one does not tell is kept, also what is thought of later.
         if quiet.recall(served) == local {
@@ -60,11 +90,11 @@ impl Quiet {
     fn recall(&self, served: Option<&Served>) -> Local {
         let record = Record {
             credential: served.map(|served| served.credential.clone()),
-            renewed_by: (served.and_then(|served| served.renewed_by.as_deref())).map(str::to_owned),
+            renewed_by: served.and_then(|served| served.renewed_by.as_deref().cloned()),
             former: served.map_or_else(Vec::new, |served| served.former.to_vec()),
-            strays: self.strays,
-            settled: self.strays,
-            calls: self.calls,
+            strays: self.strays.into(),
+            settled: self.strays.into(),
+            calls: self.calls.recall(),
             ..Record::default()
         };
         Local {
@@ -101,7 +131,7 @@ mod tests {
             },
             until: now,
             renew_at: now.wall,
-            renewed_by: Some("node".into()),
+            renewed_by: Some("node".to_owned().into()),
             former: [Secret::new("former").fingerprint()].into(),
         }
     }
@@ -116,8 +146,10 @@ mod tests {
             };
             quiet.recall(Some(&served))
         };
-        let went_on: [fn(&mut Local); 5] = [
+        let went_on: [fn(&mut Local); 7] = [
             |_| {},
+            |local| (local.record.strays, local.record.settled) = (1 << 32, 1 << 32),
+            |local| local.record.calls.total = 1 << 16,
             |local| local.record.settled = 1,
             |local| local.rejected = Some(7),
             |local| local.unsent = Some(Attempt::number(1)),

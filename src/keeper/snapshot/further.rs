@@ -77,6 +77,5 @@ impl Snapshot {
 /// How a credential stands that the account does not have.
 static NOTHING: Standing = Standing {
     served: None,
-    trouble: None,
-    lease: None,
+    aside: None,
 };

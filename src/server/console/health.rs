@@ -167,7 +167,7 @@ impl Card {
             .collect();
         let lease = kinds.find_map(|kind| snapshot.lease(kind, now));
         let last = snapshot.last(Kind::AccessToken);
-        let last = last.and_then(|token| token.renewed_by.as_deref().map(str::to_owned));
+        let last = last.and_then(|token| token.renewed_by.as_deref().cloned());
         let trouble = snapshot.trouble();
         let renew_at = snapshot.token(now).map(|token| token.renew_at);
         Self {

@@ -1,6 +1,7 @@
 //! What must be reached.
 
 use crate::results::Results;
+use crate::scale::Scale;
 use crate::situation::{Situation, USUAL};
 use crate::subjects::{
     BARE, EXPRESS, FASTAPI, FASTIFY, GO, NGINX, RENEWING, TLS, WITH_REDIS, WITHOUT_REDIS, WXSIGN,
@@ -84,6 +85,7 @@ pub(crate) fn goals(results: &Results) -> Vec<Goal> {
     ];
     goals.extend(over_peers(results));
     goals.extend(footprint(results));
+    goals.extend(at_scale(&results.scale));
     let tls = results.ratio(TLS, WXSIGN, USUAL, |f| f.per_second);
     goals.push(Goal::new(
         "TLS over plain, connections that stay",
@@ -108,10 +110,9 @@ fn over_peers(results: &Results) -> impl Iterator<Item = Goal> {
     })
 }
 
-fn footprint(results: &Results) -> [Goal; 5] {
-    use Bound::{AtLeast, AtMost};
+fn footprint(results: &Results) -> [Goal; 2] {
+    use Bound::AtMost;
     let wxsign = results.footprint(WXSIGN);
-    let scale = &results.scale;
     [
         Goal::new(
             "start to first signature, ms",
@@ -123,6 +124,13 @@ fn footprint(results: &Results) -> [Goal; 5] {
             AtMost(10.0),
             wxsign.map(|one| one.idle / MIB),
         ),
+    ]
+}
+
+/// Those that are about many accounts.
+pub(crate) fn at_scale(scale: &Scale) -> [Goal; 5] {
+    use Bound::{AtLeast, AtMost};
+    [
         Goal::new(
             format!("memory an account at {}, KiB", scale.accounts),
             AtMost(1.5),
@@ -131,12 +139,22 @@ fn footprint(results: &Results) -> [Goal; 5] {
         Goal::new(
             format!("requests/s with {} accounts over one", scale.accounts),
             AtLeast(0.95),
-            Some(scale.per_second_over_one),
+            Some(scale.any_over_one),
         ),
         Goal::new(
             format!("start to first signature with {}, s", scale.accounts),
             AtMost(5.0),
             Some(scale.start.as_secs_f64()),
+        ),
+        Goal::new(
+            format!("start to all of {} signing, s", scale.accounts),
+            AtMost(5.0),
+            Some(scale.all_sign.as_secs_f64()),
+        ),
+        Goal::new(
+            format!("idle CPU with {}, % of a core", scale.accounts),
+            AtMost(2.0),
+            Some(scale.idle_cpu * 100.0),
         ),
     ]
 }

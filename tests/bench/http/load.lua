@@ -1,6 +1,6 @@
--- What wrk asks and says: `wrk -s load.lua URL -- DEPTH`.
+-- What wrk asks and says: `wrk -s load.lua URL -- DEPTH [PATH PAGES]`.
 --
--- Sends DEPTH requests at a time, and prints the figures on one line: requests, microseconds,
+-- Sends DEPTH requests at a time, or asks for any of so many pages, whose number PATH takes twice; prints the figures on one line: requests, microseconds,
 -- errors, and the latencies of half, 99 % and 99.9 % of the requests in microseconds.
 
 function init(args)
@@ -9,6 +9,13 @@ function init(args)
   if depth > 1 then
     local batch = wrk.format():rep(depth)
     function request() return batch end
+  end
+  local path, pages = args[2], tonumber(args[3])
+  if path then
+    function request()
+      local number = math.random(0, pages - 1)
+      return wrk.format(nil, path:format(number, number))
+    end
   end
 end
 

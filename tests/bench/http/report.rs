@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::goals::{Bound, control, goals};
+use crate::goals::{Bound, Goal, at_scale, control, goals};
 use crate::results::{Pick, Results};
+use crate::scale::Scale;
 use crate::situation::{COMMON, Situation, USUAL};
 use crate::subjects::{BARE, PEERS, WXSIGN};
 use crate::table::Table;
@@ -16,18 +17,34 @@ pub(crate) fn print(results: &Results) {
     println!("Same server twice: {}\n", control(results));
     println!("{}", every_row(results).plain());
     println!("{}", footprints(results).plain());
-    let scale = &results.scale;
-    println!(
-        "{} accounts: first signature after {:.2} s, all read {:.1} s later, {:.0} bytes each, \
-         idle CPU {:.2} % of a core\n",
-        scale.accounts,
-        scale.start.as_secs_f64(),
-        scale.settled.as_secs_f64(),
-        scale.bytes_each,
-        scale.idle_cpu * 100.0,
-    );
+    println!("{}", accounts(&results.scale).plain());
+    println!("{}", judged(goals(results)).plain());
+}
+
+/// What was found with many accounts, for the terminal.
+pub(crate) fn print_scale(scale: &Scale) {
+    println!("{}", accounts(scale).plain());
+    println!("{}", judged(at_scale(scale)).plain());
+}
+
+fn accounts(scale: &Scale) -> Table {
+    let count = format!("{} accounts", scale.accounts);
+    let mut table = Table::new(&[&count, ""]);
+    let most = format!("{:.1} MiB", scale.most_memory / MIB);
+    let same = format!("{:.3}", scale.same_over_one);
+    let found = [
+        ("most memory until all sign".to_owned(), most),
+        ("requests/s for one of them over one".to_owned(), same),
+    ];
+    for (what, figure) in found.iter().chain(&scale.operators) {
+        table.row(vec![what.clone(), figure.clone()]);
+    }
+    table
+}
+
+fn judged(goals: impl IntoIterator<Item = Goal>) -> Table {
     let mut table = Table::new(&["goal", "must be", "is", ""]);
-    for goal in goals(results) {
+    for goal in goals {
         let bound = match goal.bound {
             Bound::AtLeast(bound) => format!(">= {bound:.2}"),
             Bound::AtMost(bound) => format!("<= {bound:.2}"),
@@ -38,7 +55,7 @@ pub(crate) fn print(results: &Results) {
         let verdict = goal.verdict().to_owned();
         table.row(vec![goal.what, bound, found, verdict]);
     }
-    println!("{}", table.plain());
+    table
 }
 
 fn every_row(results: &Results) -> Table {

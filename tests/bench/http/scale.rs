@@ -1,133 +1,87 @@
 //! wxsign with a hundred thousand accounts beside wxsign with one.
 //!
-//! The others are accounts that were added at run time. Its database is filled with what WeChat gave
-//! the one account, under all their names: so nothing is due for four minutes, and WeChat is not
-//! asked.
+//! The accounts are of the kind that is added at run time, each with a page host of its own, and
+//! their credentials are stored and good for two hours: so WeChat is not asked.
 
-use std::path::Path;
+#[path = "scale/database.rs"]
+mod database;
+#[path = "scale/operators.rs"]
+mod operators;
+
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction};
 use tokio::runtime::Runtime;
-use wxsign::account::{AppId, TokenApi};
 use wxsign::clock::Clock;
-use wxsign::credential::Secret;
-use wxsign::store::{AccountRow, Changes, Sqlite, Store, StoreError};
-use wxsign::vault::{MasterKey, Vault};
 
-use crate::server::{Reading, Server};
-use crate::situation::USUAL;
-use crate::subjects::wxsign;
-use crate::wechat::{APP_SECRET, Temper, WeChat};
-use crate::wrk::median;
+use crate::server::Server;
+use crate::wrk::{self, median};
+use database::Database;
+use operators::{Line, all_sign, changed, watched};
 
 /// What was found.
 pub(crate) struct Scale {
     pub(crate) accounts: usize,
-    /// From the start to the first signature.
+    /// From the start to the first signature, and from the start until all accounts sign.
     pub(crate) start: Duration,
-    /// From there until it has read what is stored.
-    pub(crate) settled: Duration,
+    pub(crate) all_sign: Duration,
+    /// The most memory that it had until then.
+    pub(crate) most_memory: f64,
     pub(crate) bytes_each: f64,
-    /// Requests a second over those with one account.
-    pub(crate) per_second_over_one: f64,
+    /// Requests a second for any of the accounts, and for one of them, over those with one account.
+    pub(crate) any_over_one: f64,
+    pub(crate) same_over_one: f64,
     /// The part of a core that is used while nobody asks.
     pub(crate) idle_cpu: f64,
+    /// What operators find and do.
+    pub(crate) operators: Vec<Line>,
 }
 
-/// What their AppSecrets are sealed with.
-const MASTER_KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
-
 /// How long nobody asks, to see what it does by itself.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(10);
 
 /// Compares the two.
 pub(crate) fn scale(runtime: &Runtime, accounts: usize, rounds: usize) -> Scale {
-    let wechat = runtime.block_on(WeChat::start([Temper::Quiet]));
-    let store = "store = \"sqlite:wxsign.db\"\n";
-    let with_key = format!("{store}master_key = \"{MASTER_KEY}\"\n");
-    let mut one = wxsign(&wechat.url, store, &wechat.configuration());
-    let mut many = wxsign(&wechat.url, &with_key, &wechat.configuration());
-    one.start();
-    one.stop();
-    let added: Vec<AppId> = (1..accounts)
-        .map(|number| format!("wx{number:016x}").parse().unwrap())
-        .collect();
-    copy(one.directory(), many.directory(), &added);
-    runtime.block_on(add(many.directory(), &added));
-    one.start();
-    let start = many.start();
-    let settled = settle(&many);
-    let memory = many.memory() - one.memory();
-    let idle_cpu = many.cpu_during(IDLE);
-    let mut rates = [Vec::new(), Vec::new()];
-    for _ in 0..rounds {
-        for (server, rates) in [&one, &many].into_iter().zip(&mut rates) {
-            let Reading { sample, .. } = server.load(&USUAL.load());
-            rates.push(sample.per_second);
-        }
+    let one = runtime.block_on(Database::of(1));
+    let many = runtime.block_on(Database::of(accounts));
+    let (mut lone, mut crowded) = (one.server(), many.server());
+    lone.start();
+    let begun = Clock::system().moment().boot;
+    let start = crowded.start();
+    while !all_sign(&crowded) {
+        std::thread::sleep(Duration::from_millis(5));
     }
-    let [of_one, of_many] = rates.map(|rates| median(rates).unwrap());
+    let all_sign = Clock::system().moment().boot - begun;
+    let most_memory = crowded.most_memory();
+    let idle_cpu = crowded.cpu_during(IDLE);
+    let memory = crowded.memory() - lone.memory();
+    let mut operators = watched(&crowded, accounts);
+    let (any_over_one, same_over_one) = over_one(&lone, &crowded, accounts, rounds);
+    operators.extend(changed(&crowded, &many));
     Scale {
         accounts,
         start,
-        settled,
+        all_sign,
+        most_memory,
         bytes_each: memory / (accounts - 1) as f64,
-        per_second_over_one: of_many / of_one,
+        any_over_one,
+        same_over_one,
         idle_cpu,
+        operators,
     }
 }
 
-/// Waits until it does little by itself, and says how long that took.
-fn settle(server: &Server) -> Duration {
-    const LITTLE: f64 = 0.1;
-    let look = Duration::from_millis(500);
-    let looks = (0..120).find(|_| server.cpu_during(look) < LITTLE);
-    look * looks.unwrap_or(120)
-}
-
-/// Gives `accounts` in the database of `into` what the first account has in that of `from`.
-fn copy(from: &Path, into: &Path, accounts: &[AppId]) {
-    let (from, into) = (from.join("wxsign.db"), into.join("wxsign.db"));
-    let source = Connection::open(from).unwrap();
-    let path = into.to_str().unwrap();
-    source.execute("VACUUM INTO ?1", [path]).unwrap();
-    let mut copy = Connection::open(into).unwrap();
-    let transaction = copy.transaction().unwrap();
-    fill(&transaction, accounts);
-    transaction.commit().unwrap();
-}
-
-fn fill(transaction: &Transaction<'_>, accounts: &[AppId]) {
-    let insert = "INSERT INTO record SELECT ?1, kind, version, record FROM record WHERE appid = ?2";
-    let first = AppId::to_string(&"wx0000000000000000".parse().unwrap());
-    let mut statement = transaction.prepare(insert).unwrap();
-    for appid in accounts {
-        let copied = statement.execute([&appid.to_string(), &first]).unwrap();
-        assert_eq!(copied, 2, "a token and a ticket");
+/// Signatures a second for any of many accounts, and for the first, over those for the only one.
+fn over_one(lone: &Server, crowded: &Server, accounts: usize, rounds: usize) -> (f64, f64) {
+    let [mut alone, mut any, mut same] = [const { Vec::new() }; 3];
+    let rate = |server: &Server, accounts| {
+        let url = format!("http://{}", server.address());
+        wrk::load_pages(&url, database::PAGES, accounts).per_second
+    };
+    for _ in 0..rounds {
+        alone.push(rate(lone, 1));
+        any.push(rate(crowded, accounts));
+        same.push(rate(crowded, 1));
     }
-}
-
-/// Adds `accounts` to the database in `directory`, as is done at run time.
-async fn add(directory: &Path, accounts: &[AppId]) {
-    let key: MasterKey = MASTER_KEY.parse().unwrap();
-    let vault = Vault::new(&key);
-    let row = |appid: &AppId| AccountRow {
-        name: None,
-        token_api: TokenApi::Classic,
-        page_hosts: vec!["h5.example.com".to_owned()],
-        secret: vault.seal(appid, &Secret::new(APP_SECRET)),
-        changed_at: Clock::system().now(),
-        wx_card: false,
-    };
-    let rows = accounts
-        .iter()
-        .map(|appid| (appid.clone(), Some(row(appid))));
-    let changes = Changes {
-        accounts: rows.collect(),
-        ..Changes::default()
-    };
-    let store = Store::new(Sqlite::open(&directory.join("wxsign.db")).unwrap());
-    let changed = store.change_directory(|_| Ok::<_, StoreError>((changes, ())));
-    changed.await.unwrap().expect("nobody else changes it");
+    let [alone, any, same] = [alone, any, same].map(|rates| median(rates).unwrap());
+    (any / alone, same / alone)
 }

@@ -66,6 +66,10 @@ impl Server {
         self.process.directory()
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
     /// Starts it, and says how long it took from there to the first signature.
     pub(crate) fn start(&mut self) -> Duration {
         let clock = Clock::system();
@@ -123,7 +127,7 @@ impl Server {
     }
 
     /// What its processes have spent so far.
-    fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let spent = self.processes().into_iter().map(cpu);
         spent.sum()
     }
@@ -137,7 +141,15 @@ impl Server {
 
     /// The memory of its processes in bytes, a proportional share of what others have as well.
     pub(crate) fn memory(&self) -> f64 {
-        self.processes().into_iter().map(memory).sum()
+        let processes = self.processes().into_iter();
+        processes
+            .map(|pid| bytes(pid, "smaps_rollup", "Pss:"))
+            .sum()
+    }
+
+    /// The most memory that its first process ever had, in bytes.
+    pub(crate) fn most_memory(&self) -> f64 {
+        bytes(self.process.pid(), "status", "VmHWM:")
     }
 
     fn processes(&self) -> Vec<Pid> {
@@ -160,9 +172,9 @@ fn cpu(pid: Pid) -> Duration {
     spent.sum()
 }
 
-fn memory(pid: Pid) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_pid())).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+fn bytes(pid: Pid, file: &str, field: &str) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_pid())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.unwrap().trim().trim_end_matches(" kB").trim();
     kib.parse::<f64>().unwrap() * 1024.0
 }

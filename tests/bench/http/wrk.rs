@@ -59,6 +59,18 @@ pub(crate) fn load(url: &str, load: &Load) -> Sample {
         command.args(["-H", "Connection: close"]);
     }
     command.args([url, "--", &load.depth.to_string()]);
+    run(&mut command)
+}
+
+/// Asks for any of so many pages as often as it can, on 32 connections. Each has its number in
+/// `path`, wherever that has place for it as Lua's `string.format` takes it.
+pub(crate) fn load_pages(url: &str, path: &str, pages: usize) -> Sample {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-d1s", "-s", SCRIPT, "-c32", url]);
+    run(command.args(["--", "1", path, &pages.to_string()]))
+}
+
+fn run(command: &mut Command) -> Sample {
     let output = on_core(CLIENTS, || command.output());
     let output = output.unwrap_or_else(|why| panic!("{why}: apt-get install wrk"));
     let said = String::from_utf8(output.stdout).unwrap();
