@@ -63,6 +63,12 @@ impl Subject {
         }
     }
 
+    /// Whether its slowest requests there are compared with those of another.
+    pub(crate) fn is_close(&self, situation: Situation) -> bool {
+        let compared = [USUAL, Situation::KeepAlive(256)];
+        compared.contains(&situation) && !PEERS.contains(&self.name)
+    }
+
     /// Starts it, and ends what it has to do without.
     pub(crate) fn start(&mut self) {
         self.server.start();
