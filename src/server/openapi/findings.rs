@@ -47,10 +47,10 @@ pub(in super::super) struct Findings {
     #[schema(pattern = "^(right|wrong|unknown)$", example = "wrong")]
     verdict: String,
     /// The same in a sentence.
-    #[schema(example = "WeChat refuses this wx.config. This is why:")]
+    #[schema(example = "This config is refused. This is why:")]
     summary_en: String,
     /// The same in Chinese.
-    #[schema(example = "微信会拒绝这个 wx.config，原因如下：")]
+    #[schema(example = "这个配置会被拒绝，原因如下：")]
     summary_zh: String,
     /// What is wrong; nothing when nothing is.
     mistakes: Vec<FoundMistake>,
