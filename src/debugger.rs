@@ -1,4 +1,5 @@
-//! Why WeChat says "invalid signature": takes a `wx.config` as it was pasted, makes its signature
+//! Why WeChat says "invalid signature": takes a `wx.config`, or WeCom's `wx.agentConfig`, as it was
+//! pasted, makes its signature
 //! anew, rightly and with every classic mistake, and says which one it was made with.
 //!
 //! It is pure: what the account's tickets are is given to it ([`Known`]). A ticket goes into
@@ -13,6 +14,7 @@ mod read;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt::Write as _;
 
@@ -25,6 +27,7 @@ pub use pasted::Pasted;
 pub use spans::{Span, SpanKind};
 
 use outcome::Outcome;
+use words::in_words;
 
 use crate::account::AppId;
 use crate::credential::Secret;
@@ -45,16 +48,17 @@ pub struct Known {
     pub others: Vec<(AppId, Signer)>,
 }
 
-/// What is known of an account.
+/// What is known of an account; of a corporation at WeCom, what is known of its apps together.
 #[derive(Default)]
 pub struct KnownAccount {
-    /// The jsapi_ticket, while there is one.
-    pub ticket: Option<Secret>,
+    /// The tickets that are right, none while there is none: the jsapi_ticket, one of each app, or
+    /// for `wx.agentConfig` that of the app.
+    pub tickets: Vec<Secret>,
     /// What signs with tickets that are not the right one, and what is wrong about each: the
-    /// ticket before, and in the demo those that the simulator has.
+    /// ticket before, those for other purposes, and in the demo those that the simulator has.
     pub wrong: Vec<(Mistake, Signer)>,
-    /// The access_token.
-    pub token: Option<Secret>,
+    /// The access_tokens.
+    pub tokens: Vec<Secret>,
     /// Hosts that it has pages on.
     pub hosts: Vec<String>,
 }
@@ -109,12 +113,12 @@ pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
         sha1: sha1_hex,
     };
     let mut mistakes = of_parameters(ask, pasted);
-    let missing = pasted.missing();
     if account.is_none() && !pasted.app_id.is_empty() {
-        mistakes.push(Evidence(Mistake::UnknownAppid, Some(pasted.app_id.clone())));
+        let named = Some(pasted.named_account());
+        mistakes.push(Evidence(Mistake::UnknownAppid, named));
     }
     mistakes.extend(of_domain(ask, &pages));
-    let can_search = missing.is_empty() || missing == ["appId"];
+    let can_search = pasted.can_be_signed();
     let found = can_search
         .then(|| diagnosis::find(&case, &keys(known)))
         .flatten();
@@ -137,7 +141,7 @@ pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
             found.0 = Mistake::StaleTicket;
         }
     }
-    let has_ticket = account.is_some_and(|account| account.ticket.is_some());
+    let has_ticket = account.is_some_and(|account| !account.tickets.is_empty());
     let outcome = match (mistakes.is_empty(), signature_fits) {
         (true, true) => right(ask),
         _ if mistakes.iter().any(|found| is_surely_refused(found.0)) => Outcome::Wrong,
@@ -166,7 +170,10 @@ pub fn examine(ask: &Ask, pasted: &Pasted, known: &Known) -> Report {
         verdict: outcome.verdict(),
         summary_en,
         summary_zh,
-        mistakes: mistakes.into_iter().map(in_words).collect(),
+        mistakes: mistakes
+            .into_iter()
+            .map(|found| in_words(found, pasted))
+            .collect(),
         signed: signed.into_iter().map(visible).collect(),
         expected: expected.into_iter().map(visible).collect(),
         // To say what is behind that one is the whole report.
@@ -189,21 +196,6 @@ fn is_accepted(ask: &Ask) -> bool {
 /// accounts that are not here.
 fn is_surely_refused(mistake: Mistake) -> bool {
     !matches!(mistake, Mistake::UnknownAppid | Mistake::FormerTicket)
-}
-
-/// A mistake in words: here those of the simulator, which plays WeChat, would be wrong about
-/// accounts.
-fn in_words(found: Evidence) -> Diagnosis {
-    let found = Diagnosis::from(found);
-    if found.code != Mistake::UnknownAppid {
-        return found;
-    }
-    Diagnosis {
-        message_en: "No account with this appId is known here, or none that you may see: compare \
-                     the appId letter by letter; if it is right, add the account to wxsign.",
-        message_zh: "此处没有这个 appId 的公众号（或您无权查看）：请逐字核对 appId；如果无误，请在 wxsign 中添加该公众号。",
-        ..found
-    }
 }
 
 /// Mistakes that show without any ticket.
@@ -277,11 +269,11 @@ fn keys(known: &Known) -> Keys {
         for (mistake, signer) in &account.wrong {
             wrong(*mistake, Key::signer(signer).shown_as(WRONG_TICKET));
         }
-        if let Some(token) = &account.token {
+        for token in &account.tokens {
             let key = Key::text(token).shown_as(WRONG_TICKET);
             wrong(Mistake::AccessTokenAsTicket, key);
         }
-        if let Some(ticket) = &account.ticket {
+        for ticket in &account.tickets {
             for (before, after) in [("", "\n"), ("", "\r\n"), ("", " "), (" ", ""), ("\"", "\"")] {
                 let value = Secret::new(format!("{before}{}{after}", ticket.expose()));
                 let key = Key::text(&value).shown_as(format!("{before}{TICKET}{after}"));
@@ -300,12 +292,9 @@ fn keys(known: &Known) -> Keys {
         let key = Key::signer(signer).shown_as(WRONG_TICKET);
         wrong(Mistake::OtherAppTicket, key.with_evidence(appid.as_str()));
     }
-    let ticket = known
-        .account
-        .as_ref()
-        .and_then(|account| account.ticket.as_ref());
+    let tickets = known.account.iter().flat_map(|account| &account.tickets);
     keys.right
-        .extend(ticket.map(|ticket| (None, Key::text(ticket))));
+        .extend(tickets.map(|ticket| (None, Key::text(ticket))));
     keys
 }
 

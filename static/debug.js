@@ -26,13 +26,13 @@
   }));
   // So does signing in, of whose way back the address of the page is no part.
   document.querySelectorAll('a[href^="/console/login"]').forEach((link) => link.addEventListener('click', () => {
-    sessionStorage.setItem(KEPT, encode(question()));
+    keep(encode(question()));
   }));
   fill();
 
   function fill() {
-    const given = new URLSearchParams(location.hash.slice(1)).get('d') || sessionStorage.getItem(KEPT);
-    sessionStorage.removeItem(KEPT);
+    const kept = takeKept();
+    const given = new URLSearchParams(location.hash.slice(1)).get('d') || kept;
     if (!given) return;
     let filled;
     try { filled = decode(given); } catch (unreadable) { return; }
@@ -41,6 +41,19 @@
     const more = ['realAuthUrl', 'landing', 'ua'].some((name) => form.elements[name].value);
     form.querySelector('details').open = more;
     if (form.checkValidity()) ask();
+  }
+
+  // A browser that blocks storage throws when it is as much as named.
+  function keep(asked) {
+    try { sessionStorage.setItem(KEPT, asked); } catch (blocked) { /* it is lost */ }
+  }
+
+  function takeKept() {
+    try {
+      const kept = sessionStorage.getItem(KEPT);
+      sessionStorage.removeItem(KEPT);
+      return kept;
+    } catch (blocked) { return null; }
   }
 
   function text(name, value) {

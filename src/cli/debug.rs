@@ -26,7 +26,8 @@ pub(super) struct DebugArgs {
     /// Address of the page, as location.href has it
     #[arg(long)]
     url: String,
-    /// A file that holds what wx.config was given, JSON or JavaScript, or - for stdin
+    /// A file that holds what wx.config (or at WeCom wx.agentConfig) was given, JSON or JavaScript,
+    /// or - for stdin
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Address at which the page was entered, if it is another one
@@ -61,7 +62,8 @@ pub(super) struct DebugArgs {
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct Source {
-    /// A file that holds the account's jsapi_ticket, or - for stdin
+    /// A file that holds the account's jsapi_ticket (for wx.agentConfig that of the app), or - for
+    /// stdin
     #[arg(long, value_name = "FILE")]
     ticket_file: Option<PathBuf>,
     /// A running wxsign, which tries the tickets that it holds
@@ -134,10 +136,11 @@ fn here(ask: &Ask, ticket: &Secret, appid: Option<&AppId>, lang: Lang) -> Result
         let (en, zh) = (fault.english(), fault.chinese());
         Failure::Usage(lang.of(&en, &zh).to_owned())
     })?;
-    let is_meant = appid.is_none_or(|appid| appid.as_str() == pasted.app_id());
+    // At WeCom a wx.config names the corporation, not the app.
+    let is_meant = appid.is_none_or(|appid| pasted.is_of(appid));
     let known = Known {
         account: is_meant.then(|| KnownAccount {
-            ticket: Some(ticket.clone()),
+            tickets: vec![ticket.clone()],
             ..KnownAccount::default()
         }),
         others: Vec::new(),
@@ -212,7 +215,7 @@ fn written(report: &Value, lang: Lang) -> String {
     }
     for (name, en, zh) in [
         ("signed", "What was signed", "实际签名的字符串"),
-        ("expected", "What WeChat signs", "微信计算时的字符串"),
+        ("expected", "What is to be signed", "应签名的字符串"),
     ] {
         // Both are the same where nothing is wrong.
         let is_second = name == "expected" && report["verdict"] == "right";

@@ -102,7 +102,7 @@ impl Ask {
 enum Platform {
     Ios,
     Desktop,
-    /// Android, and what cannot be told: an iPad calls itself a Mac.
+    /// Android, WeCom, and what cannot be told: an iPad calls itself a Mac.
     Other,
 }
 
@@ -112,6 +112,10 @@ impl Platform {
         // The developer tools name the phone that they stand in for, and compare the current URL.
         if has("wechatdevtools") {
             Self::Desktop
+        } else if has("wxwork") {
+            // Its own SDK signs the current URL, on an iPhone too
+            // (<https://www.npmjs.com/package/@wecom/jssdk>).
+            Self::Other
         } else if has("iPhone") || has("iPad") || has("iPod") {
             Self::Ios
         } else if has("WindowsWechat") || has("Windows NT") || has("MacWechat") {

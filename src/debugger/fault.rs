@@ -1,4 +1,4 @@
-//! Why a pasted text is not a `wx.config`.
+//! Why a pasted text is neither a `wx.config` nor a `wx.agentConfig`.
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ pub enum Fault {
     NoComma,
     /// Too many brackets in each other.
     TooDeep,
-    /// None of the parameters of `wx.config` is there.
+    /// None of the parameters is there.
     NoConfig,
     /// The value of this parameter is this code.
     Variable(&'static str, String),
@@ -80,7 +80,8 @@ impl ReadFault {
             Fault::NoComma => format!("a comma is missing in front of {place}"),
             Fault::TooDeep => format!("too many brackets stand in each other at {place}"),
             Fault::NoConfig => "none of appId, timestamp, nonceStr and signature is in the text: \
-                                paste the object that wx.config was given"
+                                paste the object that wx.config was given, or at WeCom \
+                                wx.agentConfig"
                 .to_owned(),
             Fault::Variable(name, code) => format!(
                 "{name} is not a value but code ({code}): paste what it is when the page runs, \
@@ -108,7 +109,7 @@ impl ReadFault {
             Fault::NoComma => format!("{place}之前缺少逗号"),
             Fault::TooDeep => format!("{place}括号嵌套太深"),
             Fault::NoConfig => "文本中没有 appId、timestamp、nonceStr、signature：请粘贴传给 \
-                                wx.config 的对象"
+                                wx.config（企业微信：或 wx.agentConfig）的对象"
                 .to_owned(),
             Fault::Variable(name, code) => format!(
                 "{name} 不是值而是代码（{code}）：请粘贴页面运行时的值，例如 \

@@ -42,7 +42,7 @@ impl Outcome {
         match self {
             Self::Right => (
                 "The signature is right for this address and the account's ticket.",
-                "签名正确：与该网址和公众号当前的 jsapi_ticket 相符。",
+                "签名正确：与该网址和该账号当前的 jsapi_ticket 相符。",
             ),
             Self::RightAndRefused => (
                 "The signature is right for this address and the ticket that is held here. If \
@@ -55,13 +55,13 @@ impl Outcome {
                 "签名正确；微信报告的是另一个问题。",
             ),
             Self::Wrong => (
-                "WeChat refuses this wx.config. This is why:",
-                "微信会拒绝这个 wx.config，原因如下：",
+                "This config is refused. This is why:",
+                "这个配置会被拒绝，原因如下：",
             ),
             Self::WrongAndAccepted => (
-                "It cannot be told: WeChat says that it accepted a wx.config, and by what is known \
-                 here it would refuse this one. Are address, wx.config and errMsg of the same run?",
-                "无法判断：微信报告已接受 wx.config，但按此处所知，它会拒绝这一个。请确认网址、wx.config 和 errMsg 出自同一次运行。",
+                "It cannot be told: WeChat says that it accepted a config, and by what is known \
+                 here it would refuse this one. Are address, config and errMsg of the same run?",
+                "无法判断：微信报告已接受配置，但按此处所知，它会拒绝这一个。请确认网址、配置和 errMsg 出自同一次运行。",
             ),
             Self::Former => (
                 "It cannot be told: the signature is right for this address and the former \
@@ -74,17 +74,17 @@ impl Outcome {
                 "微信接受了签名，但它是用上一个 jsapi_ticket 生成的，很快就会失效。",
             ),
             Self::UnknownAccount => (
-                "It cannot be told: no account with this appId is here.",
-                "无法判断：此处没有这个 appId 的公众号。",
+                "It cannot be told: the account that it names is not here.",
+                "无法判断：此处没有它所填的公众号或企业微信应用。",
             ),
             Self::NoTicket => (
                 "It cannot be told: there is no ticket of this account at the moment.",
-                "无法判断：目前没有该公众号的 jsapi_ticket。",
+                "无法判断：目前没有该账号的 jsapi_ticket。",
             ),
             Self::Unexplained => (
                 "The signature is not that of this address with the account's ticket, and no \
                  classic mistake explains it.",
-                "签名与该网址和公众号的 jsapi_ticket 不符，且不属于任何常见错误。",
+                "签名与该网址和该账号的 jsapi_ticket 不符，且不属于任何常见错误。",
             ),
         }
     }

@@ -26,7 +26,8 @@ pub(super) enum Value {
     Code(String),
 }
 
-/// Reads the first object in `text`: that of `wx.config(…)` where there is such a call.
+/// Reads the first object in `text`: that of `wx.config(…)`, else of `wx.agentConfig(…)`, where
+/// there is such a call.
 pub(super) fn read(text: &str) -> Result<Value, ReadFault> {
     let mut reader = Reader { text, at: 0 };
     if text.len() > MAX_BYTES {
@@ -35,11 +36,14 @@ pub(super) fn read(text: &str) -> Result<Value, ReadFault> {
     if text.trim().is_empty() {
         return Err(reader.fault(Fault::Empty));
     }
-    let is_call = |at: &usize| {
-        let behind = text[at + "wx.config".len()..].trim_start();
-        behind.starts_with('(') && !text.trim_start().starts_with('{')
+    let call = |name: &str| {
+        let is_call = |at: &usize| {
+            let behind = text[at + name.len()..].trim_start();
+            behind.starts_with('(') && !text.trim_start().starts_with('{')
+        };
+        text.find(name).filter(is_call)
     };
-    let call = text.find("wx.config").filter(is_call);
+    let call = call("wx.config").or_else(|| call("wx.agentConfig"));
     let open = text[call.unwrap_or(0)..].find('{');
     match open {
         Some(open) => {

@@ -1,6 +1,7 @@
 //! The classic mistakes, made one by one, and what is said about each.
 
 mod spoilt;
+mod wecom;
 
 use proptest::prelude::*;
 

@@ -4,6 +4,8 @@
 //! fragment of the address (`#d=` and the question as JSON in base64) and the answer comes into
 //! the page. Programs ask `/debug/check`.
 
+mod known;
+
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -26,11 +28,9 @@ use super::own_address::OwnAddress;
 use super::problem::{Code, Problem};
 use super::{Gate, Peer};
 use crate::client::Scope;
-use crate::debugger::{Ask, Known, KnownAccount, Pasted, Report, SpanKind, Verdict, examine};
-use crate::diagnosis::Mistake;
+use crate::debugger::{Ask, Report, SpanKind, Verdict, examine};
 use crate::keeper::Kept;
 use crate::roster::Caller;
-use crate::signer::Signer;
 
 /// So many questions a second from one address: each takes thousands of hashes.
 pub(super) const QUESTIONS_PER_SECOND: u32 = 2;
@@ -38,9 +38,6 @@ pub(super) const QUESTIONS_PER_SECOND: u32 = 2;
 /// The largest question: a whole script may be pasted, and the form writes each Chinese character
 /// as nine.
 pub(super) const MAX_QUESTION_BYTES: usize = 128 * 1024;
-
-/// The tickets of so many other accounts are tried.
-const MAX_OTHERS: usize = 16;
 
 /// Only this server's own files, and its own form.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -217,7 +214,7 @@ async fn answer(asker: &Asker, ask: Ask) -> Result<Report, Refused> {
     let pasted = ask
         .read()
         .map_err(|fault| Refused::Unreadable(fault.english(), fault.chinese()))?;
-    let known = known(gate, &viewer, &pasted);
+    let known = known::known(gate, &viewer, &pasted);
     let examining = tokio::task::spawn_blocking(move || examine(&ask, &pasted, &known));
     let lost = |_| Problem::new(Code::InternalError, "the search broke off");
     let mut report = examining.await.map_err(lost)?;
@@ -280,53 +277,6 @@ fn admit(asker: &Asker) -> Result<(), Problem> {
                       Retry-After";
         Problem::too_many(detail, wait)
     })
-}
-
-/// What the search may use: the tickets of the accounts that the viewer may see.
-fn known(gate: &Gate, viewer: &Viewer, pasted: &Pasted) -> Known {
-    let accounts = gate.app.keeper.accounts();
-    let now = gate.app.keeper.clock().moment();
-    let visible = |kept: &&Arc<Kept>| viewer.may_see(kept);
-    let kept = match pasted.app_id() {
-        "" => accounts.only(),
-        appid => accounts.get(appid),
-    };
-    let kept = kept.filter(visible);
-    let account = kept.map(|kept| {
-        let snapshot = kept.snapshot();
-        let value = |served: &crate::keeper::Served| served.credential.value.clone();
-        let appid = &kept.account.appid;
-        // The simulated WeChat knows which tickets it takes no more; the former one may live on.
-        let is_real = gate.app.simulator.is_none();
-        let former = snapshot.former_signer().filter(|_| is_real).cloned();
-        let former = former.map(|signer| (Mistake::FormerTicket, signer));
-        let simulated = gate.app.simulator.iter();
-        let simulated = simulated.flat_map(|simulator| simulator.wrong_tickets(appid));
-        let simulated = simulated.map(|(mistake, ticket)| (mistake, Signer::new(&ticket)));
-        KnownAccount {
-            ticket: snapshot.ticket(now).map(value),
-            wrong: former.into_iter().chain(simulated).collect(),
-            token: snapshot.token(now).map(value),
-            hosts: hosts(kept),
-        }
-    });
-    let is_other = |other: &&Arc<Kept>| other.account.appid.as_str() != pasted.app_id();
-    let others = accounts.iter().filter(is_other).filter(visible);
-    let others = others.filter_map(|other| {
-        let signer = other.snapshot().signer(now)?.clone();
-        Some((other.account.appid.clone(), signer))
-    });
-    Known {
-        account,
-        others: others.take(MAX_OTHERS).collect(),
-    }
-}
-
-/// The hosts of an account's pages, without patterns and ports.
-fn hosts(kept: &Kept) -> Vec<String> {
-    let patterns = kept.account.page_hosts.patterns().into_iter();
-    let names = patterns.filter(|pattern| !pattern.contains(['*', ':']));
-    names.take(MAX_OTHERS).collect()
 }
 
 /// The addresses in a text: a list of JSON, or one after the other.

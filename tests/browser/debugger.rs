@@ -37,6 +37,21 @@ async fn a_failed_run_opens_the_debugger_filled_in_and_it_names_the_mistake() {
 }
 
 #[tokio::test]
+async fn it_is_filled_in_where_storage_is_blocked() {
+    let stage = Stage::set(Cdn::Up).await;
+    let blocked = "Object.defineProperty(window, 'sessionStorage', {
+        get() { throw new DOMException('blocked', 'SecurityError'); },
+    });";
+    stage.before_every_page(blocked).await;
+    // {"url":"https://h5.example.com/"}
+    let question = "eyJ1cmwiOiJodHRwczovL2g1LmV4YW1wbGUuY29tLyJ9";
+    let address = format!("{}/debug?lang=en#d={question}", stage.wxsign);
+    stage.client.goto(&address).await.expect("the page");
+    let url = "return document.getElementById('url').value";
+    assert_eq!(stage.run(url, Value::Null).await, "https://h5.example.com/");
+}
+
+#[tokio::test]
 async fn the_debugger_can_be_read_by_everyone() {
     let stage = Stage::set(Cdn::Up).await;
     let show = async |lang: &str| {

@@ -102,6 +102,38 @@ fn another_account_s_ticket_tells_nothing() {
     assert!(ran.stdout.contains("unknown_appid"), "{}", ran.stdout);
 }
 
+/// At WeCom wxsign knows an app by CorpID and AgentId, and a page names the CorpID alone.
+#[test]
+fn both_configs_of_a_wecom_app_are_checked_with_its_ticket() {
+    let place = place();
+    let signed = "timestamp: 1414587457, nonceStr: 'Wm3WZYTPz0wzccnW',
+        signature: '0f9de62fce790f9a083d5c99e95740ceb90c27ed'";
+    let page = format!("wx.config({{appId: 'ww0123456789abcdef', {signed}}})");
+    let named = "corpid: 'ww0123456789abcdef', agentid: 1000002";
+    let agent = format!("wx.agentConfig({{{named}, {signed}}})");
+    let url = "http://mp.weixin.qq.com?params=value";
+    for (config, appid, code) in [
+        (&page, "ww0123456789abcdef-1000002", 0),
+        (&page, "ww0123456789abcdef-1000003", 0),
+        (&page, "wwffffffffffffffff-1000002", 3),
+        (&agent, "ww0123456789abcdef-1000002", 0),
+        (&agent, "ww0123456789abcdef-1000003", 3),
+        (&agent, "wx0123456789abcdef", 3),
+    ] {
+        place.write("config.js", config);
+        let more = [&OFFLINE[..], &["--appid", appid]].concat();
+        let ran = debug(&place, url, &more);
+        assert_eq!(ran.code, code, "{appid}: {}", ran.stdout);
+        assert_eq!(ran.stdout.contains("unknown_appid"), code == 3);
+        let unnamed = debug(&place, url, &OFFLINE);
+        assert_eq!(unnamed.code, 0, "{}", unnamed.stdout);
+    }
+    place.write("config.js", &agent.replace("1000002", "''"));
+    let ran = debug(&place, url, &[&OFFLINE[..], &["--lang", "zh"]].concat());
+    assert_eq!(ran.code, 3);
+    insta::assert_snapshot!(ran.stdout);
+}
+
 #[test]
 fn a_running_server_is_asked_with_the_tickets_that_it_holds() {
     let place = place();

@@ -6,8 +6,8 @@ use wxsign::client::Scope;
 use wxsign::credential::Secret;
 use wxsign::simulator::{Action, Mistake, MistakenSigning};
 
-use crate::harness::{APPID, Server, Setup, is_problem, posted_signature, signature};
-use crate::wire::{Answer, Request};
+use crate::harness::{APPID, Server, Setup, is_problem, posted_signature, signature, until};
+use crate::wire::{Answer, Request, encode_uri_component};
 
 const URL: &str = "https://ok.example.com/page?id=1&from=singlemessage&name=%E5%BE%AE";
 
@@ -38,6 +38,118 @@ async fn what_wxsign_signs_is_right() {
     assert_eq!(codes(&answer), [""; 0]);
     assert_eq!(answer.json()["verdict"], "right");
     assert_eq!(answer.header("cache-control"), "no-store");
+    server.end().await;
+}
+
+/// Two apps of one corporation at WeCom.
+const APPS: [&str; 2] = ["ww0123456789abcdef-1000002", "ww0123456789abcdef-1000003"];
+
+/// What a back end is told of an account, once that kind of ticket is there.
+async fn has(server: &Server, appid: &str, ticket: &str) {
+    until("the ticket", async || {
+        let status = Request::get(format!("/v1/accounts/{appid}")).of("seeing");
+        let status = server.ask(&status).await.json();
+        status[ticket].is_object().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_wxsign_signs_for_wecom_is_right() {
+    for demo in [true, false] {
+        let mut setup = Setup::new();
+        setup.demo = demo;
+        APPS.iter().for_each(|appid| setup.add_account(appid));
+        setup.add_client("seeing", &[Scope::Status]);
+        let server = setup.start_ready().await;
+        let ask = async |config: &Value| {
+            let question = json!({ "url": URL, "config": config });
+            server.ask(&check(&question).of("seeing")).await
+        };
+        let mut configs = Vec::new();
+        for appid in APPS {
+            has(&server, appid, "jsapi_ticket").await;
+            has(&server, appid, "agent_ticket").await;
+            for what in ["signature", "agent-signature"] {
+                let url = encode_uri_component(URL);
+                let target = format!("/jsapi/{what}?appid={appid}&url={url}");
+                let config = server.get(target).await.json();
+                let answer = ask(&config).await;
+                assert_eq!(codes(&answer), [""; 0], "{config}");
+                assert_eq!(answer.json()["verdict"], "right");
+                configs.push(config);
+            }
+        }
+        let signed = |named: &Value, signed: &Value| {
+            let mut config = named.clone();
+            for name in ["timestamp", "nonceStr", "signature"] {
+                config[name] = signed[name].clone();
+            }
+            config
+        };
+        let [page, agent, page_of_other, agent_of_other] = &configs[..] else {
+            panic!("{configs:?}");
+        };
+        for (config, mistake) in [
+            (signed(page, agent), "tickets_mixed"),
+            (signed(page, agent_of_other), "tickets_mixed"),
+            (signed(agent, page), "tickets_mixed"),
+            (signed(agent, page_of_other), "tickets_mixed"),
+            (signed(agent, agent_of_other), "other_app_ticket"),
+        ] {
+            let answer = ask(&config).await;
+            assert_eq!(codes(&answer), [mistake], "{config}");
+            assert_eq!(answer.json()["verdict"], "wrong");
+        }
+        // So wxsign calls it, and WeCom does not.
+        let mut named = page.clone();
+        named["appId"] = json!(APPS[0]);
+        let answer = ask(&named).await;
+        assert_eq!(codes(&answer)[0], "unknown_appid");
+        assert_ne!(answer.json()["verdict"], "right");
+        server.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_may_see_one_app_is_told_about_its_tickets_alone() {
+    let mut setup = Setup::new();
+    APPS.iter().for_each(|appid| setup.add_account(appid));
+    setup.add_client("seeing", &[Scope::Status]);
+    let one = setup.add_client("one", &[Scope::Status]);
+    one.accounts = vec![APPS[0].to_owned()].try_into().unwrap();
+    let server = setup.start_ready().await;
+    let mut verdicts = Vec::new();
+    for appid in APPS {
+        has(&server, appid, "jsapi_ticket").await;
+        let url = encode_uri_component(URL);
+        let target = format!("/jsapi/signature?appid={appid}&url={url}");
+        let config = server.get(target).await.json();
+        let question = json!({ "url": URL, "config": config });
+        let answer = server.ask(&check(&question).of("one")).await;
+        verdicts.push(answer.json()["verdict"].clone());
+    }
+    assert_eq!(verdicts, ["right", "unknown"]);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_ticket_for_coupons_is_known_where_wechat_is_real() {
+    let mut setup = Setup::new();
+    setup.config.accounts[0].wx_card = true;
+    setup.add_client("seeing", &[Scope::Status]);
+    let server = setup.start_ready().await;
+    has(&server, APPID, "card_ticket").await;
+    let asked = MistakenSigning {
+        appid: APPID.parse().unwrap(),
+        url: URL.to_owned(),
+        mistake: Some(Mistake::CardTicket),
+    };
+    let config = server.simulator.sign(&asked).unwrap().unwrap();
+    let question = json!({ "url": URL, "config": config });
+    let answer = server.ask(&check(&question).of("seeing")).await;
+    assert_eq!(codes(&answer), ["card_ticket"]);
+    assert_eq!(answer.json()["verdict"], "wrong");
     server.end().await;
 }
 

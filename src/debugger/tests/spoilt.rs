@@ -72,12 +72,12 @@ pub(super) fn told(ask: Ask) -> Spoilt {
 
 pub(super) fn known() -> Known {
     let account = KnownAccount {
-        ticket: Some(Secret::new(TICKET_VALUE)),
+        tickets: vec![Secret::new(TICKET_VALUE)],
         wrong: vec![
             (Mistake::FormerTicket, Signer::new(&Secret::new(FORMER))),
             (Mistake::CardTicket, Signer::new(&Secret::new(CARD))),
         ],
-        token: Some(Secret::new(TOKEN)),
+        tokens: vec![Secret::new(TOKEN)],
         hosts: vec!["h5.example.com".to_owned(), "www.example.com".to_owned()],
     };
     let other = Signer::new(&Secret::new(FOREIGN));

@@ -13,7 +13,7 @@ pub(in super::super) struct Question {
     /// The address at which the page was entered, if it is another one.
     #[schema(max_length = 2048, example = "https://h5.example.com/")]
     landing: Option<String>,
-    /// What `wx.config` was given: the object, or a text that holds it.
+    /// What `wx.config` or `wx.agentConfig` was given: the object, or a text that holds it.
     config: GivenConfig,
     /// `realAuthUrl` of the error: the addresses that WeChat compared.
     #[schema(max_items = 4, example = json!(["https://h5.example.com/page?id=1"]))]
@@ -26,12 +26,16 @@ pub(in super::super) struct Question {
     ua: Option<String>,
 }
 
-/// What `wx.config` was given.
+/// What `wx.config` was given; `wx.agentConfig` has `corpid` and `agentid` in place of `appId`.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct GivenConfig {
     #[schema(max_length = 64, example = "wx0123456789abcdef")]
-    app_id: String,
+    app_id: Option<String>,
+    #[schema(max_length = 64, example = "ww0123456789abcdef")]
+    corpid: Option<String>,
+    #[schema(max_length = 16, example = "1000002")]
+    agentid: Option<String>,
     #[schema(example = 1_414_587_457)]
     timestamp: i64,
     #[schema(max_length = 64, example = "Wm3WZYTPz0wzccnW")]
@@ -47,10 +51,10 @@ pub(in super::super) struct Findings {
     #[schema(pattern = "^(right|wrong|unknown)$", example = "wrong")]
     verdict: String,
     /// The same in a sentence.
-    #[schema(example = "WeChat refuses this wx.config. This is why:")]
+    #[schema(example = "This config is refused. This is why:")]
     summary_en: String,
     /// The same in Chinese.
-    #[schema(example = "微信会拒绝这个 wx.config，原因如下：")]
+    #[schema(example = "这个配置会被拒绝，原因如下：")]
     summary_zh: String,
     /// What is wrong; nothing when nothing is.
     mistakes: Vec<FoundMistake>,
