@@ -159,6 +159,12 @@ async fn an_sdk_of_wecom_gets_its_token_and_tickets_here() {
         (&token["errcode"], &token["errmsg"]),
         (&json!(0), &json!("ok"))
     );
+    // WeCom is asked about it every quarter of an hour, but an SDK may keep it to its end.
+    assert!(
+        token["expires_in"].as_u64().unwrap() > 7000,
+        "{}",
+        token["expires_in"]
+    );
     let named = gettoken(&server, APP, "desk").await;
     assert_eq!(token["access_token"], named["access_token"]);
     let other = gettoken(&server, OTHER, "desk").await;
