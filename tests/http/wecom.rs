@@ -270,6 +270,14 @@ async fn the_page_for_developers_shows_the_code_for_wecom() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("<h2>JS接口安全域名"));
+    // Where none is named it is an official account.
+    for path in ["/demo?lang=en", "/docs/frontend?lang=en"] {
+        let page = server.get(path).await;
+        assert!(
+            page.text().contains(APPID) && !page.text().contains(APP),
+            "{path}"
+        );
+    }
     let official = server
         .get(format!("/docs/frontend?lang=en&appid={APPID}"))
         .await;
@@ -305,6 +313,8 @@ async fn a_wecom_app_is_added_at_run_time_once_wecom_has_accepted_its_secret() {
     );
     let chosen = put(APP, json!({ "token_api": "stable" })).await;
     is_problem(&chosen, 400, "invalid_body", "leave it out");
+    let coupons = put(APP, json!({ "wx_card": true })).await;
+    is_problem(&coupons, 400, "invalid_body", "hands out no coupons");
     is_problem(
         &put(CORPID, json!({})).await,
         400,
