@@ -220,17 +220,17 @@ async fn fetch_for(
         caller.audit(appid, did, None, "unavailable");
         Problem::unavailable(unavailable)
     })?;
-    if let Some(token) = snapshot.token(now) {
-        if gate.hand_out(caller, kept, token, now) || force_refresh {
-            did = "fetch the access_token again";
-            let fingerprint = token.credential.value.fingerprint();
-            let reported = keeper
-                .report_token(kept, fingerprint, 40001, REPORT_PATIENCE)
-                .await;
-            let (history, client) = (&gate.app.history, &caller.client.name);
-            history.record_report(appid, client, 40001, reported.as_str());
-            (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment());
-        }
+    if let Some(token) = snapshot.token(now)
+        && (gate.hand_out(caller, kept, token, now) || force_refresh)
+    {
+        did = "fetch the access_token again";
+        let fingerprint = token.credential.value.fingerprint();
+        let reported = keeper
+            .report_token(kept, fingerprint, 40001, REPORT_PATIENCE)
+            .await;
+        let (history, client) = (&gate.app.history, &caller.client.name);
+        history.record_report(appid, client, 40001, reported.as_str());
+        (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment());
     }
     if snapshot.is_rejected(now) {
         let watch = keeper.watch(kept, REPORT_PATIENCE, |snapshot, now| {

@@ -126,8 +126,8 @@ async fn pages_that_complain_have_the_tickets_of_an_app_asked_for_every_five_min
 #[tokio::test(start_paused = true)]
 async fn a_token_that_wecom_ended_early_is_replaced_by_a_report() {
     let world = World::new(TokenApi::WeCom);
-    // In the life of the second one, as the first is asked about so often that no report is needed.
-    world.pass(3 * HOUR).await;
+    // Nobody asks about the second one by himself for a while.
+    world.pass(2 * HOUR + 60).await;
     let known = world.token_calls();
     let (keeper, kept) = (world.keeper(), kept(world.keeper()));
     let report = async || {

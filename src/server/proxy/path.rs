@@ -48,9 +48,10 @@ pub(in super::super) fn check(
             Code::PathNotAllowed,
             format!(
                 "it would issue a credential or change what all users of the account share: the \
-                 access_token is at /v1/accounts/{appid}/access-token, the tickets beside it at \
-                 jsapi-ticket, card-ticket and agent-ticket, for a key with the scope ticket, and \
-                 quotas are cleared in WeChat's console"
+                 access_token is at /v1/accounts/{appid}/access-token; beside it, for a key with \
+                 the scope ticket, are the jsapi_ticket at jsapi-ticket, that of coupons at \
+                 card-ticket and that of a WeCom app at agent-ticket; quotas are cleared in \
+                 WeChat's console"
             ),
         ));
     }
