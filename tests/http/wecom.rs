@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use wxsign::client::{Accounts, Scope};
+use wxsign::credential::Secret;
 use wxsign::simulator::{Mistake, Preverify};
 
+use crate::console;
 use crate::dropin::as_wechat_does;
 use crate::harness::{APPID, PAGE, Server, Setup, app, is_problem, key, members, secret, until};
 use crate::wire::{Answer, Request, encode_uri_component};
@@ -324,6 +326,22 @@ async fn a_wecom_app_is_added_at_run_time_once_wecom_has_accepted_its_secret() {
     assert_eq!(added.json()["token_api"], "wecom");
     let signed = server.ask(&signed("agent-signature", APP, PAGE)).await;
     assert_eq!(verdict(&server, &signed.json()).1, "ok");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_console_names_a_quota_where_wechat_does() {
+    let mut setup = setup();
+    setup.config.console.password = Some(Secret::new(console::PASSWORD));
+    let server = start(setup).await;
+    let cookie = console::signed_in(&server).await;
+    for (appid, is_named) in [(APPID, true), (APP, false)] {
+        let page = console::get(&format!("/console/accounts/{appid}?lang=en"));
+        let page = server.ask(&page.with("Cookie", &cookie)).await;
+        let (_, quotas) = page.text().split_once("Calls today").unwrap();
+        let (calls, _) = quotas.split_once("</dl>").unwrap();
+        assert_eq!(calls.contains(" / "), is_named, "{calls}");
+    }
     server.end().await;
 }
 
