@@ -11,6 +11,7 @@
 mod accounts;
 mod adopt;
 mod backoff;
+mod corporations;
 mod local;
 #[cfg(test)]
 mod model;
@@ -50,8 +51,10 @@ pub use protocol::{is_robbed, tokens_died_young};
 pub use report::{Check, Outcome, Reported};
 pub use snapshot::{Held, Served, Snapshot, Trouble, Unavailable};
 
+use corporations::Corporations;
 use names::Names;
 use pace::Pace;
+use policy::Policy;
 
 /// The queue wakes at least this often, to notice a clock that was set or a machine that slept.
 const TICK: Duration = Duration::from_secs(15);
@@ -97,6 +100,7 @@ struct Shared {
     upstream: Arc<dyn Upstream>,
     node: Node,
     accounts: ArcSwap<Accounts>,
+    corporations: Corporations,
     pace: Pace,
     names: Names,
     history: OnceLock<History>,
@@ -106,6 +110,13 @@ struct Shared {
 }
 
 impl Shared {
+    fn policy(&self, kept: &Kept, kind: Kind) -> Policy {
+        let Account {
+            appid, token_api, ..
+        } = &kept.account;
+        Policy::of(kind, *token_api, self.corporations.apps_beside(appid))
+    }
+
     fn history(&self) -> &History {
         static OFF: History = History::off();
         self.history.get().unwrap_or(&OFF)
@@ -124,7 +135,9 @@ impl Keeper {
     ) -> (Self, Queue) {
         let (nudges, nudged) = mpsc::unbounded_channel();
         let mut kept = Accounts::default();
+        let corporations = Corporations::default();
         for account in accounts {
+            corporations.put(&kept, &account.appid);
             kept.put(account);
         }
         let shared = Arc::new(Shared {
@@ -137,6 +150,7 @@ impl Keeper {
             upstream,
             node: node.into(),
             accounts: ArcSwap::from_pointee(kept),
+            corporations,
             nudges,
         });
         let keeper = Self {
@@ -168,11 +182,16 @@ impl Keeper {
     pub fn change_accounts(&self, changes: BTreeMap<AppId, Option<Account>>) {
         let mut accounts = Accounts::clone(&self.shared.accounts.load());
         let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        let corporations = &self.shared.corporations;
         for (appid, change) in changes {
             let has_changed = match change {
-                Some(account) => accounts.put(account),
+                Some(account) => {
+                    corporations.put(&accounts, &account.appid);
+                    accounts.put(account)
+                }
                 None => accounts
                     .remove(&appid)
+                    .inspect(|_| corporations.remove(&appid))
                     .map(|kept| gone.push(kept))
                     .is_some(),
             };

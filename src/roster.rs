@@ -65,7 +65,7 @@ pub struct Draft {
     pub token_api: Option<TokenApi>,
     /// The hosts of the pages that it may sign for.
     pub page_hosts: PageHosts,
-    /// Whether it hands out coupons; it does not if nothing is stored.
+    /// Whether it hands out coupons; it does not if nothing is stored, and a WeCom app never.
     pub wx_card: Option<bool>,
     /// Its AppSecret.
     pub secret: Option<Secret>,
@@ -174,6 +174,9 @@ impl Roster {
         let known_api = || former.map(|account| account.token_api);
         let token_api = TokenApi::of(appid, draft.token_api.or_else(known_api));
         let wx_card = || former.map(|account| account.wx_card);
+        if draft.wx_card == Some(true) && appid.wecom().is_some() {
+            return Err(RosterError::CouponsOfWeCom);
+        }
         let secret = draft.secret.as_ref().or(known);
         let row = AccountRow {
             name: (draft.name.clone().or_else(name)).filter(|name| !name.is_empty()),

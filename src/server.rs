@@ -166,8 +166,8 @@ struct Gate {
     desk: console::Desk,
     /// Keys that are refused, by address.
     failures: Option<Limit>,
-    /// The generation of the token that each client has from WeChat's own paths.
-    handed: Mutex<HashMap<(String, AppId), u64>>,
+    /// The token that each client has from WeChat's own paths.
+    handed: Mutex<HashMap<(String, AppId), dropin::Handed>>,
     per_address: Option<Limit>,
     per_account: Option<Limit>,
     /// Questions to the debugger, by address.

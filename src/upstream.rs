@@ -15,8 +15,7 @@ mod wechat;
 use std::time::Duration;
 
 pub use errcode::{
-    Explanation, FOREIGN_FETCHER, Text, UNKNOWN, WITHOUT_ERRCODE, Words, address_in, explain,
-    quota_reset,
+    Explanation, FOREIGN_FETCHER, Text, WITHOUT_ERRCODE, Words, address_in, explain, quota_reset,
 };
 pub(crate) use error::explain_line;
 pub use error::{Class, Failure, UpstreamError};

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind, Phase};
 use crate::store::Record;
 use crate::upstream::Api;
+use wecom::OfApp;
 
 /// How a credential is renewed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -24,8 +25,8 @@ pub(super) enum Policy {
     /// A fetch returns the same ticket to everyone and always names a life of 7200 seconds, so
     /// it is asked for again and again to see when it changes.
     Ticket,
-    /// WeCom's, of this kind: see [`wecom`].
-    WeCom(Kind),
+    /// WeCom's: see [`wecom`].
+    WeCom(OfApp),
 }
 
 /// The life that the windows below are made for.
@@ -49,16 +50,21 @@ const TICKET_POLL: Duration = Duration::from_secs(300);
 const TICKET_URGENT: Duration = Duration::from_secs(600);
 const TICKET_ALARM: Duration = Duration::from_secs(1200);
 
+/// A ticket that pages complain about is asked for again, but not sooner than so long after the
+/// last time.
+const DOUBTED_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A ticket that WeChat has just confirmed is served past the end it had by its age.
 const TICKET_TRUST: Duration = Duration::from_secs(600);
 
 impl Policy {
-    /// The policy for `kind` with an account of `token_api`.
-    pub(super) const fn of(kind: Kind, token_api: TokenApi) -> Self {
+    /// The policy for `kind` with an account of `token_api`, at WeCom one of so many `apps` of a
+    /// corporation.
+    pub(super) const fn of(kind: Kind, token_api: TokenApi, apps: u32) -> Self {
         match (kind, token_api) {
             (Kind::AccessToken, TokenApi::Classic) => Self::ClassicToken,
             (Kind::AccessToken, TokenApi::Stable) => Self::StableToken,
-            (kind, TokenApi::WeCom) => Self::WeCom(kind),
+            (kind, TokenApi::WeCom) => Self::WeCom(OfApp { kind, apps }),
             (Kind::JsapiTicket | Kind::CardTicket | Kind::AgentTicket, _) => Self::Ticket,
         }
     }
@@ -75,8 +81,7 @@ impl Policy {
             Self::ClassicToken => Api::Token,
             Self::StableToken => Api::StableToken,
             Self::Ticket => Api::GetTicket,
-            Self::WeCom(Kind::AccessToken) => Api::GetToken,
-            Self::WeCom(kind) => Api::for_ticket(TokenApi::WeCom, kind),
+            Self::WeCom(of) => of.api(),
         }
     }
 
@@ -87,8 +92,8 @@ impl Policy {
 
     /// WeChat's daily quota of the call
     /// (<https://developers.weixin.qq.com/doc/service/Message_Management/API_Call_Limits.html>).
-    /// WeCom counts by the hour, and says of gettoken only that it is not to be called often
-    /// (<https://developer.work.weixin.qq.com/document/path/90312>).
+    /// WeCom names none, but counts by the hour, and says of gettoken only that it is not to be
+    /// called often (<https://developer.work.weixin.qq.com/document/path/90312>).
     pub(super) const fn daily_quota(self) -> u32 {
         match self {
             Self::ClassicToken => 2_000,
@@ -120,7 +125,7 @@ impl Policy {
                         );
                 credential.confirmed_at + poll.mul_f64(spread)
             }
-            Self::WeCom(_) => wecom::due_at(appid, credential),
+            Self::WeCom(of) => of.due_at(appid, credential),
         };
         due.max(credential.confirmed_at + self.interval(credential))
     }
@@ -130,6 +135,14 @@ impl Policy {
         match self {
             Self::WeCom(_) => wecom::interval(credential),
             Self::ClassicToken | Self::StableToken | Self::Ticket => MIN_INTERVAL,
+        }
+    }
+
+    /// The least time from a fetch of a ticket to the next one that pages ask for.
+    pub(super) fn doubted_interval(self) -> Duration {
+        match self {
+            Self::WeCom(of) => of.doubted_interval(),
+            Self::ClassicToken | Self::StableToken | Self::Ticket => DOUBTED_INTERVAL,
         }
     }
 
@@ -162,7 +175,7 @@ impl Policy {
             Self::ClassicToken => credential.expires_at.before(self.margin(credential, 600)),
             Self::StableToken => credential.expires_at.before(self.margin(credential, 200)),
             Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_URGENT),
-            Self::WeCom(_) => wecom::unconfirmed(credential, 200, 0.5),
+            Self::WeCom(of) => of.unconfirmed(credential, 200, 0.5),
         }
     }
 
@@ -171,7 +184,7 @@ impl Policy {
             Self::ClassicToken => credential.expires_at.before(self.margin(credential, 300)),
             Self::StableToken => credential.expires_at.before(self.margin(credential, 100)),
             Self::Ticket => credential.confirmed_at + self.shortened(credential, TICKET_ALARM),
-            Self::WeCom(_) => wecom::unconfirmed(credential, 100, 0.75),
+            Self::WeCom(of) => of.unconfirmed(credential, 100, 0.75),
         }
     }
 
@@ -192,7 +205,7 @@ impl Policy {
                     .min(credential.claimed_until.before(margin));
                 by_age.max(by_word)
             }
-            Self::WeCom(_) => wecom::end_of_life(credential),
+            Self::WeCom(of) => of.end_of_life(credential),
         }
     }
 
@@ -365,7 +378,7 @@ mod tests {
             Policy::ClassicToken,
             Policy::StableToken,
             Policy::Ticket,
-            Policy::WeCom(Kind::AccessToken),
+            Policy::of(Kind::AccessToken, TokenApi::WeCom, 1),
         ] {
             let record = record(60);
             let due = policy.due_at(&appid(), record.credential.as_ref().unwrap());

@@ -33,10 +33,6 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 const REJECTED_INTERVAL: Duration = Duration::from_secs(60);
 const REJECTED_A_DAY: u32 = 50;
 
-/// A ticket that pages complain about is asked for again, but not sooner than so long after the
-/// last time.
-pub(super) const DOUBTED_INTERVAL: Duration = Duration::from_secs(60);
-
 /// A store that could not be reached for so long will not be back in time.
 const SOLO_AFTER: Duration = Duration::from_secs(60);
 
@@ -116,7 +112,7 @@ pub(super) fn plan(
     let (purpose, interval) = if rejected && calls.rejected < REJECTED_A_DAY {
         (Purpose::Rejection, after_rejection)
     } else if local.doubted {
-        (Purpose::Renewal, DOUBTED_INTERVAL)
+        (Purpose::Renewal, policy.doubted_interval())
     } else if phase > Phase::Fresh {
         (Purpose::Renewal, interval)
     } else if strayed && calls.confirming < CONFIRMING_A_DAY {

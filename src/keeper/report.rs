@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::local::Local;
 use super::policy::Policy;
-use super::protocol::DOUBTED_INTERVAL;
 use super::renewal::Renewal;
 use super::{Keeper, Kept, Snapshot};
 use crate::clock::Moment;
@@ -148,17 +147,23 @@ impl Keeper {
     }
 
     /// How many calls of today's quota are used for each credential, whoever made them, and how
-    /// many there are.
+    /// many there are, where WeChat says so.
     ///
     /// # Errors
     /// The store cannot be reached.
-    pub async fn calls_today(&self, kept: &Kept) -> Result<Vec<(Kind, u32, u32)>, StoreError> {
+    pub async fn calls_today(
+        &self,
+        kept: &Kept,
+    ) -> Result<Vec<(Kind, u32, Option<u32>)>, StoreError> {
         let mut used = Vec::new();
         for kind in kept.account.kinds() {
-            let (appid, api) = (kept.account.appid.clone(), kept.account.token_api);
+            let (appid, policy) = (kept.account.appid.clone(), self.shared.policy(kept, kind));
             let (record, _) = self.shared.store.load(&Key { appid, kind }).await?;
             let calls = record.calls.on_day_of(self.clock().now());
-            used.push((kind, calls.total, Policy::of(kind, api).daily_quota()));
+            // WeCom names no such quota.
+            let is_named = !matches!(policy, Policy::WeCom(_));
+            let quota = is_named.then(|| policy.daily_quota());
+            used.push((kind, calls.total, quota));
         }
         Ok(used)
     }
@@ -179,12 +184,14 @@ impl Keeper {
     }
 
     /// Takes the report that a page's signature was refused: has its tickets asked for again, but
-    /// not more than once a minute, however many pages complain. Says whether it has.
+    /// not more than once a minute, or as often as WeCom allows, however many pages complain. Says
+    /// whether it has.
     pub fn report_ticket(&self, kept: &Kept) -> bool {
         kept.known.doubted_ticket.store(true, Ordering::Release);
         let now = seconds(self.clock().moment().boot);
-        let due =
-            |nudged: u32| (now >= nudged).then(|| now.saturating_add(seconds(DOUBTED_INTERVAL)));
+        let policy = self.shared.policy(kept, Kind::JsapiTicket);
+        let next = now.saturating_add(seconds(policy.doubted_interval()));
+        let due = |nudged: u32| (now >= nudged).then_some(next);
         let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
         let is_due = kept
             .known

@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::accounts::Memory;
 use super::local::Local;
-use super::policy::Policy;
 use super::renewal::Renewal;
 use super::{Kept, Shared};
 use crate::clock::Timestamp;
@@ -49,7 +48,7 @@ impl<'a> Renewals<'a> {
             shared,
             kept,
             stop,
-            policy: Policy::of(kind, kept.account.token_api),
+            policy: shared.policy(kept, kind),
             key: Key {
                 appid: kept.account.appid.clone(),
                 kind,

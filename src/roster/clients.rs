@@ -220,6 +220,11 @@ impl Roster {
             accounts: (draft.accounts.clone())
                 .or_else(accounts)
                 .ok_or_else(incomplete)?,
+            unread_accounts: if draft.accounts.is_some() {
+                BTreeSet::new()
+            } else {
+                former.map_or_else(BTreeSet::new, |row| row.unread_accounts.clone())
+            },
             scopes: draft
                 .scopes
                 .clone()
@@ -285,7 +290,8 @@ impl Roster {
 /// Whether whoever asks may do all that the client of the row may do.
 fn reaches(by: Option<&Client>, row: Option<&ClientRow>) -> bool {
     by.is_none_or(|by| match row {
-        Some(row) => by.covers(&row.accounts, &row.scopes),
+        Some(row) if row.unread_accounts.is_empty() => by.covers(&row.accounts, &row.scopes),
+        Some(row) => by.covers(&Accounts::All, &row.scopes),
         // It cannot be read: it may be allowed to do anything.
         None => by.covers(&Accounts::All, &Scope::ALL.into()),
     })

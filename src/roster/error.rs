@@ -40,6 +40,9 @@ pub enum RosterError {
     /// The account cannot have that token API.
     #[error("token_api {0}")]
     TokenApi(InvalidTokenApi),
+    /// The account cannot have coupons.
+    #[error("wx_card is true, but a WeCom app hands out no coupons: leave it out")]
+    CouponsOfWeCom,
     /// WeChat does not accept the AppID with the AppSecret.
     #[error(
         "WeChat refused the AppID with this AppSecret (errcode {errcode}, {errmsg}); nothing was \

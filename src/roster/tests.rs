@@ -140,6 +140,17 @@ fn draft(appid: &str) -> Draft {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wecom_app_is_not_added_with_coupons() {
+    let node = World::new().node(Some(KEY)).await;
+    let put = node.roster.put(Draft {
+        token_api: None,
+        wx_card: Some(true),
+        ..draft("ww0123456789abcdef-1000002")
+    });
+    assert_eq!(put.await.map(drop), Err(RosterError::CouponsOfWeCom));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_that_is_added_is_served_by_all_nodes_and_after_a_restart() {
     let world = World::new();
     let (one, two) = (world.node(Some(KEY)).await, world.node(Some(KEY)).await);

@@ -211,9 +211,10 @@ impl From<RosterError> for Problem {
             RosterError::NoMasterKey | RosterError::NoKeyFor(_) => Code::NoMasterKey,
             RosterError::Configured(_) => Code::AccountIsConfigured,
             RosterError::Unknown(_) => Code::UnknownAccount,
-            RosterError::NoSecret | RosterError::TokenApi(_) | RosterError::ClientIncomplete(_) => {
-                Code::InvalidBody
-            }
+            RosterError::NoSecret
+            | RosterError::TokenApi(_)
+            | RosterError::CouponsOfWeCom
+            | RosterError::ClientIncomplete(_) => Code::InvalidBody,
             RosterError::Locked(_) => Code::AccountsLocked,
             RosterError::ClientConfigured(_) => Code::ClientIsConfigured,
             RosterError::ClientUnknown(_) => Code::UnknownClient,

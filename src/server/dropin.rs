@@ -7,10 +7,11 @@
 //! An SDK that finds its token refused fetches another one. Here that is a report: WeChat is
 //! asked about the token, and only if it is really dead is there a new one.
 
+mod handed;
 pub(super) mod wecom;
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -30,10 +31,11 @@ use super::problem::Problem;
 use super::request_id::RequestId;
 use super::{Gate, PATIENCE, Peer};
 use crate::client::Scope;
-use crate::clock::Moment;
 use crate::credential::{Kind, Secret};
-use crate::keeper::{Kept, Served};
+use crate::keeper::Kept;
 use crate::roster::Caller;
+pub(super) use handed::Handed;
+use handed::keep_for;
 
 /// How long a fetch that is a report waits for WeChat's word: SDKs wait no longer for a token,
 /// and the one at hand may be good.
@@ -42,10 +44,6 @@ const REPORT_PATIENCE: Duration = Duration::from_millis(2500);
 /// The former token is accepted so long beside the new one
 /// (<https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken.html>).
 const OVERLAP: Duration = Duration::from_secs(300);
-
-/// An SDK keeps a token for as long as it is told, and cannot be told of a newer one. So it is
-/// told to come back before the overlap that begins with the next renewal is over.
-const SAFE_OVERLAP: Duration = Duration::from_secs(280);
 
 /// What SDKs take for "try again".
 const TRY_AGAIN: i64 = -1;
@@ -102,8 +100,8 @@ fn answer_to(id: &RequestId, outcome: Result<Value, Refusal>) -> Response {
 
 /// Fetches the access_token, as from WeChat.
 ///
-/// A second fetch of the same token by the same client is taken for a report of it: SDKs fetch
-/// again when theirs is refused.
+/// A second fetch of the same token by the same client, long before the end that it was told, is
+/// taken for a report of it: SDKs fetch again when theirs is refused.
 #[utoipa::path(method(get, post), path = "/cgi-bin/token", tag = SDKS, params(shapes::TokenQuery),
     responses((status = 200, description = "The token or the refusal.", body = shapes::TokenAnswer)))]
 pub(super) async fn token(
@@ -222,18 +220,17 @@ async fn fetch_for(
         caller.audit(appid, did, None, "unavailable");
         Problem::unavailable(unavailable)
     })?;
-    if let Some(token) = snapshot.token(now) {
-        let generation = token.credential.generation;
-        if gate.hand_out(caller, kept, generation) || force_refresh {
-            did = "fetch the access_token again";
-            let fingerprint = token.credential.value.fingerprint();
-            let reported = keeper
-                .report_token(kept, fingerprint, 40001, REPORT_PATIENCE)
-                .await;
-            let (history, client) = (&gate.app.history, &caller.client.name);
-            history.record_report(appid, client, 40001, reported.as_str());
-            (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment());
-        }
+    if let Some(token) = snapshot.token(now)
+        && (gate.hand_out(caller, kept, token, now) || force_refresh)
+    {
+        did = "fetch the access_token again";
+        let fingerprint = token.credential.value.fingerprint();
+        let reported = keeper
+            .report_token(kept, fingerprint, 40001, REPORT_PATIENCE)
+            .await;
+        let (history, client) = (&gate.app.history, &caller.client.name);
+        history.record_report(appid, client, 40001, reported.as_str());
+        (snapshot, now) = (kept.snapshot().clone(), keeper.clock().moment());
     }
     if snapshot.is_rejected(now) {
         let watch = keeper.watch(kept, REPORT_PATIENCE, |snapshot, now| {
@@ -251,18 +248,12 @@ async fn fetch_for(
         caller.audit(appid, did, None, "unavailable");
         return Err(gate.nothing_to_serve(kept, kind).into());
     };
-    gate.hand_out(caller, kept, token.credential.generation);
+    gate.hand_out(caller, kept, token, now);
     caller.audit(appid, did, Some(&token.credential), "ok");
     Ok(json!({
         "access_token": token.credential.value.expose(),
-        "expires_in": keep_for(token, now).as_secs(),
+        "expires_in": keep_for(kept.account.token_api, token, now).as_secs(),
     }))
-}
-
-/// How long an SDK may keep a credential, whenever it is renewed meanwhile.
-fn keep_for(served: &Served, now: Moment) -> Duration {
-    let until_renewed = served.renew_at.since(now.wall);
-    served.until.left(now).min(until_renewed + SAFE_OVERLAP)
 }
 
 /// The order is that of WeChat.
@@ -355,19 +346,11 @@ async fn ticket_of(gate: &Gate, kept: &Kept, kind: Kind) -> Result<Value, Refusa
         "errcode": 0,
         "errmsg": "ok",
         "ticket": credential.value.expose(),
-        "expires_in": keep_for(ticket, now).as_secs(),
+        "expires_in": keep_for(kept.account.token_api, ticket, now).as_secs(),
     }))
 }
 
 impl Gate {
-    /// Notes that the client has the token of this generation; whether it had it before.
-    fn hand_out(&self, caller: &Caller, kept: &Kept, generation: u64) -> bool {
-        let whom = (caller.client.name.clone(), kept.account.appid.clone());
-        // Nothing that can panic runs under the lock.
-        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
-        handed.insert(whom, generation) == Some(generation)
-    }
-
     /// The account whose token is in the query of a call that is to be passed on; `None` if this
     /// is no call to WeChat's API.
     pub(super) fn bearer_of(&self, path: &str, query: &str) -> Option<Result<Arc<Kept>, Refusal>> {

@@ -118,7 +118,11 @@ pub(super) fn account(gate: &Gate, query: Option<&str>) -> Result<AppId, Problem
         .find_map(|pair| pair.strip_prefix("appid="));
     let kept = match asked {
         Some(appid) => accounts.get(appid),
-        None => accounts.iter().min_by_key(|kept| &kept.account.appid),
+        // For most it is an official account that they look for.
+        None => accounts.iter().min_by_key(|kept| {
+            let appid = &kept.account.appid;
+            (appid.wecom().is_some(), appid)
+        }),
     };
     kept.map(|kept| kept.account.appid.clone()).ok_or_else(|| {
         Problem::new(

@@ -189,6 +189,8 @@ pub struct Quotas {
     /// Each of the two tickets of a WeCom app, an hour
     /// (<https://developer.work.weixin.qq.com/document/path/90506>).
     pub wecom_ticket_hour: u64,
+    /// Each of the two tickets of all apps of a WeCom corporation together, an hour.
+    pub wecom_corporation_hour: u64,
     /// Any other API, a day.
     pub other_day: u64,
     /// The clearing of quotas, a month.
@@ -204,6 +206,7 @@ impl Default for Quotas {
             forced_day: 20,
             ticket_day: 10_000,
             wecom_ticket_hour: 100,
+            wecom_corporation_hour: 400,
             other_day: 10_000,
             clears_month: 10,
         }

@@ -56,6 +56,12 @@ impl Usage {
         Ok(())
     }
 
+    /// How many calls of an API it has made in this hour.
+    pub(super) fn in_this_hour(&mut self, endpoint: Endpoint, now: Timestamp) -> u64 {
+        self.begin(now);
+        self.this_hour.get(&endpoint).copied().unwrap_or_default()
+    }
+
     /// Counts a `force_refresh`.
     ///
     /// # Errors

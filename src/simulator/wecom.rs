@@ -51,7 +51,7 @@ impl Call<'_> {
 
     /// <https://developer.work.weixin.qq.com/document/path/90506>
     pub(super) fn wecom_ticket(&mut self, endpoint: Endpoint, accounts: &mut Accounts) -> Outcome {
-        let query = self.request.query;
+        let (query, now) = (self.request.query, self.scene.now);
         let account = self.holder(accounts).map_err(|refusal| match refusal {
             // WeCom does not say this of tokens.
             Refusal(40001) => Refusal(40014),
@@ -71,8 +71,15 @@ impl Call<'_> {
         if !knobs.lists(self.request.client_ip) {
             return Err(Refusal(60020));
         }
-        let quotas = knobs.quotas;
-        account.usage.spend(endpoint, &quotas, self.scene.now)?;
+        let (quotas, appid) = (knobs.quotas, account.app.appid.clone());
+        let of_corporation = (accounts.values_mut())
+            .filter(|app| app.is_of_corporation(appid.for_config()))
+            .map(|app| app.usage.in_this_hour(endpoint, now));
+        if of_corporation.sum::<u64>() >= quotas.wecom_corporation_hour {
+            return Err(Refusal(45009));
+        }
+        let account = accounts.get_mut(&appid).expect("it holds the token");
+        account.usage.spend(endpoint, &quotas, now)?;
         Ok(account.fetch_ticket(of, &mut self.scene))
     }
 }

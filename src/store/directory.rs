@@ -309,6 +309,7 @@ mod tests {
             key_sha256: vec![KeyHash::of("key")],
             not_after: Some(Timestamp::from_secs(1_800_000_000)),
             accounts: Accounts::Listed(["wx0123456789abcdef".parse().unwrap()].into()),
+            unread_accounts: [].into(),
             scopes: [Scope::Token, Scope::Admin].into(),
             changed_at: Timestamp::from_secs(1_700_000_000),
         };

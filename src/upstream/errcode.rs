@@ -21,8 +21,8 @@ use serde::Serialize;
 use super::{Api, Class};
 use crate::clock::Timestamp;
 
-pub use silent::{FOREIGN_FETCHER, UNKNOWN, WITHOUT_ERRCODE};
-pub(super) use silent::{lost, not_sent, status};
+pub use silent::{FOREIGN_FETCHER, WITHOUT_ERRCODE};
+pub(super) use silent::{lost, not_sent, status, unknown};
 
 /// A failure for a human.
 #[derive(PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Api;
-use super::errcode::{self, Explanation, UNKNOWN, WITHOUT_ERRCODE, Words, explain};
+use super::errcode::{self, Explanation, WITHOUT_ERRCODE, Words, explain};
 use crate::credential::Secret;
 
 /// A call to WeChat that failed.
@@ -108,7 +108,7 @@ impl UpstreamError {
     /// What happened, why, and what to do.
     pub fn explanation(&self) -> &'static Explanation {
         match &self.failure {
-            Failure::Refused { errcode, .. } => explain(self.api, *errcode).unwrap_or(&UNKNOWN),
+            Failure::Refused { errcode, .. } => known_or_not(self.api, *errcode),
             Failure::NotSent(reason) => errcode::not_sent(reason),
             Failure::Lost(_) => errcode::lost(),
             Failure::Status(_) => errcode::status(),
@@ -121,11 +121,15 @@ impl UpstreamError {
     }
 }
 
+fn known_or_not(api: Api, errcode: i64) -> &'static Explanation {
+    explain(api, errcode).unwrap_or_else(|| errcode::unknown(api))
+}
+
 /// What a failure of `api` is about of which only the errcode and the line that told of it are
 /// kept.
 pub(crate) fn explain_line(api: Api, errcode: Option<i64>, line: &str) -> &'static Explanation {
     if let Some(errcode) = errcode {
-        return explain(api, errcode).unwrap_or(&UNKNOWN);
+        return known_or_not(api, errcode);
     }
     let said = line.split_once(": ").map_or(line, |(_, said)| said);
     let Some(reason) = said.strip_prefix(NOT_SENT) else {

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use wxsign::client::{Accounts, Scope};
+use wxsign::credential::Secret;
 use wxsign::simulator::{Mistake, Preverify};
 
+use crate::console;
 use crate::dropin::as_wechat_does;
 use crate::harness::{APPID, PAGE, Server, Setup, app, is_problem, key, members, secret, until};
 use crate::wire::{Answer, Request, encode_uri_component};
@@ -159,6 +161,12 @@ async fn an_sdk_of_wecom_gets_its_token_and_tickets_here() {
         (&token["errcode"], &token["errmsg"]),
         (&json!(0), &json!("ok"))
     );
+    // WeCom is asked about it every quarter of an hour, but an SDK may keep it to its end.
+    assert!(
+        token["expires_in"].as_u64().unwrap() > 7000,
+        "{}",
+        token["expires_in"]
+    );
     let named = gettoken(&server, APP, "desk").await;
     assert_eq!(token["access_token"], named["access_token"]);
     let other = gettoken(&server, OTHER, "desk").await;
@@ -264,6 +272,12 @@ async fn the_page_for_developers_shows_the_code_for_wecom() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("<h2>JS接口安全域名"));
+    // Where none is named it is an official account.
+    for path in ["/demo?lang=en", "/docs/frontend?lang=en"] {
+        let page = server.get(path).await;
+        assert!(page.text().contains(APPID), "{path}");
+        assert!(!page.text().contains("agentConfig"), "{path}");
+    }
     let official = server
         .get(format!("/docs/frontend?lang=en&appid={APPID}"))
         .await;
@@ -299,6 +313,8 @@ async fn a_wecom_app_is_added_at_run_time_once_wecom_has_accepted_its_secret() {
     );
     let chosen = put(APP, json!({ "token_api": "stable" })).await;
     is_problem(&chosen, 400, "invalid_body", "leave it out");
+    let coupons = put(APP, json!({ "wx_card": true })).await;
+    is_problem(&coupons, 400, "invalid_body", "hands out no coupons");
     is_problem(
         &put(CORPID, json!({})).await,
         400,
@@ -310,6 +326,22 @@ async fn a_wecom_app_is_added_at_run_time_once_wecom_has_accepted_its_secret() {
     assert_eq!(added.json()["token_api"], "wecom");
     let signed = server.ask(&signed("agent-signature", APP, PAGE)).await;
     assert_eq!(verdict(&server, &signed.json()).1, "ok");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_console_names_a_quota_where_wechat_does() {
+    let mut setup = setup();
+    setup.config.console.password = Some(Secret::new(console::PASSWORD));
+    let server = start(setup).await;
+    let cookie = console::signed_in(&server).await;
+    for (appid, is_named) in [(APPID, true), (APP, false)] {
+        let page = console::get(&format!("/console/accounts/{appid}?lang=en"));
+        let page = server.ask(&page.with("Cookie", &cookie)).await;
+        let (_, quotas) = page.text().split_once("Calls today").unwrap();
+        let (calls, _) = quotas.split_once("</dl>").unwrap();
+        assert_eq!(calls.contains(" / "), is_named, "{calls}");
+    }
     server.end().await;
 }
 

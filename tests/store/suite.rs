@@ -374,6 +374,7 @@ fn client() -> ClientRow {
         key_sha256: vec![KeyHash::of("new"), KeyHash::of("old")],
         not_after: Some(Timestamp::from_millis(i64::MAX)),
         accounts: Accounts::All,
+        unread_accounts: [].into(),
         scopes: Scope::ALL.into(),
         changed_at: Timestamp::from_millis(i64::MAX),
     }

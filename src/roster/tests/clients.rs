@@ -231,6 +231,38 @@ async fn what_cannot_be_read_is_left_as_it_is_and_hides_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn accounts_that_only_a_newer_version_knows_stay_with_their_client() {
+    let (mut world, memory) = (World::new(), Arc::<Memory>::default());
+    world.store = Store::new(Contested::new(&memory));
+    let few = client("few", &Scope::ALL, listed(&[CONFIGURED]));
+    let node = world.node_with(None, vec![few.clone()]).await;
+    let hash = serde_json::to_string(&KeyHash::of("shop")).unwrap();
+    let row = format!(
+        r#"{{"key_sha256":[{hash}],"not_after":null,"accounts":["{CONFIGURED}","zz-of-later"],"scopes":["token"],"changed_at":1700000000000}}"#
+    );
+    let version = world.store.directory().await.unwrap().version;
+    let later = [("client/shop".to_owned(), Some(row.into_bytes()))];
+    let swapped = memory.swap_directory(version, Version::random(), later.into());
+    assert_eq!(swapped.await, Ok(true));
+    node.roster.reload().await;
+    assert_eq!(node.lets_in("shop").as_deref(), Some("shop"));
+
+    // Nobody knows what else it may ask about, so whoever may not do anything cannot take its key.
+    let rotation = rotation("shop", false);
+    let taken = node.roster.put_client(&rotation, Some(&few)).await;
+    let beyond = RosterError::ClientBeyond("shop".to_owned());
+    assert_eq!(taken.map(drop), Err(beyond));
+    node.puts(&rotation).await.unwrap();
+    let unread = async || {
+        let stored = world.store.directory().await.unwrap();
+        stored.clients["shop"].clone().unwrap().unread_accounts
+    };
+    assert_eq!(unread().await, ["zz-of-later".to_owned()].into());
+    node.puts(&draft("shop")).await;
+    assert_eq!(unread().await, [].into(), "others were named instead");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_hands_on_or_takes_away_what_he_does_not_have() {
     let world = World::new();
     let his = listed(&[ADDED, CONFIGURED]);
@@ -320,6 +352,7 @@ async fn what_is_stored_of_a_client_is_no_key() {
         key_sha256: vec![KeyHash::of(key.expose())],
         not_after: None,
         accounts: Accounts::All,
+        unread_accounts: [].into(),
         scopes: [Scope::Token].into(),
         changed_at: world.clock.now(),
     };

@@ -48,7 +48,7 @@ struct Page {
 struct Quota {
     kind: &'static str,
     calls: u32,
-    quota: u32,
+    quota: Option<u32>,
 }
 
 struct Notice {

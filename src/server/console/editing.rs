@@ -283,6 +283,7 @@ pub(super) fn words(lang: Lang, error: &RosterError) -> String {
         RosterError::Unknown(appid) => format!("{appid} 不是在运行时添加的"),
         RosterError::TokenApi(InvalidTokenApi::OfWeCom) => "企业微信应用只有一种 Token 接口：请不要选择 classic 或 stable".to_owned(),
         RosterError::TokenApi(InvalidTokenApi::OfOfficialAccounts) => "公众号的 Token 接口是 classic 或 stable".to_owned(),
+        RosterError::CouponsOfWeCom => "企业微信应用没有卡券：请不要勾选「使用卡券」".to_owned(),
         RosterError::NoSecret => "缺少 AppSecret：这个账号还没有保存过".to_owned(),
         RosterError::Locked(appids) => format!("{appids} 的 AppSecret 无法解密，很可能是用另一个 WXSIGN_MASTER_KEY 加密的：请设置原来的主密钥，或移除后重新添加"),
         RosterError::NoKeyFor(appids) => format!("{appids} 的 AppSecret 无法解密，因为没有设置 WXSIGN_MASTER_KEY：请设置添加时所用的主密钥"),

@@ -25,7 +25,8 @@ use crate::server::{Gate, Peer};
 
 /// Fetches the access_token of a WeCom app, as from WeCom.
 ///
-/// A second fetch of the same token by the same client is taken for a report of it.
+/// A second fetch of the same token by the same client, long before the end that it was told, is
+/// taken for a report of it.
 #[utoipa::path(get, path = "/cgi-bin/gettoken", tag = SDKS, params(wecom::WeComTokenQuery),
     responses((status = 200, description = "The token or the refusal.", body = wecom::WeComTokenAnswer)))]
 pub(in crate::server) async fn gettoken(

@@ -48,8 +48,10 @@ pub(in super::super) fn check(
             Code::PathNotAllowed,
             format!(
                 "it would issue a credential or change what all users of the account share: the \
-                 access_token is at /v1/accounts/{appid}/access-token, the jsapi_ticket beside it, \
-                 and quotas are cleared in WeChat's console"
+                 access_token is at /v1/accounts/{appid}/access-token; beside it, for a key with \
+                 the scope ticket, are the jsapi_ticket at jsapi-ticket, that of coupons at \
+                 card-ticket and that of a WeCom app at agent-ticket; quotas are cleared in \
+                 WeChat's console"
             ),
         ));
     }
@@ -78,12 +80,15 @@ fn is_about_credentials(path: &str) -> bool {
         .contains(&path)
 }
 
-/// Whether it would bring a ticket that pages are signed with, which has a scope of its own.
+/// Whether it would bring a ticket that pages or coupons are signed with: they have a scope of
+/// their own.
 fn asks_for_ticket(path: &str, query: &str) -> bool {
-    let of_pages = |(name, value): (Cow<'_, str>, Cow<'_, str>)| name == "type" && value == "jsapi";
+    let of_ticket = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+        name == "type" && ["jsapi", "wx_card"].contains(&&*value)
+    };
     let path = path.to_ascii_lowercase();
     match path.trim_end_matches('/') {
-        "/cgi-bin/ticket/getticket" => form_urlencoded::parse(query.as_bytes()).any(of_pages),
+        "/cgi-bin/ticket/getticket" => form_urlencoded::parse(query.as_bytes()).any(of_ticket),
         // WeCom's, of the corporation and of the app.
         "/cgi-bin/get_jsapi_ticket" | "/cgi-bin/ticket/get" => true,
         _ => false,
@@ -117,11 +122,9 @@ mod tests {
         let path = "/cgi-bin/ticket/getticket";
         for (method, query, code) in [
             (Method::GET, "type=jsapi", Code::PathNotAllowed),
-            (
-                Method::GET,
-                "type=wx_card&type=js%61pi",
-                Code::PathNotAllowed,
-            ),
+            (Method::GET, "type=wx_card", Code::PathNotAllowed),
+            (Method::POST, "type=wx%5Fcard", Code::PathNotAllowed),
+            (Method::GET, "type=x&type=js%61pi", Code::PathNotAllowed),
             (Method::CONNECT, "type=wx_card", Code::MethodNotAllowed),
             (Method::TRACE, "", Code::MethodNotAllowed),
         ] {

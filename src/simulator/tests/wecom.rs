@@ -142,10 +142,33 @@ async fn addresses_and_quotas_are_looked_at_where_tickets_are_fetched() {
         tickets(&world, &token).map(|answer| errcode(&answer)),
         [45009; 2]
     );
+    // The corporation has had that hour's calls when its apps have had them together.
+    turn(&|knobs| knobs.quotas.wecom_ticket_hour = 400);
+    let next = app_beside(&world);
+    for _ in 0..300 {
+        assert_eq!(
+            tickets(&world, &next).map(|answer| errcode(&answer)),
+            [0; 2]
+        );
+    }
+    for token in [&token, &next] {
+        assert_eq!(
+            tickets(&world, token).map(|answer| errcode(&answer)),
+            [45009; 2]
+        );
+    }
     assert_eq!(
         tickets(world.at(3600), &token).map(|answer| errcode(&answer)),
         [0; 2]
     );
+}
+
+/// The token of another app of the corporation, which may fetch tickets as often as it likes.
+fn app_beside(world: &World) -> String {
+    let app: AppId = OTHER.parse().unwrap();
+    let turn = |app: &mut App| app.knobs.quotas.wecom_ticket_hour = u64::MAX;
+    world.simulator.change_app(&app, turn).unwrap();
+    token(world, "secret-3")
 }
 
 /// What the client finds of a signature with `ticket`, under the names of `wx.config` or of

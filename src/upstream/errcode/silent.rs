@@ -1,5 +1,6 @@
 //! What has no errcode.
 
+use super::super::Api;
 use super::{Explanation, explanation, page};
 
 /// Another program fetches tokens with an account's AppSecret.
@@ -22,8 +23,16 @@ pub const FOREIGN_FETCHER: Explanation = explanation(
     page::USE_OF_TOKENS,
 );
 
-/// An errcode that this program does not know.
-pub const UNKNOWN: Explanation = explanation(
+/// An errcode of this API that this program does not know.
+pub(in crate::upstream) const fn unknown(api: Api) -> &'static Explanation {
+    if api.is_wecoms() {
+        &UNKNOWN_OF_WECOM
+    } else {
+        &UNKNOWN
+    }
+}
+
+const UNKNOWN: Explanation = explanation(
     [
         "微信返回了 wxsign 不认识的 errcode",
         "WeChat answered with an errcode that wxsign does not know",
@@ -37,6 +46,22 @@ pub const UNKNOWN: Explanation = explanation(
         "it is tried again by itself; if it comes back, look it up on WeChat's page of errcodes",
     ],
     page::ERRCODES,
+);
+
+const UNKNOWN_OF_WECOM: Explanation = explanation(
+    [
+        "企业微信返回了 wxsign 不认识的 errcode",
+        "WeCom answered with an errcode that wxsign does not know",
+    ],
+    [
+        "它不在 wxsign 的对照表中",
+        "it is not in the table of this version",
+    ],
+    [
+        "会自动重试；若反复出现，请在企业微信的全局错误码页面查找它",
+        "it is tried again by itself; if it comes back, look it up on WeCom's page of errcodes",
+    ],
+    page::WECOM_ERRCODES,
 );
 
 /// A failure without an errcode, of which no more than that is known.

@@ -121,13 +121,16 @@ fn every_errcode_says_what_why_and_what_to_do_in_both_languages() {
     }
     for explanation in [
         &FOREIGN_FETCHER,
-        &UNKNOWN,
+        unknown(Api::Token),
+        unknown(Api::GetToken),
         &WITHOUT_ERRCODE,
         lost(),
         status(),
     ] {
         is_whole(explanation);
     }
+    let wecoms = unknown(Api::TicketGet).link;
+    assert!(wecoms.contains("developer.work.weixin.qq.com"), "{wecoms}");
     for reason in [
         "failed to lookup address",
         "invalid peer certificate",
