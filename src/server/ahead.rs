@@ -135,7 +135,7 @@ impl<'a> Asked<'a> {
         }
         match (request.method, request.version, body) {
             (Some("GET"), Some(1), None) => {}
-            (Some("HEAD"), Some(1), None) => return Self::Other,
+            (Some(method), Some(1), None) if method != "CONNECT" => return Self::Other,
             (Some("POST" | "PUT"), Some(1), Some(body)) => return Self::Posted(body),
             _ => return Self::More,
         }
@@ -313,8 +313,7 @@ mod tests {
             with("Connection: close"),
             with("Connection: keep-alive, te"),
             PLAIN.replace("HTTP/1.1", "HTTP/1.0"),
-            PLAIN.replace("GET", "POST"),
-            PLAIN.replace("GET", "get"),
+            PLAIN.replace("GET /jsapi/signature?url=u", "CONNECT a:80"),
         ] {
             assert_eq!(next(&text), (0, Next::Rest, Vec::new()), "{text}");
         }
@@ -325,6 +324,10 @@ mod tests {
             PLAIN.replace("Host: a:80", "Host: a/b"),
             PLAIN.replace("Host: a:80\r\n", ""),
             PLAIN.replace("GET", "HEAD"),
+            PLAIN.replace("GET", "OPTIONS"),
+            PLAIN.replace("GET", "DELETE"),
+            PLAIN.replace("GET", "POST"),
+            PLAIN.replace("GET", "get"),
             PLAIN.replace("=u", "=#"),
             PLAIN.replace("signature", "signatures"),
             PLAIN.replace("/jsapi", "http://a/jsapi"),
