@@ -195,14 +195,17 @@ impl Batched {
     }
 
     /// Takes the rest back, when hyper is done; what it has left of its own is none of the rest.
-    pub(super) fn take_back(&mut self) {
+    /// Says whether it has left nothing: if it has, the client was told that the connection ends.
+    pub(super) fn take_back(&mut self) -> bool {
         let end = self.lent.unwrap_or(self.replayed);
+        let all_read = self.replayed == end;
         self.ahead = self.ahead.split_off(end);
         // They came while the one before was answered, and are the beginning of the next one.
         if self.ahead.iter().any(is_of_request) {
             self.activity.received();
         }
         (self.replayed, self.looked, self.lent) = (0, 0, None);
+        all_read
     }
 
     /// Sends all that waits, and that there will be no more.
@@ -330,7 +333,7 @@ mod tests {
         let mut read = vec![0; lent];
         batched.read_exact(&mut read).await.unwrap();
         drop(activity.answering());
-        batched.take_back();
+        assert!(batched.take_back());
         let mut patience = Patience::new(activity);
         (1..=100).find(|_| patience.is_lost(false))
     }

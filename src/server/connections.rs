@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::ahead::{self, Date, Head, Next, Refusal};
-use super::attended::{End, LAST_WORDS, attend};
+use super::attended::{End, attend, let_end};
 use super::batched::{Batched, LONGEST_HEAD};
 use super::front::{AnswerBody, Front};
 use super::listener::{Accepted, Listener};
@@ -278,8 +278,7 @@ impl<S: Service> Connection<S> {
             if let Some(Next::Refuse(why)) = next
                 && let Some(answer) = self.service.refusal(why, &mut date)
             {
-                // Who does not take leave is left.
-                let end = tokio::time::timeout(LAST_WORDS, stream.close_with(&answer));
+                let end = let_end(stream.close_with(&answer), patience);
                 return Ok(Box::pin(end).await.unwrap_or(Ok(()))?);
             }
             match next {
@@ -295,8 +294,8 @@ impl<S: Service> Connection<S> {
                         stop,
                     ))
                     .await?;
-                    stream.take_back();
-                    if end == End::Hurried {
+                    let all_read = stream.take_back();
+                    if end == End::Hurried || !all_read {
                         break;
                     }
                 }
@@ -315,7 +314,8 @@ impl<S: Service> Connection<S> {
                 Some(Next::Wait) | None => break,
             }
         }
-        Ok(Box::pin(tokio::time::timeout(LAST_WORDS, stream.close())).await??)
+        let end = let_end(stream.close(), patience);
+        Ok(Box::pin(end).await.unwrap_or(Ok(()))?)
     }
 
     /// Answers ahead of hyper as long as that is possible; `None` when the connection is to end.

@@ -118,6 +118,26 @@ async fn what_waits_for_a_client_is_small() {
     assert!(bytes <= 2048, "{bytes}");
 }
 
+/// Nobody reads the body here.
+#[tokio::test]
+async fn who_is_told_that_the_connection_closes_sees_it_close() {
+    let server = Server::start(Limits::default()).await;
+    let mut stream = server.connect_from("127.0.0.1").await;
+    let (cookie, body) = ("a".repeat(7000), "b".repeat(7000));
+    let begin = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7000\r\nCookie: {cookie}");
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    // Not in one read with what follows.
+    let pause = Duration::from_millis(200);
+    assert!(timeout(pause, stream.peek(&mut [0])).await.is_err());
+    let rest = format!("\r\n\r\n{body}");
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    let ended = timeout(Duration::from_secs(3), stream.read_to_end(&mut said)).await;
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+    assert_eq!(said.contains("connection: close"), ended.is_ok(), "{said}");
+}
+
 /// How many seconds it takes until the server ends a connection on which nothing more is said.
 async fn seconds_to_end(stream: &mut TcpStream) -> u64 {
     let clock = Clock::following_tokio(Timestamp::from_secs(0));
