@@ -30,6 +30,10 @@ pub(super) enum Next {
     Refuse(Refusal),
 }
 
+/// The most that a request line and its headers take up. The longest page URL, with each byte
+/// percent-encoded, is 6 KiB.
+pub(super) const MOST_HEAD: usize = 64 * 1024;
+
 /// Why bytes are no request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
@@ -37,7 +41,7 @@ pub enum Refusal {
     Unreadable,
     /// It has more headers than [`MAX_HEADERS`].
     TooManyHeaders,
-    /// Its head has no end in sight.
+    /// Its head takes up more than [`MOST_HEAD`].
     HeadTooLong,
 }
 
@@ -52,18 +56,19 @@ pub struct Head<'a> {
 }
 
 /// Has the requests that `bytes` begin with answered, as far as they are for signatures and
-/// `answer` does so; says how many bytes they were.
+/// `answer` does so; says how many bytes they were, with the empty lines before the next one.
 pub(super) fn take(
     bytes: &[u8],
     activity: &Activity,
     mut answer: impl FnMut(&Head<'_>) -> bool,
 ) -> (usize, Next) {
-    let mut taken = 0;
+    let mut taken = empty_lines(bytes);
     while taken < bytes.len() {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut request = Request::new(&mut []);
         let length = match request.parse_with_uninit_headers(&bytes[taken..], &mut headers) {
-            Ok(Status::Complete(length)) => length,
+            Ok(Status::Complete(length)) if length <= MOST_HEAD => length,
+            Ok(Status::Complete(_)) => return (taken, Next::Refuse(Refusal::HeadTooLong)),
             Ok(Status::Partial) => return (taken, Next::Wait),
             Err(Error::TooManyHeaders) => {
                 return (taken, Next::Refuse(Refusal::TooManyHeaders));
@@ -74,6 +79,7 @@ pub(super) fn take(
             Asked::Signature(head) if answer(&head) => {
                 activity.answered();
                 taken += length;
+                taken += empty_lines(&bytes[taken..]);
                 continue;
             }
             asked => asked,
@@ -88,6 +94,17 @@ pub(super) fn take(
         };
     }
     (taken, Next::Wait)
+}
+
+/// The length of the empty lines at the beginning, which may stand before a request
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>). Were they kept until there is one, they
+/// would be read again and again.
+fn empty_lines(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some(behind) = (rest.strip_prefix(b"\n")).or_else(|| rest.strip_prefix(b"\r\n")) {
+        rest = behind;
+    }
+    bytes.len() - rest.len()
 }
 
 /// What a request asks for.
@@ -122,7 +139,7 @@ impl<'a> Asked<'a> {
                 10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => {
                     return Self::More;
                 }
-                7 if is("referer") => head.referer = Some(value),
+                7 if is("referer") => head.referer = head.referer.or(Some(value)),
                 6 if is("expect") => return Self::More,
                 7 if is("upgrade") => return Self::More,
                 14 if is("content-length") => match plain_length(value) {
@@ -338,6 +355,46 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn empty_lines_before_a_request_are_forgotten() {
+        for (empty, taken) in [("\r\n", 2), ("\n\r\n\n\r", 4), ("\r", 0)] {
+            assert_eq!(next(empty), (taken, Next::Wait, Vec::new()));
+        }
+        let (lines, other) = ("\r\n".repeat(30_000), "GET /demo HTTP/1.1\r\n\r\n");
+        let (taken, then, asked) = next(&format!("{lines}{PLAIN}\n{other}"));
+        assert_eq!(taken, lines.len() + PLAIN.len() + 1);
+        assert_eq!((then, asked.len()), (Next::One(other.len()), 1));
+    }
+
+    #[test]
+    fn a_head_has_64_kib_and_no_more() {
+        let empty = PLAIN.replace("\r\n\r\n", "\r\na: \r\n\r\n").len();
+        let with = |length: usize| {
+            let line = format!("\r\na: {}\r\n\r\n", "a".repeat(length - empty));
+            PLAIN.replace("\r\n\r\n", &line)
+        };
+        let (longest, too_long) = (with(64 * 1024), with(64 * 1024 + 1));
+        assert_eq!(
+            next(&longest),
+            (longest.len(), Next::Wait, vec!["url=u".to_owned()])
+        );
+        let refused = Next::Refuse(Refusal::HeadTooLong);
+        assert_eq!(next(&too_long), (0, refused, Vec::new()));
+    }
+
+    /// hyper's headers are asked for the first of several.
+    #[test]
+    fn of_two_pages_that_refer_to_it_the_first_counts() {
+        let line = "\r\nReferer: a\r\nReferer: b\r\n\r\n";
+        let text = PLAIN.replace("\r\n\r\n", line);
+        let mut referer = Vec::new();
+        take(text.as_bytes(), &Activity::new(), |head| {
+            referer.extend_from_slice(head.referer.unwrap_or_default());
+            true
+        });
+        assert_eq!(referer, b"a");
     }
 
     #[test]

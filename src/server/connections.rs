@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::ahead::{self, Date, Head, Next, Refusal};
+use super::ahead::{self, Date, Head, MOST_HEAD, Next, Refusal};
 use super::attended::{End, attend, let_end};
-use super::batched::{Batched, LONGEST_HEAD};
+use super::batched::Batched;
 use super::front::{AnswerBody, Front};
 use super::listener::{Accepted, Listener};
 use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
@@ -268,7 +268,7 @@ impl<S: Service> Connection<S> {
     ) -> Result<(), Fault> {
         let http1 = || {
             let mut http1 = http1::Builder::new();
-            http1.half_close(true).max_buf_size(LONGEST_HEAD);
+            http1.half_close(true).max_buf_size(MOST_HEAD);
             http1
         };
         let mut date = Date::default();
