@@ -44,6 +44,7 @@ pub(super) struct Batched {
     is_http2: bool,
     /// What was read ahead, for hyper from `replayed` on.
     ahead: Vec<u8>,
+    /// So much has hyper read, with what was not read ahead of all that it was lent.
     replayed: usize,
     /// So much of it holds no whole request.
     looked: usize,
@@ -127,9 +128,10 @@ impl Batched {
     /// What was read ahead, if it was not passed on yet.
     fn replay(&mut self, into: &mut ReadBuf<'_>) -> bool {
         let end = self.lent.unwrap_or(self.ahead.len());
-        let rest = &self.ahead[self.replayed..end];
+        let there = end.min(self.ahead.len());
+        let rest = self.ahead.get(self.replayed..there).unwrap_or_default();
         if rest.is_empty() {
-            return self.lent.is_some();
+            return self.lent == Some(self.replayed);
         }
         let count = rest.len().min(into.remaining());
         into.put_slice(&rest[..count]);
@@ -198,7 +200,7 @@ impl Batched {
         (next != Next::Wait).then_some(next)
     }
 
-    /// Lets hyper read so many bytes of what was read ahead, and then the end.
+    /// Lets hyper read so many bytes, those that were read ahead first, and then the end.
     pub(super) const fn lend(&mut self, count: usize) {
         self.lent = Some(count);
     }
@@ -208,7 +210,7 @@ impl Batched {
     pub(super) fn take_back(&mut self) -> bool {
         let end = self.lent.unwrap_or(self.replayed);
         let all_read = self.replayed == end;
-        self.ahead = self.ahead.split_off(end);
+        self.ahead = self.ahead.split_off(end.min(self.ahead.len()));
         // They came while the one before was answered, and are the beginning of the next one.
         if self.ahead.iter().any(is_of_request) {
             self.activity.received();
@@ -254,6 +256,15 @@ impl AsyncRead for Batched {
         ready!(self.poll_send(cx))?;
         self.fresh = true;
         if self.replay(into) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(lent) = self.lent {
+            let room = into.remaining().min(lent - self.replayed);
+            let mut read = ReadBuf::new(into.initialize_unfilled_to(room));
+            ready!(Pin::new(&mut self.wire).poll_read(cx, &mut read))?;
+            let count = read.filled().len();
+            into.advance(count);
+            self.replayed += count;
             return Poll::Ready(Ok(()));
         }
         let before = into.filled().len();
