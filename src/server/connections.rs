@@ -295,8 +295,11 @@ impl<S: Service> Connection<S> {
                     ))
                     .await?;
                     let all_read = stream.take_back();
-                    if end == End::Hurried || !all_read {
+                    if end == End::Hurried {
                         break;
+                    } else if !all_read {
+                        let end = let_end(stream.close_with(&[]), patience);
+                        return Ok(Box::pin(end).await.unwrap_or(Ok(()))?);
                     }
                 }
                 Some(Next::Rest | Next::Refuse(_)) => {

@@ -187,6 +187,24 @@ async fn who_is_told_that_the_connection_closes_sees_it_close() {
     assert_eq!(said.contains("connection: close"), ended.is_ok(), "{said}");
 }
 
+/// Who has the end of a connection announced while it still sends a body is to learn why, and not
+/// that nobody listens any more.
+#[tokio::test]
+async fn who_still_sends_a_body_that_nobody_reads_is_heard_out() {
+    let server = Server::start(Limits::default()).await;
+    let mut stream = server.connect_from("127.0.0.1").await;
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0);
+    }
+    assert_eq!(stream.read_buf(&mut said).await.unwrap(), 0, "the end");
+    for _ in 0..10 {
+        stream.write_all(&[b'a'; 2000]).await.unwrap();
+    }
+}
+
 /// How many seconds it takes until the server ends a connection on which nothing more is said.
 async fn seconds_to_end(stream: &mut TcpStream) -> u64 {
     let clock = Clock::following_tokio(Timestamp::from_secs(0));
