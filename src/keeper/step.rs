@@ -14,7 +14,8 @@ use crate::store::Key;
 
 /// Looks at the account's credentials and renews what is due. Returns when to do so again.
 pub(super) async fn step(shared: &Shared, kept: &Kept, stop: &CancellationToken) -> Timestamp {
-    kept.known.nudged.store(false, Ordering::Release);
+    // Whoever nudges has said before what for: all of that is read behind this.
+    kept.known.nudged.swap(false, Ordering::AcqRel);
     let mut memory = kept.recall();
     let renewals = Renewals::new(shared, kept, stop);
     if kept.known.tries_again.swap(false, Ordering::AcqRel) {

@@ -22,13 +22,18 @@ use crate::signer::Decimal;
 pub(super) enum Next {
     /// They are the beginning of a request, if anything.
     Wait,
-    /// So many are one whole request. It is hyper's; what follows is looked at again.
+    /// So many are one whole request, of whose body some may still have to come. It is hyper's;
+    /// what follows is looked at again.
     One(usize),
     /// They are hyper's, and so is all that follows.
     Rest,
     /// They are no request, and nothing can be told of what follows.
     Refuse(Refusal),
 }
+
+/// The most that a request line and its headers take up. The longest page URL, with each byte
+/// percent-encoded, is 6 KiB.
+pub(super) const MOST_HEAD: usize = 64 * 1024;
 
 /// Why bytes are no request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +42,7 @@ pub enum Refusal {
     Unreadable,
     /// It has more headers than [`MAX_HEADERS`].
     TooManyHeaders,
-    /// Its head has no end in sight.
+    /// Its head takes up more than [`MOST_HEAD`].
     HeadTooLong,
 }
 
@@ -52,18 +57,19 @@ pub struct Head<'a> {
 }
 
 /// Has the requests that `bytes` begin with answered, as far as they are for signatures and
-/// `answer` does so; says how many bytes they were.
+/// `answer` does so; says how many bytes they were, with the empty lines before the next one.
 pub(super) fn take(
     bytes: &[u8],
     activity: &Activity,
     mut answer: impl FnMut(&Head<'_>) -> bool,
 ) -> (usize, Next) {
-    let mut taken = 0;
+    let mut taken = empty_lines(bytes);
     while taken < bytes.len() {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut request = Request::new(&mut []);
         let length = match request.parse_with_uninit_headers(&bytes[taken..], &mut headers) {
-            Ok(Status::Complete(length)) => length,
+            Ok(Status::Complete(length)) if length <= MOST_HEAD => length,
+            Ok(Status::Complete(_)) => return (taken, Next::Refuse(Refusal::HeadTooLong)),
             Ok(Status::Partial) => return (taken, Next::Wait),
             Err(Error::TooManyHeaders) => {
                 return (taken, Next::Refuse(Refusal::TooManyHeaders));
@@ -74,6 +80,7 @@ pub(super) fn take(
             Asked::Signature(head) if answer(&head) => {
                 activity.answered();
                 taken += length;
+                taken += empty_lines(&bytes[taken..]);
                 continue;
             }
             asked => asked,
@@ -81,13 +88,22 @@ pub(super) fn take(
         return match asked {
             _ if !has_target(&request) => (taken, Next::Refuse(Refusal::Unreadable)),
             Asked::Signature(_) | Asked::Other => (taken, Next::One(length)),
-            Asked::Posted(body) if body <= bytes.len() - taken - length => {
-                (taken, Next::One(length + body))
-            }
-            Asked::Posted(_) | Asked::More => (taken, Next::Rest),
+            Asked::Posted(body) => (taken, Next::One(length + body)),
+            Asked::More => (taken, Next::Rest),
         };
     }
     (taken, Next::Wait)
+}
+
+/// The length of the empty lines at the beginning, which may stand before a request
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>). Were they kept until there is one, they
+/// would be read again and again.
+fn empty_lines(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some(behind) = (rest.strip_prefix(b"\n")).or_else(|| rest.strip_prefix(b"\r\n")) {
+        rest = behind;
+    }
+    bytes.len() - rest.len()
 }
 
 /// What a request asks for.
@@ -122,7 +138,7 @@ impl<'a> Asked<'a> {
                 10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => {
                     return Self::More;
                 }
-                7 if is("referer") => head.referer = Some(value),
+                7 if is("referer") => head.referer = head.referer.or(Some(value)),
                 6 if is("expect") => return Self::More,
                 7 if is("upgrade") => return Self::More,
                 14 if is("content-length") => match plain_length(value) {
@@ -135,7 +151,7 @@ impl<'a> Asked<'a> {
         }
         match (request.method, request.version, body) {
             (Some("GET"), Some(1), None) => {}
-            (Some("HEAD"), Some(1), None) => return Self::Other,
+            (Some(method), Some(1), None) if method != "CONNECT" => return Self::Other,
             (Some("POST" | "PUT"), Some(1), Some(body)) => return Self::Posted(body),
             _ => return Self::More,
         }
@@ -260,143 +276,4 @@ impl Date {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn next(text: &str) -> (usize, Next, Vec<String>) {
-        let mut asked = Vec::new();
-        let (taken, next) = take(text.as_bytes(), &Activity::new(), |head| {
-            asked.push(head.query.to_owned());
-            head.query != "no"
-        });
-        (taken, next, asked)
-    }
-
-    const PLAIN: &str = "GET /jsapi/signature?url=u HTTP/1.1\r\nHost: a:80\r\n\r\n";
-
-    #[test]
-    fn signatures_are_taken_together_up_to_what_is_something_else() {
-        let kept_alive = PLAIN.replace("\r\n\r\n", "\r\nconnection: Keep-Alive\r\n\r\n");
-        let both = format!("{PLAIN}{kept_alive}");
-        assert_eq!(
-            next(&both),
-            (both.len(), Next::Wait, vec!["url=u".to_owned(); 2])
-        );
-        let (head, begun) = ("GET /demo HTTP/1.1\r\nHost: a\r\n\r\n", "GET /js");
-        for (rest, expected) in [
-            (begun, Next::Wait),
-            (head, Next::One(head.len())),
-            ("what is that", Next::Refuse(Refusal::Unreadable)),
-        ] {
-            let (taken, next, asked) = next(&format!("{PLAIN}{rest}"));
-            assert_eq!(
-                (taken, next, asked.len()),
-                (PLAIN.len(), expected, 1),
-                "{rest}"
-            );
-        }
-        let refused = PLAIN.replace("url=u", "no");
-        assert_eq!(
-            next(&refused),
-            (0, Next::One(refused.len()), vec!["no".to_owned()])
-        );
-    }
-
-    #[test]
-    fn what_differs_from_a_plain_request_is_left_to_hyper() {
-        let with = |line: &str| PLAIN.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
-        for text in [
-            with("Content-Length: 0"),
-            with("Transfer-Encoding: chunked"),
-            with("Expect: 100-continue"),
-            with("Upgrade: h2c"),
-            with("Connection: close"),
-            with("Connection: keep-alive, te"),
-            PLAIN.replace("HTTP/1.1", "HTTP/1.0"),
-            PLAIN.replace("GET", "POST"),
-            PLAIN.replace("GET", "get"),
-        ] {
-            assert_eq!(next(&text), (0, Next::Rest, Vec::new()), "{text}");
-        }
-        for text in [
-            with("Host: b"),
-            with("Origin: a\r\nOrigin: b"),
-            with("X-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2"),
-            PLAIN.replace("Host: a:80", "Host: a/b"),
-            PLAIN.replace("Host: a:80\r\n", ""),
-            PLAIN.replace("GET", "HEAD"),
-            PLAIN.replace("=u", "=#"),
-            PLAIN.replace("signature", "signatures"),
-            PLAIN.replace("/jsapi", "http://a/jsapi"),
-        ] {
-            assert_eq!(
-                next(&text),
-                (0, Next::One(text.len()), Vec::new()),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_body_that_is_there_is_left_to_hyper_with_its_head() {
-        let head = "POST /jsapi/report HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
-        let whole = format!("{head}a\r\n\r\n");
-        for text in [whole.clone(), format!("{whole}{PLAIN}")] {
-            assert_eq!(next(&text), (0, Next::One(whole.len()), Vec::new()));
-        }
-        for text in [
-            whole[..whole.len() - 1].to_owned(),
-            whole.replace(": 5", ": +5"),
-            whole.replace(": 5", ": 5, 5"),
-            whole.replace(": 5", ": 100000"),
-            whole.replace(": 5", ":"),
-            whole.replace(": 5", ": 5\r\nContent-Length: 5"),
-            whole.replace(": 5", ": 5\r\nTransfer-Encoding: chunked"),
-            whole.replace(": 5", ": 5\r\nExpect: 100-continue"),
-            whole.replace("HTTP/1.1", "HTTP/1.0"),
-            whole.replace("POST", "GET"),
-        ] {
-            assert_eq!(next(&text), (0, Next::Rest, Vec::new()), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_request_is_refused() {
-        let crowded = PLAIN.replace("\r\n\r\n", &format!("{}\r\n", "\r\na: b".repeat(100)));
-        for (text, why) in [
-            (PLAIN.replace("Host:", "Host :"), Refusal::Unreadable),
-            (PLAIN.replace("HTTP/1.1", "HTTP/3"), Refusal::Unreadable),
-            (PLAIN.replace("=u", "=<"), Refusal::Unreadable),
-            (
-                PLAIN.replace("/jsapi", "http:///jsapi"),
-                Refusal::Unreadable,
-            ),
-            (crowded, Refusal::TooManyHeaders),
-        ] {
-            assert_eq!(next(&text), (0, Next::Refuse(why), Vec::new()), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_end_of_a_head_is_found_wherever_it_is_split() {
-        for whole in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\na: b\n\n"] {
-            for looked in 0..whole.len() {
-                assert!(may_end(whole.as_bytes(), looked), "{looked}");
-                assert!(!may_end(&whole.as_bytes()[..looked], 0), "{looked}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_date_is_that_of_its_second() {
-        let mut date = Date::default();
-        for (second, expected) in [
-            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (i64::MAX / 1000, "Fri, 31 Dec 9999 23:59:59 GMT"),
-        ] {
-            let found = date.at(Timestamp::from_secs(second));
-            assert_eq!(std::str::from_utf8(found).unwrap(), expected);
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use super::patience::{LOOK_EVERY, Patience};
 use super::seats::Seat;
 
 /// How long a connection that is given up has to end in good order.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a conversation of hyper's ended.
 #[derive(PartialEq, Eq)]
@@ -51,11 +51,39 @@ pub(super) async fn attend<C: Future<Output = hyper::Result<()>>>(
         }
     }
     // Who is answered is waited for, and who has begun to ask is not.
+    let ended = let_end(connection, patience).await;
+    ended.unwrap_or(Ok(())).map(|()| End::Hurried)
+}
+
+/// Waits for an end as long as the client takes what it is still told; `None` if it does not.
+pub(super) async fn let_end<E: Future>(end: E, patience: &mut Patience) -> Option<E::Output> {
+    let mut end = pin!(end);
     loop {
-        match tokio::time::timeout(LAST_WORDS, connection.as_mut()).await {
-            Ok(ended) => return ended.map(|()| End::Hurried),
-            Err(_) if patience.is_stalled() => return Ok(End::Hurried),
+        match tokio::time::timeout(LAST_WORDS, end.as_mut()).await {
+            Ok(ended) => return Some(ended),
+            Err(_) if patience.is_stalled() => return None,
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::patience::Activity;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn last_words_take_as_long_as_someone_listens() {
+        let activity = Activity::new();
+        let mut patience = Patience::new(activity.clone());
+        let heard = async {
+            for _ in 0..20 {
+                tokio::time::sleep(LAST_WORDS / 2).await;
+                activity.sent();
+            }
+        };
+        assert_eq!(let_end(heard, &mut patience).await, Some(()));
+        let unheard = std::future::pending::<()>();
+        assert_eq!(let_end(unheard, &mut patience).await, None);
     }
 }

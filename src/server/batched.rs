@@ -1,5 +1,6 @@
 //! Reads requests and sends the answers to pipelined ones together.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
@@ -7,11 +8,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::ahead::{self, Next, Refusal};
+use super::ahead::{self, MOST_HEAD, Next, Refusal};
 use super::patience::Activity;
 use super::wire::Wire;
 
-/// No more than about this waits to be sent; a client that does not read is read from no further.
+/// While so much waits to be sent, hyper's answers are taken no more. Those that are written ahead
+/// of hyper are sent before more is read, and can be more: all that one read asks for.
 const MOST_WAITING: usize = 64 * 1024;
 
 /// A connection that has nothing to send keeps no more than this for the next time.
@@ -21,12 +23,8 @@ const MOST_KEPT: usize = 2 * 1024;
 /// together. It is on the stack, so that who only waits keeps nothing.
 const READ_AT_ONCE: usize = 8 * 1024;
 
-/// A head that has no end after so much is refused. The longest page URL, with each byte
-/// percent-encoded, is 6 KiB.
-const MOST_AHEAD: usize = 64 * 1024;
-
-/// The most that a request line and its headers take up.
-pub(super) const LONGEST_HEAD: usize = MOST_AHEAD + READ_AT_ONCE;
+/// After so many reads others have their turn, whatever there is still to be read.
+const READS_AT_A_TURN: usize = 8;
 
 /// What a client of HTTP/2 says first (<https://www.rfc-editor.org/rfc/rfc9113#section-3.4>).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -46,6 +44,7 @@ pub(super) struct Batched {
     is_http2: bool,
     /// What was read ahead, for hyper from `replayed` on.
     ahead: Vec<u8>,
+    /// So much has hyper read, with what was not read ahead of all that it was lent.
     replayed: usize,
     /// So much of it holds no whole request.
     looked: usize,
@@ -71,7 +70,15 @@ impl Batched {
         if !is_http2 {
             is_http2 = loop {
                 let before = ahead.len();
-                wire.read_buf(&mut ahead).await?;
+                // A buffer that lived across the waiting would be part of what waits.
+                poll_fn(|cx| {
+                    let mut read = [MaybeUninit::uninit(); READ_AT_ONCE];
+                    let mut read = ReadBuf::uninit(&mut read);
+                    ready!(Pin::new(&mut wire).poll_read(cx, &mut read))?;
+                    ahead.extend_from_slice(read.filled());
+                    Poll::Ready(io::Result::Ok(()))
+                })
+                .await?;
                 let known = ahead.len().min(HTTP2_PREFACE.len());
                 if ahead[..known] != HTTP2_PREFACE[..known] || ahead.len() == before {
                     break false;
@@ -121,9 +128,10 @@ impl Batched {
     /// What was read ahead, if it was not passed on yet.
     fn replay(&mut self, into: &mut ReadBuf<'_>) -> bool {
         let end = self.lent.unwrap_or(self.ahead.len());
-        let rest = &self.ahead[self.replayed..end];
+        let there = end.min(self.ahead.len());
+        let rest = self.ahead.get(self.replayed..there).unwrap_or_default();
         if rest.is_empty() {
-            return self.lent.is_some();
+            return self.lent == Some(self.replayed);
         }
         let count = rest.len().min(into.remaining());
         into.put_slice(&rest[..count]);
@@ -141,7 +149,7 @@ impl Batched {
         cx: &mut Context<'_>,
         mut take: impl FnMut(&[u8], &mut Vec<u8>) -> (usize, Next),
     ) -> Poll<io::Result<Option<Next>>> {
-        loop {
+        for _ in 0..READS_AT_A_TURN {
             let is_new = self.looked == 0 && !self.ahead.is_empty();
             if is_new || ahead::may_end(&self.ahead, self.looked) {
                 let ahead = mem::take(&mut self.ahead);
@@ -150,7 +158,7 @@ impl Batched {
                 }
             }
             self.looked = self.ahead.len();
-            if self.looked >= MOST_AHEAD {
+            if self.looked >= MOST_HEAD {
                 let refused = Next::Refuse(Refusal::HeadTooLong);
                 return Poll::Ready(Ok(Some(refused)));
             }
@@ -171,6 +179,9 @@ impl Batched {
                 return Poll::Ready(Ok(Some(next)));
             }
         }
+        ready!(self.poll_send(cx))?;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Has `take` look at `bytes`, and keeps what it leaves.
@@ -189,20 +200,23 @@ impl Batched {
         (next != Next::Wait).then_some(next)
     }
 
-    /// Lets hyper read so many bytes of what was read ahead, and then the end.
+    /// Lets hyper read so many bytes, those that were read ahead first, and then the end.
     pub(super) const fn lend(&mut self, count: usize) {
         self.lent = Some(count);
     }
 
     /// Takes the rest back, when hyper is done; what it has left of its own is none of the rest.
-    pub(super) fn take_back(&mut self) {
+    /// Says whether it has left nothing: if it has, the client was told that the connection ends.
+    pub(super) fn take_back(&mut self) -> bool {
         let end = self.lent.unwrap_or(self.replayed);
-        self.ahead = self.ahead.split_off(end);
+        let all_read = self.replayed == end;
+        self.ahead = self.ahead.split_off(end.min(self.ahead.len()));
         // They came while the one before was answered, and are the beginning of the next one.
         if self.ahead.iter().any(is_of_request) {
             self.activity.received();
         }
         (self.replayed, self.looked, self.lent) = (0, 0, None);
+        all_read
     }
 
     /// Sends all that waits, and that there will be no more.
@@ -242,6 +256,15 @@ impl AsyncRead for Batched {
         ready!(self.poll_send(cx))?;
         self.fresh = true;
         if self.replay(into) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(lent) = self.lent {
+            let room = into.remaining().min(lent - self.replayed);
+            let mut read = ReadBuf::new(into.initialize_unfilled_to(room));
+            ready!(Pin::new(&mut self.wire).poll_read(cx, &mut read))?;
+            let count = read.filled().len();
+            into.advance(count);
+            self.replayed += count;
             return Poll::Ready(Ok(()));
         }
         let before = into.filled().len();
@@ -330,9 +353,53 @@ mod tests {
         let mut read = vec![0; lent];
         batched.read_exact(&mut read).await.unwrap();
         drop(activity.answering());
-        batched.take_back();
+        assert!(batched.take_back());
         let mut patience = Patience::new(activity);
         (1..=100).find(|_| patience.is_lost(false))
+    }
+
+    /// A connection on which `said` says something, and the one who said it.
+    async fn opened(said: impl AsyncFnOnce(&mut TcpStream)) -> (Batched, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        said(&mut client).await;
+        let (served, _) = listener.accept().await.unwrap();
+        let opened = Batched::open(Wire::Tcp(served), Activity::new());
+        (opened.await.unwrap(), client)
+    }
+
+    #[tokio::test]
+    async fn who_sends_more_and_more_lets_others_have_their_turn() {
+        let mut sent = 0;
+        let (mut batched, _client) = opened(async |client| {
+            client.writable().await.unwrap();
+            while let Ok(count) = client.try_write(&[b'a'; 4096]) {
+                sent += count;
+            }
+        })
+        .await;
+        assert!(sent > 20 * READ_AT_ONCE, "{sent}");
+        let mut taken = 0;
+        let ended = poll_fn(|cx| {
+            let polled = batched.poll_ahead(cx, |bytes, _| {
+                taken += 1;
+                (bytes.len(), Next::Wait)
+            });
+            Poll::Ready(polled.is_ready())
+        })
+        .await;
+        assert!(!ended);
+        // What opened the connection, and what was read since.
+        assert!((2..=1 + READS_AT_A_TURN).contains(&taken), "{taken}");
+    }
+
+    #[tokio::test]
+    async fn what_is_said_at_once_is_read_at_once() {
+        let request = [b'a'; 1000];
+        let (batched, _client) =
+            opened(async |client| client.write_all(&request).await.unwrap()).await;
+        assert_eq!(batched.ahead.len(), request.len());
     }
 
     #[tokio::test]

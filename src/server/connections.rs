@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::ahead::{self, Date, Head, Next, Refusal};
-use super::attended::{End, LAST_WORDS, attend};
-use super::batched::{Batched, LONGEST_HEAD};
+use super::ahead::{self, Date, Head, MOST_HEAD, Next, Refusal};
+use super::attended::{End, attend, let_end};
+use super::batched::Batched;
 use super::front::{AnswerBody, Front};
 use super::listener::{Accepted, Listener};
 use super::patience::{Activity, Answering, FOR_HEAD, LOOK_EVERY, Patience};
@@ -268,7 +268,7 @@ impl<S: Service> Connection<S> {
     ) -> Result<(), Fault> {
         let http1 = || {
             let mut http1 = http1::Builder::new();
-            http1.half_close(true).max_buf_size(LONGEST_HEAD);
+            http1.half_close(true).max_buf_size(MOST_HEAD);
             http1
         };
         let mut date = Date::default();
@@ -278,8 +278,7 @@ impl<S: Service> Connection<S> {
             if let Some(Next::Refuse(why)) = next
                 && let Some(answer) = self.service.refusal(why, &mut date)
             {
-                // Who does not take leave is left.
-                let end = tokio::time::timeout(LAST_WORDS, stream.close_with(&answer));
+                let end = let_end(stream.close_with(&answer), patience);
                 return Ok(Box::pin(end).await.unwrap_or(Ok(()))?);
             }
             match next {
@@ -295,9 +294,12 @@ impl<S: Service> Connection<S> {
                         stop,
                     ))
                     .await?;
-                    stream.take_back();
+                    let all_read = stream.take_back();
                     if end == End::Hurried {
                         break;
+                    } else if !all_read {
+                        let end = let_end(stream.close_with(&[]), patience);
+                        return Ok(Box::pin(end).await.unwrap_or(Ok(()))?);
                     }
                 }
                 Some(Next::Rest | Next::Refuse(_)) => {
@@ -315,7 +317,8 @@ impl<S: Service> Connection<S> {
                 Some(Next::Wait) | None => break,
             }
         }
-        Ok(Box::pin(tokio::time::timeout(LAST_WORDS, stream.close())).await??)
+        let end = let_end(stream.close(), patience);
+        Ok(Box::pin(end).await.unwrap_or(Ok(()))?)
     }
 
     /// Answers ahead of hyper as long as that is possible; `None` when the connection is to end.

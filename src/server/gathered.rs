@@ -1,14 +1,20 @@
 //! The body of a request, in pieces of some size.
 
+use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 
 /// A piece that is no smaller is passed on as it came.
 const ENOUGH: usize = 4 * 1024;
+
+/// No piece is held for longer while no other comes, for whoever waits may give up.
+const LONGEST_HELD: Duration = Duration::from_secs(1);
 
 /// A body whose small pieces are put together.
 ///
@@ -17,12 +23,33 @@ const ENOUGH: usize = 4 * 1024;
 pub(super) struct GatheredBody<B> {
     body: B,
     held: Vec<u8>,
+    /// Ends the waiting of what is held, where it has to wait.
+    held_for: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B> GatheredBody<B> {
     pub(super) const fn new(body: B) -> Self {
-        let held = Vec::new();
-        Self { body, held }
+        Self {
+            body,
+            held: Vec::new(),
+            held_for: None,
+        }
+    }
+
+    /// Waits until something has been held for long enough.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.held.is_empty() {
+            return Poll::Pending;
+        }
+        let held_for = self
+            .held_for
+            .get_or_insert_with(|| Box::pin(sleep(LONGEST_HELD)));
+        held_for.as_mut().poll(cx)
+    }
+
+    fn hand_out(&mut self) -> Frame<Bytes> {
+        self.held_for = None;
+        Frame::data(mem::take(&mut self.held).into())
     }
 }
 
@@ -36,20 +63,24 @@ impl<B: Body<Data = Bytes> + Unpin> Body for GatheredBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
         loop {
+            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx)? else {
+                ready!(this.poll_held(cx));
+                return Poll::Ready(Some(Ok(this.hand_out())));
+            };
             // Trailers are nothing that anybody here asks for.
-            let data = match ready!(Pin::new(&mut this.body).poll_frame(cx)?) {
+            let data = match frame {
                 Some(frame) => frame.into_data().unwrap_or_default(),
                 None if this.held.is_empty() => return Poll::Ready(None),
-                None => {
-                    return Poll::Ready(Some(Ok(Frame::data(mem::take(&mut this.held).into()))));
-                }
+                None => return Poll::Ready(Some(Ok(this.hand_out()))),
             };
             if this.held.is_empty() && data.len() >= ENOUGH {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
             this.held.extend_from_slice(&data);
-            if this.held.len() >= ENOUGH {
-                return Poll::Ready(Some(Ok(Frame::data(mem::take(&mut this.held).into()))));
+            // What is the last need not wait until that is said.
+            let is_last = !this.held.is_empty() && this.body.is_end_stream();
+            if this.held.len() >= ENOUGH || is_last {
+                return Poll::Ready(Some(Ok(this.hand_out())));
             }
         }
     }
@@ -115,6 +146,35 @@ mod tests {
         }
         assert_eq!(said, whole);
         lengths
+    }
+
+    /// A body that comes byte by byte, with a pause before each.
+    struct Trickle(Pin<Box<Sleep>>);
+
+    const PAUSE: Duration = Duration::from_secs(20);
+
+    impl Body for Trickle {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            ready!(self.0.as_mut().poll(cx));
+            self.0 = Box::pin(sleep(PAUSE));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"a")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_slowly_is_not_held_for_long() {
+        let mut body = GatheredBody::new(Trickle(Box::pin(sleep(PAUSE))));
+        for _ in 0..10 {
+            let frame = tokio::time::timeout(PAUSE + 2 * LONGEST_HELD, body.frame()).await;
+            let frame = frame.expect("what has come").unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), "a");
+        }
     }
 
     #[tokio::test]

@@ -46,7 +46,7 @@ pub(super) fn sign_now<T>(
     let accounts = gate.app.keeper.accounts();
     let ask = match Ask::from_query(query) {
         Ok(ask) => ask,
-        Err(problem) => return Some(Err(problem)),
+        Err(problem) => return Some(admit_client(gate, caller, now).and(Err(problem))),
     };
     let found = ask.page_of_account(gate, &accounts);
     let snapshot = found.as_ref().ok().map(|(kept, _)| kept.snapshot());
@@ -55,7 +55,9 @@ pub(super) fn sign_now<T>(
         Some(snapshot) => Some(snapshot.signer(now)?),
         None => None,
     };
-    Some(admit(gate, found, caller, now).map(|(kept, url)| {
+    let admitted = admit_client(gate, caller, now).and(found);
+    let admitted = admitted.and_then(|asked| admit_account(gate, asked.0, now).map(|()| asked));
+    Some(admitted.map(|(kept, url)| {
         let signer = signer.expect("there is one where a page was found");
         answer(&Config::new(kept, signer, url, now.wall))
     }))
@@ -73,8 +75,10 @@ pub(super) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
+    let now = gate.app.keeper.clock().moment();
+    admit_client(&gate, Caller::of(peer.0, &headers), now)?;
     let ask = Ask::from_query(query.as_deref().unwrap_or_default())?;
-    sign_when_possible(&gate, &ask, peer, &headers).await
+    sign_when_possible(&gate, &ask, now, &headers).await
 }
 
 /// Signs a page that is named in the body.
@@ -86,9 +90,11 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response<Body>, Problem> {
+    let now = gate.app.keeper.clock().moment();
+    admit_client(&gate, Caller::of(peer.0, &headers), now)?;
     let body = body.map_err(Problem::unreadable)?;
     let ask = Ask::from_json(&body)?;
-    sign_when_possible(&gate, &ask, peer, &headers).await
+    sign_when_possible(&gate, &ask, now, &headers).await
 }
 
 /// Reports that WeChat refused the `wx.config` of a page.
@@ -102,12 +108,13 @@ pub(super) async fn report(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
+    let now = gate.app.keeper.clock().moment();
+    admit_client(&gate, Caller::of(peer.0, &headers), now)?;
     let body = body.map_err(Problem::unreadable)?;
     let ask = Ask::from_json(&body)?;
     let accounts = gate.app.keeper.accounts();
-    let now = gate.app.keeper.clock().moment();
-    let caller = Caller::of(peer.0, &headers);
-    let (kept, url) = admit(&gate, ask.page_of_account(&gate, &accounts), caller, now)?;
+    let (kept, url) = ask.page_of_account(&gate, &accounts)?;
+    admit_account(&gate, kept, now)?;
     let said: String = ask
         .err_msg
         .as_deref()
@@ -130,15 +137,14 @@ pub(super) async fn report(
 async fn sign_when_possible(
     gate: &Gate,
     ask: &Ask<'_>,
-    peer: Peer,
+    now: Moment,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let keeper = &gate.app.keeper;
     let (kept, url) = {
         let accounts = keeper.accounts();
-        let found = ask.page_of_account(gate, &accounts);
-        let caller = Caller::of(peer.0, headers);
-        let (kept, url) = admit(gate, found, caller, keeper.clock().moment())?;
+        let (kept, url) = ask.page_of_account(gate, &accounts)?;
+        admit_account(gate, kept, now)?;
         (Arc::clone(kept), url)
     };
     let (snapshot, now) = keeper
@@ -335,14 +341,8 @@ const fn hex_digit(byte: u8) -> Option<u8> {
 /// An account, and a page that it may sign for.
 type Asked<'k, 'u> = (&'k Arc<Kept>, PageUrl<'u>);
 
-/// Counts a request, whichever way it comes in, for what was `found`: one for nothing counts for
-/// its client, and only one for a page counts for its account.
-fn admit<'k, 'u>(
-    gate: &Gate,
-    found: Result<Asked<'k, 'u>, Problem>,
-    caller: Caller<'_>,
-    now: Moment,
-) -> Result<Asked<'k, 'u>, Problem> {
+/// Counts a request, whichever way it comes in, for its client: also one that asks for nothing.
+pub(super) fn admit_client(gate: &Gate, caller: Caller<'_>, now: Moment) -> Result<(), Problem> {
     if let Some(limit) = &gate.per_address {
         let client = client_address(caller.peer, caller.forwarded_for, &gate.app.trusted_proxies);
         tell_of_proxy(gate, caller, client);
@@ -353,13 +353,17 @@ fn admit<'k, 'u>(
                 .map_err(Problem::rate_limited)?;
         }
     }
-    let (kept, url) = found?;
-    if let Some(limit) = &gate.per_account {
-        limit
-            .admit(&kept.account.appid, now.boot)
-            .map_err(Problem::rate_limited)?;
-    }
-    Ok((kept, url))
+    Ok(())
+}
+
+/// Counts a request for the account that it was found to be for.
+pub(super) fn admit_account(gate: &Gate, kept: &Kept, now: Moment) -> Result<(), Problem> {
+    let Some(limit) = &gate.per_account else {
+        return Ok(());
+    };
+    limit
+        .admit(&kept.account.appid, now.boot)
+        .map_err(Problem::rate_limited)
 }
 
 /// Says once that a proxy speaks for its clients and is not believed: they share one limit.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{Error, InconsistentKeys, ServerConfig};
 use secrecy::zeroize::{Zeroize, Zeroizing};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::Signal;
@@ -174,8 +174,12 @@ impl TlsFault {
     }
 }
 
-fn server_config(certified: CertifiedKey) -> Result<ServerConfig, rustls::Error> {
-    certified.keys_match()?;
+fn server_config(certified: CertifiedKey) -> Result<ServerConfig, Error> {
+    match certified.keys_match() {
+        // A key that cannot say which certificate is its own may still be the right one.
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+        Err(fault) => return Err(fault),
+    }
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

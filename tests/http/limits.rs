@@ -60,17 +60,29 @@ async fn an_address_that_asks_too_often_waits_and_others_go_on() {
 #[tokio::test]
 async fn requests_that_are_refused_count_as_well() {
     let server = behind_a_proxy().start_ready().await;
+    let twice = "/jsapi/signature?url=a&url=b";
     for (client, request) in [
         ("203.0.113.1", signature("https://evil/")),
         ("203.0.113.2", posted_signature("")),
+        ("203.0.113.3", Request::get("/jsapi/signature?url=%")),
+        ("203.0.113.4", Request::get(twice)),
+        ("203.0.113.5", Request::new("HEAD", twice)),
+        (
+            "203.0.113.6",
+            Request::get(twice).with("Connection", "keep-alive, te"),
+        ),
+        ("203.0.113.7", Request::post("/jsapi/signature", "x")),
+        ("203.0.113.8", Request::post("/jsapi/report", "x")),
+        ("203.0.113.9", Request::get("/jsapi/agent-signature?url=%")),
+        ("203.0.113.10", Request::get("/jsapi/card-sign?cardId=p")),
     ] {
         let request = request.with("X-Forwarded-For", client);
         let mut statuses = Vec::new();
         for _ in 0..FLOOD {
             statuses.push(server.ask(&request).await.status.as_u16());
         }
-        assert!(statuses.contains(&429), "{statuses:?}");
-        assert!(!statuses.contains(&200), "{statuses:?}");
+        assert!(statuses.contains(&429), "{client}: {statuses:?}");
+        assert!(!statuses.contains(&200), "{client}: {statuses:?}");
     }
     server.end().await;
 }

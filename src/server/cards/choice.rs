@@ -15,9 +15,8 @@ use crate::client::Scope;
 use crate::credential::Credential;
 use crate::keeper::Kept;
 use crate::server::auth::Asking;
-use crate::server::client_address::{Caller, client_address};
-use crate::server::jsapi::Ask;
-use crate::server::limits::client_key;
+use crate::server::client_address::Caller;
+use crate::server::jsapi::{Ask, admit_account, admit_client};
 use crate::server::openapi::{BACK_ENDS, OfCardSigns, OfCards, PAGES, shapes};
 use crate::server::problem::{Code, Problem};
 use crate::server::segment::Segment;
@@ -82,24 +81,15 @@ pub(in crate::server) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let now = gate.app.keeper.clock().moment();
+    admit_client(&gate, Caller::of(peer.0, &headers), now)?;
     let query = query.unwrap_or_default();
-    let now = gate.app.keeper.clock().moment().boot;
-    let from = Caller::of(peer.0, &headers);
-    let client = client_address(from.peer, from.forwarded_for, &gate.app.trusted_proxies);
-    // As for a page's signature, a program on this machine is not held back.
-    if let Some(limit) = &gate.per_address
-        && !client.is_loopback()
-    {
-        (limit.admit(client_key(client), now)).map_err(Problem::rate_limited)?;
-    }
     let ask = ChoiceAsk::from_query(&query)?;
     let kept = {
         let accounts = gate.app.keeper.accounts();
         Arc::clone(Ask::from_query(&query)?.account(&gate, &accounts)?)
     };
-    if let Some(limit) = &gate.per_account {
-        (limit.admit(&kept.account.appid, now)).map_err(Problem::rate_limited)?;
-    }
+    admit_account(&gate, &kept, now)?;
     let credential = gate.card_ticket(&kept).await?;
     Ok(ask.answer(&gate, &kept, &credential))
 }

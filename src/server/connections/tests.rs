@@ -1,7 +1,7 @@
 //! Real connections: how many one address may have, and how long they may do nothing.
 
 use axum::body::Bytes;
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -14,12 +14,19 @@ const SIGNATURE: &str = "GET /jsapi/signature?url=u HTTP/1.1\r\nHost: a\r\n\r\n"
 const OTHER: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 const POSTED: &str = "POST /jsapi/report HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}";
 
-/// Answers everything, signatures ahead of hyper.
+/// Answers everything, signatures ahead of hyper; reports when they were read.
 struct Hello;
 
 impl Service for Hello {
-    fn call(self: &Arc<Self>, _: Request<Incoming>, _: SocketAddr) -> Answer {
-        Answer::Now(Response::new(Either::Left(Full::from(Bytes::new()))))
+    fn call(self: &Arc<Self>, request: Request<Incoming>, _: SocketAddr) -> Answer {
+        let answer = Response::new(Either::Left(Full::from(Bytes::new())));
+        if request.uri().path() != "/jsapi/report" {
+            return Answer::Now(answer);
+        }
+        Answer::Later(Box::pin(async {
+            request.into_body().collect().await.unwrap();
+            answer
+        }))
     }
 
     fn sign_ahead(&self, _: &Head<'_>, _: SocketAddr, _: &mut Date, out: &mut Vec<u8>) -> bool {
@@ -116,6 +123,86 @@ async fn what_waits_for_a_client_is_small() {
     let connection = Connection::new(Arc::new(Hello), &accepted);
     let bytes = size_of_val(&connection.run(accepted, seat, ends));
     assert!(bytes <= 2048, "{bytes}");
+}
+
+/// Says something in `parts`, none in one read with the next; whether the answer to it was written
+/// ahead of hyper, which writes the date into it.
+async fn is_answered_ahead(stream: &mut TcpStream, parts: &[&str]) -> bool {
+    let mut said = Vec::new();
+    for (left, part) in (0..parts.len()).rev().zip(parts) {
+        stream.write_all(part.as_bytes()).await.unwrap();
+        let answer = async {
+            while !said.ends_with(b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0);
+            }
+        };
+        let pause = Duration::from_millis(200);
+        let waited = timeout(if left > 0 { pause } else { DRAIN_TIMEOUT }, answer).await;
+        assert_eq!(waited.is_ok(), left == 0, "{parts:?}");
+    }
+    assert!(said.starts_with(b"HTTP/1.1 200 OK\r\n"), "{parts:?}");
+    !said.windows(6).any(|part| part == b"\ndate:")
+}
+
+#[tokio::test]
+async fn a_request_that_is_hypers_leaves_the_next_one_to_be_answered_ahead() {
+    let server = Server::start(Limits::default()).await;
+    let options = "OPTIONS /jsapi/report HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (head, body) = POSTED.split_at(POSTED.len() - 2);
+    let (begun, last) = POSTED.split_at(POSTED.len() - 1);
+    let (first, rest) = SIGNATURE.split_at(10);
+    let (with_first, whole) = (format!("{body}{first}"), SIGNATURE);
+    for (before, next) in [
+        (&[OTHER][..], whole),
+        (&[options], whole),
+        (&[POSTED], whole),
+        (&[head, body], whole),
+        (&[begun, last], whole),
+        (&[head, &with_first], rest),
+    ] {
+        let mut stream = server.connect_from("127.0.0.1").await;
+        assert!(!is_answered_ahead(&mut stream, before).await, "{before:?}");
+        let ahead = is_answered_ahead(&mut stream, &[next]).await;
+        assert!(ahead, "{before:?}");
+    }
+}
+
+/// Nobody reads the body here.
+#[tokio::test]
+async fn who_is_told_that_the_connection_closes_sees_it_close() {
+    let server = Server::start(Limits::default()).await;
+    let mut stream = server.connect_from("127.0.0.1").await;
+    let (cookie, body) = ("a".repeat(7000), "b".repeat(7000));
+    let begin = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7000\r\nCookie: {cookie}");
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    // Not in one read with what follows.
+    let pause = Duration::from_millis(200);
+    assert!(timeout(pause, stream.peek(&mut [0])).await.is_err());
+    let rest = format!("\r\n\r\n{body}");
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    let ended = timeout(Duration::from_secs(3), stream.read_to_end(&mut said)).await;
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+    assert_eq!(said.contains("connection: close"), ended.is_ok(), "{said}");
+}
+
+/// Who has the end of a connection announced while it still sends a body is to learn why, and not
+/// that nobody listens any more.
+#[tokio::test]
+async fn who_still_sends_a_body_that_nobody_reads_is_heard_out() {
+    let server = Server::start(Limits::default()).await;
+    let mut stream = server.connect_from("127.0.0.1").await;
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0);
+    }
+    assert_eq!(stream.read_buf(&mut said).await.unwrap(), 0, "the end");
+    for _ in 0..10 {
+        stream.write_all(&[b'a'; 2000]).await.unwrap();
+    }
 }
 
 /// How many seconds it takes until the server ends a connection on which nothing more is said.

@@ -11,7 +11,7 @@ use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Ask, admit};
+use super::{Ask, admit_account, admit_client};
 use crate::credential::Kind;
 use crate::keeper::Kept;
 use crate::server::auth::Asking;
@@ -60,12 +60,14 @@ pub(in crate::server) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let ask = Ask::from_query(query.as_deref().unwrap_or_default())?;
     let keeper = &gate.app.keeper;
+    let now = keeper.clock().moment();
+    admit_client(&gate, Caller::of(peer.0, &headers), now)?;
+    let ask = Ask::from_query(query.as_deref().unwrap_or_default())?;
     let (kept, url) = {
-        let (accounts, now) = (keeper.accounts(), keeper.clock().moment());
-        let found = ask.page_of_account(&gate, &accounts);
-        let (kept, url) = admit(&gate, found, Caller::of(peer.0, &headers), now)?;
+        let accounts = keeper.accounts();
+        let (kept, url) = ask.page_of_account(&gate, &accounts)?;
+        admit_account(&gate, kept, now)?;
         (Arc::clone(kept), url)
     };
     let (corpid, agentid) = kept.wecom()?;

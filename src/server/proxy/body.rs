@@ -9,7 +9,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 
-/// A body of which nothing has come for so long is given up.
+/// A body of which nothing has come for so long is given up. (A request's comes gathered, small
+/// pieces a second late: see [`GatheredBody`](crate::server::gathered::GatheredBody).)
 const STALLED: Duration = Duration::from_secs(30);
 
 /// The beginning of a body is waited for so long in all.
