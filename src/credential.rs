@@ -1,6 +1,7 @@
 //! Credentials: what WeChat issues and everything here revolves around.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -105,14 +106,19 @@ impl<'de> Deserialize<'de> for Secret {
 /// The first 8 bytes of a secret's SHA-256: the only form of it that logs, metrics, pages and
 /// errors show.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u64);
+pub struct Fingerprint(NonZeroU64);
 
 impl Fingerprint {
     /// The fingerprint of the secret that has this hash.
     pub fn from_sha256(hash: &[u8; 32]) -> Self {
         let mut first = [0; 8];
         first.copy_from_slice(&hash[..8]);
-        Self(u64::from_be_bytes(first))
+        Self::from_bits(u64::from_be_bytes(first))
+    }
+
+    /// One in 2^64 is taken for its neighbour, so that where there is none takes no room.
+    fn from_bits(bits: u64) -> Self {
+        Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -126,7 +132,7 @@ impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let digits = String::deserialize(from)?;
         u64::from_str_radix(&digits, 16)
-            .map(Self)
+            .map(Self::from_bits)
             .map_err(serde::de::Error::custom)
     }
 }

@@ -11,6 +11,7 @@
 mod accounts;
 mod adopt;
 mod backoff;
+mod former_signers;
 mod local;
 #[cfg(test)]
 mod model;
@@ -42,14 +43,16 @@ use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment};
 use crate::credential::Kind;
 use crate::history::History;
+use crate::signer::Signer;
 use crate::store::Store;
 use crate::upstream::Upstream;
 pub use accounts::{Accounts, Kept};
 pub use overview::Overview;
 pub use protocol::{is_robbed, tokens_died_young};
 pub use report::{Check, Outcome, Reported};
-pub use snapshot::{Held, Served, Snapshot, Trouble, Unavailable};
+pub use snapshot::{Former, Held, Served, Snapshot, Trouble, Unavailable};
 
+use former_signers::FormerSigners;
 use names::Names;
 use pace::Pace;
 
@@ -99,6 +102,7 @@ struct Shared {
     accounts: ArcSwap<Accounts>,
     pace: Pace,
     names: Names,
+    former_signers: FormerSigners,
     history: OnceLock<History>,
     nudges: mpsc::UnboundedSender<Nudge>,
     /// The queue's last sign of life: milliseconds on the boot clock.
@@ -130,6 +134,7 @@ impl Keeper {
         let shared = Arc::new(Shared {
             pace: Pace::new(clock.clone(), kept.tickets()),
             names: Names::default(),
+            former_signers: FormerSigners::default(),
             history: OnceLock::new(),
             beat: AtomicU64::new(millis(clock.moment().boot)),
             clock,
@@ -202,6 +207,12 @@ impl Keeper {
     /// This process in leases, for people to read.
     pub fn node(&self) -> &str {
         &self.shared.node.name
+    }
+
+    /// What signed the pages of an account with the ticket before, if that was replaced here not
+    /// long ago.
+    pub fn former_signer(&self, appid: &AppId) -> Option<Signer> {
+        self.shared.former_signers.of(appid)
     }
 
     /// The clock by which the keeper works.

@@ -298,7 +298,7 @@ fn known(gate: &Gate, viewer: &Viewer, pasted: &Pasted) -> Known {
         let appid = &kept.account.appid;
         // The simulated WeChat knows which tickets it takes no more; the former one may live on.
         let is_real = gate.app.simulator.is_none();
-        let former = snapshot.former_signer().filter(|_| is_real).cloned();
+        let former = gate.app.keeper.former_signer(appid).filter(|_| is_real);
         let former = former.map(|signer| (Mistake::FormerTicket, signer));
         let simulated = gate.app.simulator.iter();
         let simulated = simulated.flat_map(|simulator| simulator.wrong_tickets(appid));

@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::credential::{Credential, Secret};
+    use crate::keeper::snapshot::Former;
     use crate::store::Attempt;
 
     fn served() -> Served {
@@ -132,7 +133,7 @@ mod tests {
             until: now,
             renew_at: now.wall,
             renewed_by: Some("node".to_owned().into()),
-            former: [Secret::new("former").fingerprint()].into(),
+            former: Former::of(&[Secret::new("former").fingerprint()]),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::credential::{Credential, Fingerprint};
 use crate::keeper::local::Local;
 use crate::keeper::names::Names;
 use crate::keeper::policy::Policy;
-use crate::store::{Backoff, Lease};
+use crate::store::{Backoff, Lease, Record};
 use crate::upstream::{self, Api, Class, Explanation, Words};
 
 /// How one credential stands.
@@ -42,7 +42,7 @@ impl Standing {
             credential,
             until,
             renewed_by: record.renewed_by.as_deref().map(|name| names.get(name)),
-            former: record.former.as_slice().into(),
+            former: Former::of(&record.former),
         });
         let trouble = local.backoff();
         let aside = Aside {
@@ -77,7 +77,37 @@ pub struct Served {
     /// The node that fetched or confirmed it last, if that is known.
     pub renewed_by: Option<Arc<String>>,
     /// The fingerprints of those before it, the latest first.
-    pub former: Box<[Fingerprint]>,
+    pub former: Former,
+}
+
+/// The fingerprints of the latest former values. They have no memory of their own: there may be
+/// very many accounts.
+#[derive(Clone, Debug, Default)]
+pub struct Former([Option<Fingerprint>; Record::FORMER]);
+
+impl Former {
+    pub(in crate::keeper) fn of(latest_first: &[Fingerprint]) -> Self {
+        let mut former = Self::default();
+        for (place, fingerprint) in former.0.iter_mut().zip(latest_first) {
+            *place = Some(*fingerprint);
+        }
+        former
+    }
+
+    /// The latest.
+    pub const fn first(&self) -> Option<&Fingerprint> {
+        self.0[0].as_ref()
+    }
+
+    /// Whether it is one of them.
+    pub fn contains(&self, fingerprint: &Fingerprint) -> bool {
+        self.0.iter().flatten().any(|former| former == fingerprint)
+    }
+
+    /// All, the latest first.
+    pub fn to_vec(&self) -> Vec<Fingerprint> {
+        self.0.iter().flatten().copied().collect()
+    }
 }
 
 impl Served {
