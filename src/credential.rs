@@ -113,12 +113,8 @@ impl Fingerprint {
     pub fn from_sha256(hash: &[u8; 32]) -> Self {
         let mut first = [0; 8];
         first.copy_from_slice(&hash[..8]);
-        Self::from_bits(u64::from_be_bytes(first))
-    }
-
-    /// One in 2^64 is taken for its neighbour, so that where there is none takes no room.
-    fn from_bits(bits: u64) -> Self {
-        Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
+        // One in 2^64 is taken for its neighbour, so that where there is none takes no room.
+        Self(NonZeroU64::new(u64::from_be_bytes(first)).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -131,9 +127,10 @@ impl Serialize for Fingerprint {
 impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let digits = String::deserialize(from)?;
-        u64::from_str_radix(&digits, 16)
-            .map(Self::from_bits)
-            .map_err(serde::de::Error::custom)
+        let bits = u64::from_str_radix(&digits, 16).map_err(serde::de::Error::custom)?;
+        let bits = NonZeroU64::new(bits);
+        bits.map(Self)
+            .ok_or_else(|| serde::de::Error::custom("no fingerprint is zero"))
     }
 }
 

@@ -285,7 +285,7 @@ impl Keeper {
         mut look: impl FnMut(&Arc<Snapshot>, Moment) -> Option<T>,
     ) -> Option<T> {
         let watching = async {
-            let mut changed = pin!(kept.known.changed.notified());
+            let mut changed = pin!(kept.changed().notified());
             loop {
                 let snapshot = kept.known.snapshot.load_full();
                 if let Some(found) = look(&snapshot, self.shared.clock.moment()) {
@@ -295,7 +295,7 @@ impl Keeper {
                     return None;
                 }
                 changed.as_mut().await;
-                changed.set(kept.known.changed.notified());
+                changed.set(kept.changed().notified());
             }
         };
         let found = tokio::time::timeout(patience, watching).await;

@@ -177,9 +177,14 @@ impl Snapshot {
         }
         let mut kept = Ok(());
         if let Some(served) = &mut next.served
-            && served.until.boot > now.boot + LONGEST_SERVED
+            && served.until.moment().boot > now.boot + LONGEST_SERVED
         {
-            served.until.boot = now.boot + DISTRUSTED_LIFE;
+            let boot = now.boot + DISTRUSTED_LIFE;
+            served.until = Moment {
+                boot,
+                ..served.until.moment()
+            }
+            .into();
             kept = Err("a credential was to be served too long; it is served for ten minutes");
         }
         let value = |of: &Standing| of.served.as_ref().map(|s| s.credential.value.clone());
@@ -210,7 +215,8 @@ impl Snapshot {
             until: Moment {
                 wall: end,
                 boot: now.boot + life,
-            },
+            }
+            .into(),
             renew_at: now.wall + due,
             renewed_by: None,
             former: Former::default(),
@@ -264,7 +270,8 @@ mod tests {
             until: Moment {
                 wall: end,
                 boot: NOW.boot + life,
-            },
+            }
+            .into(),
             renew_at: end,
             renewed_by: None,
             former: Former::default(),

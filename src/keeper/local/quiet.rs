@@ -130,7 +130,7 @@ mod tests {
                 expires_at: now.wall + Duration::from_secs(7200),
                 claimed_until: now.wall + Duration::from_secs(7200),
             },
-            until: now,
+            until: now.into(),
             renew_at: now.wall,
             renewed_by: Some("node".to_owned().into()),
             former: Former::of(&[Secret::new("former").fingerprint()]),

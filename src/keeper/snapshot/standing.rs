@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::account::AppId;
-use crate::clock::{Moment, Timestamp};
+use crate::clock::{Deadline, Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint};
 use crate::keeper::local::Local;
 use crate::keeper::names::Names;
@@ -40,7 +40,7 @@ impl Standing {
         let served = served.map(|(credential, until)| Served {
             renew_at: policy.due_at(appid, &credential),
             credential,
-            until,
+            until: until.into(),
             renewed_by: record.renewed_by.as_deref().map(|name| names.get(name)),
             former: Former::of(&record.former),
         });
@@ -71,7 +71,7 @@ pub struct Served {
     /// The credential.
     pub credential: Credential,
     /// When to stop using it, on either clock.
-    pub until: Moment,
+    pub until: Deadline,
     /// When it is replaced, if all goes well.
     pub renew_at: Timestamp,
     /// The node that fetched or confirmed it last, if that is known.
