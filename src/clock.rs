@@ -82,6 +82,39 @@ impl Moment {
     }
 }
 
+/// A [`Moment`] to come, in less room: there may be very many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadline {
+    /// On the wall clock.
+    pub wall: Timestamp,
+    /// On the boot clock, in nanoseconds.
+    boot: u64,
+}
+
+impl Deadline {
+    /// How long it is until then, by the clock that says less.
+    pub fn left(self, now: Moment) -> Duration {
+        self.moment().left(now)
+    }
+
+    /// The moment itself.
+    pub const fn moment(self) -> Moment {
+        Moment {
+            wall: self.wall,
+            boot: Duration::from_nanos(self.boot),
+        }
+    }
+}
+
+impl From<Moment> for Deadline {
+    fn from(at: Moment) -> Self {
+        Self {
+            wall: at.wall,
+            boot: u64::try_from(at.boot.as_nanos()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// Tells the time and sleeps.
 #[derive(Clone)]
 pub struct Clock(Source);

@@ -1,6 +1,7 @@
 //! Credentials: what WeChat issues and everything here revolves around.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -105,14 +106,15 @@ impl<'de> Deserialize<'de> for Secret {
 /// The first 8 bytes of a secret's SHA-256: the only form of it that logs, metrics, pages and
 /// errors show.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u64);
+pub struct Fingerprint(NonZeroU64);
 
 impl Fingerprint {
     /// The fingerprint of the secret that has this hash.
     pub fn from_sha256(hash: &[u8; 32]) -> Self {
         let mut first = [0; 8];
         first.copy_from_slice(&hash[..8]);
-        Self(u64::from_be_bytes(first))
+        // One in 2^64 is taken for its neighbour, so that where there is none takes no room.
+        Self(NonZeroU64::new(u64::from_be_bytes(first)).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -125,9 +127,10 @@ impl Serialize for Fingerprint {
 impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let digits = String::deserialize(from)?;
-        u64::from_str_radix(&digits, 16)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
+        let bits = u64::from_str_radix(&digits, 16).map_err(serde::de::Error::custom)?;
+        let bits = NonZeroU64::new(bits);
+        bits.map(Self)
+            .ok_or_else(|| serde::de::Error::custom("no fingerprint is zero"))
     }
 }
 

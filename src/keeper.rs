@@ -12,6 +12,7 @@ mod accounts;
 mod adopt;
 mod backoff;
 mod corporations;
+mod former_signers;
 mod local;
 #[cfg(test)]
 mod model;
@@ -43,15 +44,17 @@ use crate::account::{Account, AppId};
 use crate::clock::{Clock, Moment};
 use crate::credential::Kind;
 use crate::history::History;
+use crate::signer::Signer;
 use crate::store::Store;
 use crate::upstream::Upstream;
 pub use accounts::{Accounts, Kept};
 pub use overview::Overview;
 pub use protocol::{is_robbed, tokens_died_young};
 pub use report::{Check, Outcome, Reported};
-pub use snapshot::{Held, Served, Snapshot, Trouble, Unavailable};
+pub use snapshot::{Former, Held, Served, Snapshot, Trouble, Unavailable};
 
 use corporations::Corporations;
+use former_signers::FormerSigners;
 use names::Names;
 use pace::Pace;
 use policy::Policy;
@@ -103,6 +106,7 @@ struct Shared {
     corporations: Corporations,
     pace: Pace,
     names: Names,
+    former_signers: FormerSigners,
     history: OnceLock<History>,
     nudges: mpsc::UnboundedSender<Nudge>,
     /// The queue's last sign of life: milliseconds on the boot clock.
@@ -143,6 +147,7 @@ impl Keeper {
         let shared = Arc::new(Shared {
             pace: Pace::new(clock.clone(), kept.tickets()),
             names: Names::default(),
+            former_signers: FormerSigners::default(),
             history: OnceLock::new(),
             beat: AtomicU64::new(millis(clock.moment().boot)),
             clock,
@@ -223,6 +228,12 @@ impl Keeper {
         &self.shared.node.name
     }
 
+    /// What signed the pages of an account with the ticket before, if that was replaced here not
+    /// long ago.
+    pub fn former_signer(&self, appid: &AppId) -> Option<Signer> {
+        self.shared.former_signers.of(appid)
+    }
+
     /// The clock by which the keeper works.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
@@ -293,7 +304,7 @@ impl Keeper {
         mut look: impl FnMut(&Arc<Snapshot>, Moment) -> Option<T>,
     ) -> Option<T> {
         let watching = async {
-            let mut changed = pin!(kept.known.changed.notified());
+            let mut changed = pin!(kept.changed().notified());
             loop {
                 let snapshot = kept.known.snapshot.load_full();
                 if let Some(found) = look(&snapshot, self.shared.clock.moment()) {
@@ -303,7 +314,7 @@ impl Keeper {
                     return None;
                 }
                 changed.as_mut().await;
-                changed.set(kept.known.changed.notified());
+                changed.set(kept.changed().notified());
             }
         };
         let found = tokio::time::timeout(patience, watching).await;

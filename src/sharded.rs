@@ -51,21 +51,6 @@ impl<K: Eq + Hash, V> Sharded<K, V> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.parts.iter().flat_map(|part| part.iter())
     }
-
-    /// Entries of which this copy may differ from `former`; entries that only `former` has are
-    /// told as `None`.
-    pub(crate) fn changed_since<'a>(
-        &'a self,
-        former: &'a Self,
-    ) -> impl Iterator<Item = (&'a K, Option<&'a V>)> {
-        let parts = self.parts.iter().zip(&former.parts);
-        let changed = parts.filter(|(mine, theirs)| !Arc::ptr_eq(mine, theirs));
-        changed.flat_map(|(mine, theirs)| {
-            let gone = theirs.keys().filter(|key| !mine.contains_key(*key));
-            let here = mine.iter().map(|(key, value)| (key, Some(value)));
-            here.chain(gone.map(|key| (key, None)))
-        })
-    }
 }
 
 /// In which part a key is, in every map.
@@ -82,15 +67,6 @@ impl<K: Clone + Eq + Hash, V: Clone> Sharded<K, V> {
         let former = Arc::make_mut(&mut self.parts[part]).insert(key, value);
         self.len += usize::from(former.is_none());
         former
-    }
-
-    /// Makes room for many entries, if there are none yet: parts that grow leave their former room
-    /// behind.
-    pub(crate) fn make_room(&mut self, entries: usize) {
-        if self.len == 0 && entries >= PARTS {
-            let part = || Arc::new(HashMap::with_capacity(entries / PARTS));
-            self.parts = (0..PARTS).map(|_| part()).collect();
-        }
     }
 
     /// Takes away what is under `key`, and returns it.
@@ -130,19 +106,5 @@ mod tests {
         assert_eq!((former.get(&7), former.get(&9)), (Some(&7), Some(&9)));
         assert_eq!((map.len(), former.len()), (1000, 1000));
         assert_eq!((map.iter().count(), former.iter().count()), (1000, 1000));
-    }
-
-    #[test]
-    fn what_differs_is_told_and_little_else() {
-        let former = numbers(0..100_000);
-        let mut map = former.clone();
-        assert_eq!(map.changed_since(&former).count(), 0);
-        map.insert(7, 70);
-        map.remove(&9);
-        let told: HashMap<u32, Option<u32>> = (map.changed_since(&former))
-            .map(|(key, value)| (*key, value.copied()))
-            .collect();
-        assert_eq!((told[&7], told[&9]), (Some(70), None));
-        assert!(told.len() < 2000, "{}", told.len());
     }
 }

@@ -27,6 +27,7 @@ mod packed;
 mod postgres;
 mod record;
 mod redis;
+mod rows;
 mod sealed;
 mod server_url;
 mod sqlite;

@@ -159,8 +159,6 @@ pub struct Kept {
 pub(super) struct Known {
     /// Written by the account's step, of which there is one at a time; read by anyone.
     pub(super) snapshot: ArcSwap<Snapshot>,
-    /// Tells those who wait that `snapshot` is another one, or that the account was removed.
-    pub(super) changed: Notify,
     /// The account was removed: set once, never cleared.
     removed: AtomicBool,
     /// What the account's step knows; only a step, of which there is one at a time, takes it and
@@ -194,7 +192,6 @@ impl Known {
     fn new(blank: Arc<Snapshot>) -> Self {
         Self {
             snapshot: ArcSwap::new(blank),
-            changed: Notify::new(),
             removed: AtomicBool::default(),
             memory: Mutex::default(),
             doubted_token: AtomicU64::default(),
@@ -256,7 +253,15 @@ impl Kept {
     /// Tells those who wait that nothing will come any more.
     pub(super) fn let_go(&self) {
         self.known.removed.store(true, Ordering::Release);
-        self.known.changed.notify_waiters();
+        self.changed().notify_waiters();
+    }
+
+    /// Tells those who wait that the snapshot is another one, or that the account was removed. A
+    /// few accounts share it, so whoever is told looks whether it is about his.
+    pub(super) fn changed(&self) -> &'static Notify {
+        static CHANGED: [Notify; 256] = [const { Notify::const_new() }; 256];
+        let place = Arc::as_ptr(&self.known).addr() / size_of::<Known>();
+        &CHANGED[place % CHANGED.len()]
     }
 
     /// When the queue has it looked at, while it waits for that.
@@ -308,7 +313,7 @@ impl Kept {
         let mut next = Snapshot::clone(&self.known.snapshot.load());
         change(&mut next);
         self.known.snapshot.store(Arc::new(next));
-        self.known.changed.notify_waiters();
+        self.changed().notify_waiters();
     }
 }
 

@@ -36,9 +36,6 @@ const REJECTED_A_DAY: u32 = 50;
 /// A store that could not be reached for so long will not be back in time.
 const SOLO_AFTER: Duration = Duration::from_secs(60);
 
-/// How many earlier values a record remembers by their fingerprints.
-pub(super) const FORMER: usize = 8;
-
 /// A classic token that is dead before this age, though no fetch of ours took its life, died by
 /// the hand of another program.
 const YOUNG: Duration = Duration::from_secs(3_000);
@@ -266,7 +263,7 @@ pub(super) fn commit(
         .filter(|f| f.value != issued.value)
     {
         next.former.insert(0, former.value.fingerprint());
-        next.former.truncate(FORMER);
+        next.former.truncate(Record::FORMER);
     }
     next.renewed_by = Some(lease.holder.clone());
     next.lease = None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::local::Local;
 use super::policy::{LONGEST_LIFE, Policy, is_distrusted};
-use super::protocol::{CLOCK_TOLERANCE, FORMER};
+use super::protocol::CLOCK_TOLERANCE;
 use crate::clock::{Moment, Timestamp};
 use crate::credential::Credential;
 use crate::store::Record;
@@ -158,7 +158,7 @@ fn remember(next: &mut Record, stored: &Record, mine: &Record) {
             next.former.push(fingerprint);
         }
     }
-    next.former.truncate(FORMER);
+    next.former.truncate(Record::FORMER);
     if mine.calls.day == stored.calls.day {
         next.calls.total = stored.calls.total.max(mine.calls.total);
         next.calls.confirming = stored.calls.confirming.max(mine.calls.confirming);

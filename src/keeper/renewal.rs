@@ -369,6 +369,7 @@ impl Renewal<'_> {
                 "{}", FOREIGN_FETCHER.what.en
             );
         }
+        let before = kept.snapshot();
         kept.publish(|snapshot| {
             if kind == Kind::AccessToken {
                 let died = protocol::tokens_died_young(&local.record, now.wall);
@@ -379,6 +380,11 @@ impl Renewal<'_> {
                 local.keep_news();
             }
         });
+        if let Some(signer) = before.signer_before(&kept.snapshot()) {
+            self.shared
+                .former_signers
+                .take(&self.key.appid, signer.clone());
+        }
     }
 
     /// Whether the credential may be fetched while the store cannot be reached: when a second

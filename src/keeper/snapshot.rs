@@ -17,7 +17,7 @@ use crate::credential::Kind;
 use crate::signer::Signer;
 use further::Further;
 pub(super) use standing::Standing;
-pub use standing::{Held, Served, Trouble};
+pub use standing::{Former, Held, Served, Trouble};
 
 /// What readers may use of an account at one point in time. Value and end of a credential always
 /// belong together here.
@@ -29,8 +29,6 @@ pub struct Snapshot {
     further: Option<Box<Further>>,
     /// Prepared from the ticket above.
     signer: Option<Signer>,
-    /// Prepared from the ticket before, to recognise what it signed.
-    former_signer: Option<Box<Signer>>,
     /// Seldom there.
     found: Option<Box<Found>>,
     /// Whether a step has come to its end, with or without a credential.
@@ -53,9 +51,13 @@ impl Snapshot {
         self.ticket(now).and(self.signer.as_ref())
     }
 
-    /// What signed pages with the ticket before, if there was one since the start.
-    pub fn former_signer(&self) -> Option<&Signer> {
-        self.former_signer.as_deref()
+    /// What signs pages here and not in `next`, which has another ticket.
+    pub(super) fn signer_before(&self, next: &Self) -> Option<&Signer> {
+        self.signer.as_ref().filter(|_| {
+            let [mine, theirs] = [self, next].map(|of| of.ticket.served.as_ref());
+            let [mine, theirs] = [mine, theirs].map(|of| of.map(|of| &of.credential.value));
+            mine != theirs
+        })
     }
 
     /// The access_token, while it is good.
@@ -175,18 +177,20 @@ impl Snapshot {
         }
         let mut kept = Ok(());
         if let Some(served) = &mut next.served
-            && served.until.boot > now.boot + LONGEST_SERVED
+            && served.until.moment().boot > now.boot + LONGEST_SERVED
         {
-            served.until.boot = now.boot + DISTRUSTED_LIFE;
+            let boot = now.boot + DISTRUSTED_LIFE;
+            served.until = Moment {
+                boot,
+                ..served.until.moment()
+            }
+            .into();
             kept = Err("a credential was to be served too long; it is served for ten minutes");
         }
         let value = |of: &Standing| of.served.as_ref().map(|s| s.credential.value.clone());
         let same_value = value(slot) == value(&next);
         *slot = next;
         if kind == Kind::JsapiTicket && !same_value {
-            if let Some(former) = self.signer.take() {
-                self.former_signer = Some(former.into());
-            }
             let ticket = self.ticket.served.as_ref();
             self.signer = ticket.map(|ticket| Signer::new(&ticket.credential.value));
         }
@@ -211,10 +215,11 @@ impl Snapshot {
             until: Moment {
                 wall: end,
                 boot: now.boot + life,
-            },
+            }
+            .into(),
             renew_at: now.wall + due,
             renewed_by: None,
-            former: Box::default(),
+            former: Former::default(),
         };
         let standing = Standing {
             served: Some(served),
@@ -265,10 +270,11 @@ mod tests {
             until: Moment {
                 wall: end,
                 boot: NOW.boot + life,
-            },
+            }
+            .into(),
             renew_at: end,
             renewed_by: None,
-            former: Box::default(),
+            former: Former::default(),
         };
         Standing {
             served: Some(served),
@@ -318,15 +324,11 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let sign = |signer: &Signer| signer.sign_text(b"n", b"1", "u").to_string();
         let of = |generation| sign(&Signer::new(&Secret::new(format!("value {generation}"))));
-        for (generation, former) in [
-            (1, None),
-            (2, Some(of(1))),
-            (2, Some(of(1))),
-            (3, Some(of(2))),
-        ] {
+        for (generation, former) in [(1, None), (2, Some(of(1))), (2, None), (3, Some(of(2)))] {
             let kind = Kind::JsapiTicket;
+            let before = snapshot.clone();
             assert_eq!(snapshot.set(kind, served(generation, 100), NOW), Ok(()));
-            assert_eq!(snapshot.former_signer().map(sign), former);
+            assert_eq!(before.signer_before(&snapshot).map(sign), former);
             assert_eq!(snapshot.signer(NOW).map(sign), Some(of(generation)));
         }
     }

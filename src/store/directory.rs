@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::packed::Packed;
+use super::rows::Rows;
 use super::{AccountRow, ClientRow, ConsoleChanges, ConsoleRows, EncodedChanges, Entries, Version};
 use crate::account::AppId;
 use crate::client::parse_name;
-use crate::sharded::Sharded;
 
 /// What was added at run time, as of one change. A copy costs little, however much it is.
 #[derive(Clone, Debug)]
@@ -19,8 +18,8 @@ pub struct Directory {
     pub clients: ClientRows,
     /// What is stored for the console.
     pub console: ConsoleRows,
-    /// The accounts, in little room: there may be very many, and few of them are asked for.
-    accounts: Sharded<AppId, Packed>,
+    /// The accounts.
+    accounts: Rows,
     /// All else as it is stored, by name.
     others: BTreeMap<String, Arc<[u8]>>,
 }
@@ -53,16 +52,20 @@ impl Directory {
     pub(super) fn following(former: &Self, stored: &Entries) -> Self {
         let mut next = former.clone();
         next.version = stored.version;
-        next.accounts.make_room(stored.len());
+        let (mut accounts, mut others) = (Vec::with_capacity(stored.len()), HashSet::new());
         for (name, bytes) in stored.iter() {
-            next.put(name, Some(bytes));
-        }
-        if next.accounts.len() + next.others.len() > stored.len() {
-            let there: HashSet<&str> = stored.iter().map(|(name, _)| name).collect();
-            let gone = former.entries();
-            for (name, _) in gone.filter(|(name, _)| !there.contains(name.as_str())) {
-                next.put(&name, None);
+            match account_of(name) {
+                Some(appid) => accounts.push((appid, Some(bytes))),
+                None => {
+                    next.put(name, Some(bytes));
+                    others.insert(name);
+                }
             }
+        }
+        next.accounts.change(accounts, false);
+        let gone = former.others.keys();
+        for name in gone.filter(|name| !others.contains(name.as_str())) {
+            next.put(name, None);
         }
         next
     }
@@ -70,21 +73,19 @@ impl Directory {
     /// Changes entries, and calls the result `version`.
     pub(super) fn apply(&mut self, changes: EncodedChanges, version: Version) {
         self.version = version;
-        for (name, change) in changes {
-            self.put(&name, change.as_deref());
+        let mut accounts = Vec::new();
+        for (name, change) in &changes {
+            match account_of(name) {
+                Some(appid) => accounts.push((appid, change.as_deref())),
+                None => self.put(name, change.as_deref()),
+            }
         }
+        self.accounts.change(accounts, true);
     }
 
-    /// What cannot be read stays where it is; what has no name that can be read is passed over.
+    /// Changes what is no account. What cannot be read stays where it is; what has no name that can be read is passed over.
     fn put(&mut self, name: &str, change: Option<&[u8]>) {
-        if self.get(name).as_deref() == change {
-            return;
-        }
-        if let Some(Ok(appid)) = name.strip_prefix(ACCOUNT).map(str::parse) {
-            match change {
-                Some(bytes) => self.accounts.insert(appid, Packed::of(bytes)),
-                None => self.accounts.remove(&appid),
-            };
+        if self.others.get(name).map(|bytes| &bytes[..]) == change {
             return;
         }
         let client = name.strip_prefix(CLIENT).map(parse_name);
@@ -109,10 +110,9 @@ impl Directory {
 
     /// What is stored under a name.
     fn get(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let appid = name.strip_prefix(ACCOUNT).map(str::parse::<AppId>);
-        match appid {
-            Some(Ok(appid)) => self.accounts.get(&appid).map(|row| row.bytes().into()),
-            _ => self.others.get(name).map(|bytes| bytes[..].into()),
+        match account_of(name) {
+            Some(appid) => self.accounts.written(&appid).map(Cow::Owned),
+            None => self.others.get(name).map(|bytes| bytes[..].into()),
         }
     }
 
@@ -127,22 +127,26 @@ impl Directory {
     /// All accounts, which takes a while where they are many.
     pub fn accounts(&self) -> AccountRows {
         let accounts = self.accounts.iter();
+        let appid = |text: &str| text.parse().expect("it was an AppID");
         accounts
-            .map(|(appid, row)| (appid.clone(), row.row()))
+            .map(|(text, row)| (appid(text), row.row()))
             .collect()
     }
 
     /// An account; `Some(None)` for one that cannot be read.
     pub fn account(&self, appid: &AppId) -> Option<Option<AccountRow>> {
-        self.accounts.get(appid).map(Packed::row)
+        self.accounts.row(appid)
     }
 
     /// The accounts that are others than in `former`, those that are gone included.
     pub fn changed_accounts<'a>(&'a self, former: &'a Self) -> impl Iterator<Item = AppId> {
-        let maybe = self.accounts.changed_since(&former.accounts);
-        let changed = maybe.filter(|(appid, bytes)| former.accounts.get(*appid) != *bytes);
-        changed.map(|(appid, _)| appid.clone())
+        self.accounts.changed_since(&former.accounts)
     }
+}
+
+/// The account whose row has that name.
+fn account_of(name: &str) -> Option<AppId> {
+    name.strip_prefix(ACCOUNT)?.parse().ok()
 }
 
 impl Default for Directory {
@@ -151,7 +155,7 @@ impl Default for Directory {
             version: Version::ABSENT,
             clients: ClientRows::new(),
             console: ConsoleRows::default(),
-            accounts: Sharded::default(),
+            accounts: Rows::default(),
             others: BTreeMap::new(),
         }
     }
@@ -159,11 +163,9 @@ impl Default for Directory {
 
 impl PartialEq for Directory {
     fn eq(&self, other: &Self) -> bool {
-        let mut mine = self.accounts.iter();
         self.version == other.version
             && self.others == other.others
-            && self.accounts.len() == other.accounts.len()
-            && mine.all(|(appid, bytes)| other.accounts.get(appid) == Some(bytes))
+            && self.accounts == other.accounts
     }
 }
 

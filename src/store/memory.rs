@@ -87,11 +87,14 @@ impl Backend for Memory {
     ) -> BoxFuture<'_, Result<Option<Entries>, StoreError>> {
         Box::pin(async move {
             let directory = self.directory();
+            if known == Some(directory.version) {
+                return Ok(None);
+            }
             let mut found = Entries::new(directory.version);
             for (name, content) in &directory.entries {
                 found.push(name, content);
             }
-            Ok((known != Some(found.version)).then_some(found))
+            Ok(Some(found))
         })
     }
 

@@ -1,37 +1,34 @@
 //! The row of an account, in little room.
 
-use std::sync::Arc;
-
 use super::AccountRow;
 use crate::account::TokenApi;
 use crate::clock::Timestamp;
 use crate::vault::Sealed;
 
-/// A row. A copy shares it.
+/// A row.
 ///
 /// Behind a byte that says which token API it is stand the time of the change, the length of the
 /// AppSecret, that as it is sealed, and the name and the page hosts in lines. What such a row would
 /// not be written as stands behind a [`RAW`] as it is, and so do the few WeCom apps and those that
 /// hand out coupons.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Packed(Arc<[u8]>);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Packed<'a>(pub(super) &'a [u8]);
 
 const RAW: u8 = 0;
 const CLASSIC: u8 = 1;
 const STABLE: u8 = 2;
 
-impl Packed {
-    /// Takes a row as it is written.
-    pub(super) fn of(written: &[u8]) -> Self {
-        let packed = AccountRow::decode(written).and_then(|row| pack(&row));
-        let packed = packed.map(|packed| Self(packed.into()));
-        packed
-            .filter(|packed| packed.bytes() == written)
-            .unwrap_or_else(|| Self([&[RAW], written].concat().into()))
-    }
+/// What is kept of a row that is written so.
+pub(super) fn pack(written: &[u8]) -> Vec<u8> {
+    let packed = AccountRow::decode(written).and_then(|row| packed(&row));
+    packed
+        .filter(|packed| Packed(packed).bytes() == written)
+        .unwrap_or_else(|| [&[RAW], written].concat())
+}
 
+impl Packed<'_> {
     /// The row as it is written.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(self) -> Vec<u8> {
         match self.0.split_first() {
             Some((&RAW, written)) => written.to_vec(),
             _ => self.row().map_or_else(Vec::new, |row| row.encode()),
@@ -39,7 +36,7 @@ impl Packed {
     }
 
     /// The row; `None` if it cannot be read.
-    pub(super) fn row(&self) -> Option<AccountRow> {
+    pub(super) fn row(self) -> Option<AccountRow> {
         let (kind, rest) = self.0.split_first()?;
         let token_api = match *kind {
             CLASSIC => TokenApi::Classic,
@@ -62,7 +59,7 @@ impl Packed {
     }
 }
 
-fn pack(row: &AccountRow) -> Option<Vec<u8>> {
+fn packed(row: &AccountRow) -> Option<Vec<u8>> {
     let secret = row.secret.as_bytes();
     let kind = match row.token_api {
         TokenApi::Classic => CLASSIC,
@@ -99,10 +96,11 @@ mod tests {
             wx_card: false,
         };
         let written = row.encode();
-        let packed = Packed::of(&written);
+        let packed = pack(&written);
+        assert_eq!(packed.len() + 83, written.len());
+        let packed = Packed(&packed);
         assert_eq!(packed.bytes(), written);
         assert_eq!(packed.row().as_ref(), Some(&row));
-        assert_eq!(packed.0.len() + 83, written.len());
         let changes: [fn(&mut AccountRow); 7] = [
             |row| row.token_api = TokenApi::WeCom,
             |row| row.wx_card = true,
@@ -115,14 +113,16 @@ mod tests {
         for change in changes {
             let mut row = row.clone();
             change(&mut row);
-            let packed = Packed::of(&row.encode());
+            let packed = pack(&row.encode());
+            let packed = Packed(&packed);
             assert_eq!(packed.bytes(), row.encode());
             assert_eq!(packed.row(), Some(row));
         }
         let others: [&[u8]; 6] = [b"", b"{}", b"\0", b"\x01\x02", b"\xff{", "微".as_bytes()];
         for bytes in others {
-            assert_eq!(Packed::of(bytes).bytes(), bytes, "{bytes:?}");
-            assert_eq!(Packed::of(bytes).row(), None);
+            let packed = pack(bytes);
+            assert_eq!(Packed(&packed).bytes(), bytes, "{bytes:?}");
+            assert_eq!(Packed(&packed).row(), None);
         }
     }
 }

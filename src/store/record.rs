@@ -19,6 +19,7 @@ pub struct Record {
     /// The node that fetched or confirmed it last, for people to read.
     pub renewed_by: Option<String>,
     /// The fingerprints of those before it, the latest first.
+    #[serde(deserialize_with = "latest")]
     pub former: Vec<Fingerprint>,
     /// When classic tokens that nobody here replaced turned out to be dead long before their end:
     /// another program fetches with the same AppSecret.
@@ -42,6 +43,10 @@ pub struct Record {
 }
 
 impl Record {
+    /// How many former values a record remembers: a program that holds a still older token has
+    /// not asked for hours.
+    pub const FORMER: usize = 3;
+
     /// Counts a fetch, sent at `sent_at`, whose answer is not in this record.
     pub(crate) fn count_stray(&mut self, sent_at: Timestamp) {
         let first = self.strayed_at.filter(|_| self.strays > self.settled);
@@ -80,6 +85,13 @@ where
 {
     let value = Option::<serde_json::Value>::deserialize(from)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// Former versions remembered more.
+fn latest<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Fingerprint>, D::Error> {
+    let mut former = Vec::deserialize(from)?;
+    former.truncate(Record::FORMER);
+    Ok(former)
 }
 
 /// The right to fetch, for a limited time.

@@ -19,7 +19,6 @@
 mod connect;
 mod events;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -270,11 +269,14 @@ impl Backend for Redis {
                 return Ok(None);
             }
             let directory = script(DIRECTORY, keys);
-            let (version, entries): (_, BTreeMap<String, Vec<u8>>) =
-                self.ask_within(BULK_TIMEOUT, directory).await?;
+            let (version, entries): (_, Value) = self.ask_within(BULK_TIMEOUT, directory).await?;
             let mut found = Entries::new(directory_version(version)?);
-            for (name, content) in entries {
-                found.push(&name, &content);
+            for entry in entries.as_map_iter().ok_or_else(not_ours)? {
+                let (Value::BulkString(name), Value::BulkString(content)) = entry else {
+                    return Err(not_ours());
+                };
+                let name = std::str::from_utf8(name).map_err(|_| not_ours())?;
+                found.push(name, content);
             }
             Ok(Some(found))
         })
@@ -373,9 +375,11 @@ fn directory_version(stored: Option<Vec<u8>>) -> Result<Version, StoreError> {
         return Ok(Version::ABSENT);
     };
     let bytes = bytes.try_into();
-    bytes.map(Version::from_bytes).map_err(|_| {
-        StoreError("the directory in Redis is none of wxsign's: use another prefix".to_owned())
-    })
+    bytes.map(Version::from_bytes).map_err(|_| not_ours())
+}
+
+fn not_ours() -> StoreError {
+    StoreError("the directory in Redis is none of wxsign's: use another prefix".to_owned())
 }
 
 /// The hint in a message on the channel.

@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::credential::{Credential, Secret};
+    use crate::keeper::snapshot::Former;
     use crate::store::Attempt;
 
     fn served() -> Served {
@@ -129,10 +130,10 @@ mod tests {
                 expires_at: now.wall + Duration::from_secs(7200),
                 claimed_until: now.wall + Duration::from_secs(7200),
             },
-            until: now,
+            until: now.into(),
             renew_at: now.wall,
             renewed_by: Some("node".to_owned().into()),
-            former: [Secret::new("former").fingerprint()].into(),
+            former: Former::of(&[Secret::new("former").fingerprint()]),
         }
     }
 

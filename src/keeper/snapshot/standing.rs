@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::account::AppId;
-use crate::clock::{Moment, Timestamp};
+use crate::clock::{Deadline, Moment, Timestamp};
 use crate::credential::{Credential, Fingerprint};
 use crate::keeper::local::Local;
 use crate::keeper::names::Names;
 use crate::keeper::policy::Policy;
-use crate::store::{Backoff, Lease};
+use crate::store::{Backoff, Lease, Record};
 use crate::upstream::{self, Api, Class, Explanation, Words};
 
 /// How one credential stands.
@@ -40,9 +40,9 @@ impl Standing {
         let served = served.map(|(credential, until)| Served {
             renew_at: policy.due_at(appid, &credential),
             credential,
-            until,
+            until: until.into(),
             renewed_by: record.renewed_by.as_deref().map(|name| names.get(name)),
-            former: record.former.as_slice().into(),
+            former: Former::of(&record.former),
         });
         let trouble = local.backoff();
         let aside = Aside {
@@ -71,13 +71,43 @@ pub struct Served {
     /// The credential.
     pub credential: Credential,
     /// When to stop using it, on either clock.
-    pub until: Moment,
+    pub until: Deadline,
     /// When it is replaced, if all goes well.
     pub renew_at: Timestamp,
     /// The node that fetched or confirmed it last, if that is known.
     pub renewed_by: Option<Arc<String>>,
     /// The fingerprints of those before it, the latest first.
-    pub former: Box<[Fingerprint]>,
+    pub former: Former,
+}
+
+/// The fingerprints of the latest former values. They have no memory of their own: there may be
+/// very many accounts.
+#[derive(Clone, Debug, Default)]
+pub struct Former([Option<Fingerprint>; Record::FORMER]);
+
+impl Former {
+    pub(in crate::keeper) fn of(latest_first: &[Fingerprint]) -> Self {
+        let mut former = Self::default();
+        for (place, fingerprint) in former.0.iter_mut().zip(latest_first) {
+            *place = Some(*fingerprint);
+        }
+        former
+    }
+
+    /// The latest.
+    pub const fn first(&self) -> Option<&Fingerprint> {
+        self.0[0].as_ref()
+    }
+
+    /// Whether it is one of them.
+    pub fn contains(&self, fingerprint: &Fingerprint) -> bool {
+        self.0.iter().flatten().any(|former| former == fingerprint)
+    }
+
+    /// All, the latest first.
+    pub fn to_vec(&self) -> Vec<Fingerprint> {
+        self.0.iter().flatten().copied().collect()
+    }
 }
 
 impl Served {

@@ -88,7 +88,7 @@ fn value(kept: &Kept, kind: Kind, now: Moment) -> Option<Secret> {
 fn wrong(gate: &Gate, kept: &Kept, pasted: &Pasted, now: Moment) -> Vec<(Mistake, Signer)> {
     let simulator = gate.app.simulator.as_ref();
     // The simulated WeChat knows which tickets it takes no more; the former one may live on.
-    let former = kept.snapshot().former_signer().cloned();
+    let former = gate.app.keeper.former_signer(&kept.account.appid);
     let former = former.filter(|_| simulator.is_none() && !pasted.is_of_agent());
     let former = former.map(|signer| (Mistake::FormerTicket, signer));
     let further = [

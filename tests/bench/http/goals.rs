@@ -139,7 +139,7 @@ pub(crate) fn at_scale(scale: &Scale) -> [Goal; 5] {
         Goal::new(
             format!("requests/s with {} accounts over one", scale.accounts),
             AtLeast(0.95),
-            Some(scale.any_over_one),
+            Some(scale.same.per_second),
         ),
         Goal::new(
             format!("start to first signature with {}, s", scale.accounts),

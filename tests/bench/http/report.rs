@@ -31,12 +31,14 @@ fn accounts(scale: &Scale) -> Table {
     let count = format!("{} accounts", scale.accounts);
     let mut table = Table::new(&[&count, ""]);
     let most = format!("{:.1} MiB", scale.most_memory / MIB);
-    let same = format!("{:.3}", scale.same_over_one);
-    let found = [
-        ("most memory until all sign".to_owned(), most),
-        ("requests/s for one of them over one".to_owned(), same),
-    ];
-    for (what, figure) in found.iter().chain(&scale.operators) {
+    table.row(vec!["most memory until all sign".to_owned(), most]);
+    for (of, over) in [("one", &scale.same), ("any", &scale.any)] {
+        for (what, figure) in [("requests/s", over.per_second), ("CPU a request", over.cpu)] {
+            let what = format!("{what} for {of} of them over one account");
+            table.row(vec![what, format!("{figure:.3}")]);
+        }
+    }
+    for (what, figure) in &scale.operators {
         table.row(vec![what.clone(), figure.clone()]);
     }
     table

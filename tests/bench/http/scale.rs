@@ -27,13 +27,19 @@ pub(crate) struct Scale {
     /// The most memory that it had until then.
     pub(crate) most_memory: f64,
     pub(crate) bytes_each: f64,
-    /// Requests a second for any of the accounts, and for one of them, over those with one account.
-    pub(crate) any_over_one: f64,
-    pub(crate) same_over_one: f64,
+    /// Asked for any of the accounts, and for one of them.
+    pub(crate) any: OverOne,
+    pub(crate) same: OverOne,
     /// The part of a core that is used while nobody asks.
     pub(crate) idle_cpu: f64,
     /// What operators find and do.
     pub(crate) operators: Vec<Line>,
+}
+
+/// What a signature takes, over what it takes with one account.
+pub(crate) struct OverOne {
+    pub(crate) per_second: f64,
+    pub(crate) cpu: f64,
 }
 
 /// How long nobody asks, to see what it does by itself.
@@ -55,7 +61,7 @@ pub(crate) fn scale(runtime: &Runtime, accounts: usize, rounds: usize) -> Scale 
     let idle_cpu = crowded.cpu_during(IDLE);
     let memory = crowded.memory() - lone.memory();
     let mut operators = watched(&crowded, accounts);
-    let (any_over_one, same_over_one) = over_one(&lone, &crowded, accounts, rounds);
+    let (any, same) = over_one(&lone, &crowded, accounts, rounds);
     operators.extend(changed(&crowded, &many));
     Scale {
         accounts,
@@ -63,25 +69,38 @@ pub(crate) fn scale(runtime: &Runtime, accounts: usize, rounds: usize) -> Scale 
         all_sign,
         most_memory,
         bytes_each: memory / (accounts - 1) as f64,
-        any_over_one,
-        same_over_one,
+        any,
+        same,
         idle_cpu,
         operators,
     }
 }
 
-/// Signatures a second for any of many accounts, and for the first, over those for the only one.
-fn over_one(lone: &Server, crowded: &Server, accounts: usize, rounds: usize) -> (f64, f64) {
+/// Signatures for any of many accounts, and for the first, over those for the only one.
+fn over_one(lone: &Server, crowded: &Server, accounts: usize, rounds: usize) -> (OverOne, OverOne) {
     let [mut alone, mut any, mut same] = [const { Vec::new() }; 3];
-    let rate = |server: &Server, accounts| {
-        let url = format!("http://{}", server.address());
-        wrk::load_pages(&url, database::PAGES, accounts).per_second
-    };
     for _ in 0..rounds {
-        alone.push(rate(lone, 1));
-        any.push(rate(crowded, accounts));
-        same.push(rate(crowded, 1));
+        alone.push(signatures(lone, 1));
+        any.push(signatures(crowded, accounts));
+        same.push(signatures(crowded, 1));
     }
-    let [alone, any, same] = [alone, any, same].map(|rates| median(rates).unwrap());
-    (any / alone, same / alone)
+    let [alone, any, same] = [alone, any, same].map(|found| {
+        let (rates, cpus): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        [rates, cpus].map(|figures| median(figures).unwrap())
+    });
+    let over = |of: [f64; 2]| OverOne {
+        per_second: of[0] / alone[0],
+        cpu: of[1] / alone[1],
+    };
+    (over(any), over(same))
+}
+
+/// How many there are in a second, and the CPU time of one in seconds. None may fail.
+fn signatures(server: &Server, accounts: usize) -> (f64, f64) {
+    let url = format!("http://{}", server.address());
+    let before = server.cpu();
+    let sample = wrk::load_pages(&url, database::PAGES, accounts);
+    let cpu = (server.cpu() - before).as_secs_f64() / sample.requests.max(1.0);
+    assert_eq!(sample.errors, 0.0, "with {accounts} accounts");
+    (sample.per_second, cpu)
 }

@@ -113,12 +113,16 @@ fn record(number: usize, length: usize) -> Record {
     Record {
         credential: Some(Credential {
             value: Secret::new(format!("{number:0length$}")),
-            generation: 1,
+            generation: 9,
             first_seen: now,
             confirmed_at: now,
             expires_at: end,
             claimed_until: end,
         }),
+        // As of one that was renewed for a day.
+        former: (0..8)
+            .map(|former| Secret::new(format!("{former} {number}")).fingerprint())
+            .collect(),
         renewed_by: Some("host.example.com/4711".to_owned()),
         ..Record::default()
     }
