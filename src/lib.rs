@@ -45,7 +45,8 @@
 //! they can be tested without any of this.
 //!
 //! # What always holds
-//! - A signature that is handed out is made with a ticket that WeChat accepts.
+//! - A signature that is handed out is made with a ticket that WeChat accepts. What WeCom had
+//!   issued to others before it was seen here may have ended since the last look at it, minutes ago.
 //! - A failed renewal takes nothing away: the old credential is served to its end.
 //! - WeChat is called by one step at a time for an account, under a lease, and never because a
 //!   client asked: clients wait for the step that runs. The one exception is an AppSecret that is
