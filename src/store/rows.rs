@@ -84,18 +84,25 @@ impl Rows {
 
     /// Changes rows. Of those that are not among the `changes`, all stay or none.
     pub(super) fn change(&mut self, changes: Vec<Change<'_>>, others_stay: bool) {
-        let mut by_part: Vec<Vec<Change<'_>>> = vec![Vec::new(); PARTS];
-        for change in changes {
-            by_part[part_of(&change.0)].push(change);
-        }
-        for (part, mut changes) in self.parts.iter_mut().zip(by_part) {
+        let changes = changes.into_iter();
+        let mut changes: Vec<_> = changes.map(|change| (part_of(&change.0), change)).collect();
+        changes.sort_unstable_by(|(one, (a, _)), (other, (b, _))| (one, a).cmp(&(other, b)));
+        let (mut rest, mut next) = (changes.as_slice(), Part::default());
+        for (number, part) in self.parts.iter_mut().enumerate() {
+            let here = rest.partition_point(|(part, _)| *part <= number);
+            let (changes, behind) = rest.split_at(here);
+            rest = behind;
             if changes.is_empty() && (others_stay || part.ends.is_empty()) {
                 continue;
             }
-            changes.sort_by(|(one, _), (other, _)| one.cmp(other));
-            let next = part.after(&changes, others_stay);
+            part.change_into(
+                &mut next,
+                changes.iter().map(|(_, change)| change),
+                others_stay,
+            );
             if next != **part {
-                *part = Arc::new(next);
+                // What is copied has no room to grow, and leaves no gaps from growing.
+                *part = Arc::new(next.clone());
             }
         }
     }
@@ -139,12 +146,15 @@ impl Part {
         Some(self.at(place))
     }
 
-    /// The part after `changes`, which are in the order of their AppIDs.
-    fn after(&self, changes: &[Change<'_>], others_stay: bool) -> Self {
-        let mut next = Self {
-            ends: Vec::with_capacity(self.ends.len().max(changes.len())),
-            bytes: Vec::with_capacity(self.bytes.len()),
-        };
+    /// Makes `next` this part after `changes`, which are in the order of their AppIDs.
+    fn change_into<'a>(
+        &self,
+        next: &mut Self,
+        changes: impl Iterator<Item = &'a Change<'a>>,
+        others_stay: bool,
+    ) {
+        next.ends.clear();
+        next.bytes.clear();
         let mut mine = self.iter().peekable();
         for (appid, change) in changes {
             while let Some(other) = mine.next_if(|kept| kept.appid < appid.as_str()) {
@@ -168,9 +178,6 @@ impl Part {
         if others_stay {
             mine.for_each(|other| next.push(&[other.whole]));
         }
-        next.ends.shrink_to_fit();
-        next.bytes.shrink_to_fit();
-        next
     }
 
     fn push(&mut self, pieces: &[&[u8]]) {
@@ -241,7 +248,7 @@ mod tests {
             let (mut rows, mut map) = (Rows::default(), BTreeMap::new());
             for (changes, others_stay) in &changes {
                 let former = (rows.clone(), map.clone());
-                let changes: BTreeMap<u16, _> = changes.iter().cloned().collect();
+                let changes: BTreeMap<u16, _> = changes.iter().copied().collect();
                 if !others_stay {
                     map.clear();
                 }
