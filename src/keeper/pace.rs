@@ -2,10 +2,11 @@
 //!
 //! What the accounts need follows from their number: each ticket is asked for every five minutes,
 //! each token every 80 minutes or less often. So does the pace: one call for each account in
-//! [`ROUND`]; one that has a further ticket counts twice. After a start without credentials all of them have their tokens and tickets after two
-//! rounds. The tokens of that start fall due again together, half as many a second as calls were
-//! made then; with the tickets, which take another half, that just fits. So the pace holds also in
-//! the worst wave, and the waves flatten, because tokens are not due at the same age.
+//! [`ROUND`]; one that has a further ticket counts twice. After a start without credentials all of
+//! them have their tokens and tickets after two rounds. The tokens of that start fall due again
+//! together, half as many a second as calls were made then; with the tickets, which take another
+//! half, that just fits. So the pace holds also in the worst wave, and the waves flatten, because
+//! tokens are not due at the same age.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! An official account or a WeCom app as the other side sees it, and the knobs that bend WeChat's behaviour for it.
+//! An official account or a WeCom app as the other side sees it, and the knobs that bend WeChat's
+//! behaviour for it.
 
 use std::time::Duration;
 

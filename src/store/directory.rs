@@ -83,7 +83,8 @@ impl Directory {
         self.accounts.change(accounts, true);
     }
 
-    /// Changes what is no account. What cannot be read stays where it is; what has no name that can be read is passed over.
+    /// Changes what is no account. What cannot be read stays where it is; what has no name that
+    /// can be read is passed over.
     fn put(&mut self, name: &str, change: Option<&[u8]>) {
         if self.others.get(name).map(|bytes| &bytes[..]) == change {
             return;

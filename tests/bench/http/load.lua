@@ -1,7 +1,8 @@
 -- What wrk asks and says: `wrk -s load.lua URL -- DEPTH [PATH PAGES]`.
 --
--- Sends DEPTH requests at a time, or asks for any of so many pages, whose number PATH takes twice; prints the figures on one line: requests, microseconds,
--- errors, and the latencies of half, 99 % and 99.9 % of the requests in microseconds.
+-- Sends DEPTH requests at a time, or asks for any of so many PAGES, whose number PATH takes twice.
+-- Prints the figures on one line: requests, microseconds, errors, and the latencies of half, 99 %
+-- and 99.9 % of the requests in microseconds.
 
 function init(args)
   local depth = tonumber(args[1])
