@@ -209,7 +209,7 @@ impl Keeper {
         gone.iter().for_each(|kept| kept.let_go());
         // Not by `nudge`: a step may just begin with the account as it was. The queue is gone only
         // when the program ends.
-        let _ = self.shared.nudges.send(Nudge::Changed(changed));
+        let _ = self.shared.nudges.send(Nudge::Changed(changed, gone));
     }
 
     /// Has what happens recorded there; without one it is not.
@@ -345,8 +345,8 @@ impl fmt::Debug for Keeper {
 /// What the queue is to have looked at, out of turn.
 enum Nudge {
     One(AppId),
-    /// Accounts that were added, changed or taken away.
-    Changed(Vec<AppId>),
+    /// Accounts that were added, changed or taken away, and once more those that were taken away.
+    Changed(Vec<AppId>, Vec<Arc<Kept>>),
     All,
 }
 

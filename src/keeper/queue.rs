@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Nudge, Shared, TICK, adopt, millis, step};
+use super::{Kept, Nudge, Shared, TICK, adopt, millis, step};
 use crate::account::AppId;
 use crate::clock::{Moment, Timestamp};
 
@@ -44,13 +44,43 @@ struct Queue {
     shared: Arc<Shared>,
     /// Accounts that wait, by the time at which they are due. What is there of an account at
     /// another time than it knows itself is of no account.
-    waiting: BTreeSet<(Nanos, AppId)>,
+    waiting: BTreeSet<Waiting>,
     steps: JoinSet<Timestamp>,
     ids: HashMap<Id, AppId>,
     /// Accounts whose step runs, and whether there is to be another one right after it.
     running: HashMap<AppId, bool>,
     stop: CancellationToken,
 }
+
+/// An account that waits, and until when. It is known by its AppID, of which there is no second
+/// copy here: there may be very many.
+struct Waiting(Nanos, Arc<Kept>);
+
+impl Waiting {
+    fn key(&self) -> (Nanos, &AppId) {
+        (self.0, &self.1.account.appid)
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Waiting {}
 
 /// Runs steps until `stop`, then waits for those that run.
 pub(super) async fn run(
@@ -143,17 +173,24 @@ impl Queue {
         }
         if let Some(kept) = self.shared.accounts.load().get(appid.as_str()) {
             let at = nanos(at);
-            if let Some(former) = kept.set_due(Some(at)) {
-                self.waiting.remove(&(former, appid.clone()));
-            }
-            self.waiting.insert((at, appid));
+            self.set_due(kept, Some(at));
+            self.waiting.insert(Waiting(at, Arc::clone(kept)));
+        }
+    }
+
+    /// Notes when an account is due; it waits no longer as it did.
+    fn set_due(&mut self, kept: &Arc<Kept>, at: Option<Nanos>) {
+        if let Some(former) = kept.set_due(at) {
+            self.waiting.remove(&Waiting(former, Arc::clone(kept)));
         }
     }
 
     async fn nudge(&mut self, nudge: Nudge) {
         match nudge {
             Nudge::One(appid) => self.wait(appid, Duration::ZERO),
-            Nudge::Changed(appids) => {
+            Nudge::Changed(appids, gone) => {
+                // First: one that is gone may have come again.
+                gone.iter().for_each(|kept| self.set_due(kept, None));
                 let accounts = self.shared.accounts.load_full();
                 let is_new = |appid: &AppId| {
                     let kept = accounts.get(appid.as_str());
@@ -178,11 +215,13 @@ impl Queue {
     }
 
     fn start_due(&mut self, now: Moment) {
-        while let Some((at, _)) = self.waiting.first()
+        while let Some(Waiting(at, _)) = self.waiting.first()
             && *at <= nanos(now.boot)
             && self.has_room(*at)
-            && let Some((at, appid)) = self.waiting.pop_first()
+            && let Some(Waiting(at, known)) = self.waiting.pop_first()
         {
+            let appid = known.account.appid.clone();
+            // As it is now: it may just have been changed.
             let kept = self.shared.accounts.load().get(appid.as_str()).cloned();
             let Some(kept) = kept.filter(|kept| kept.due() == Some(at)) else {
                 continue;
@@ -204,8 +243,9 @@ impl Queue {
 
     /// How long nothing is to be done, unless something happens.
     fn pause(&self, now: Moment) -> Duration {
-        let next = self.waiting.first().filter(|(at, _)| self.has_room(*at));
-        next.map_or(TICK, |(at, _)| {
+        let next = self.waiting.first();
+        let next = next.filter(|Waiting(at, _)| self.has_room(*at));
+        next.map_or(TICK, |Waiting(at, _)| {
             Duration::from_nanos(*at).saturating_sub(now.boot).min(TICK)
         })
     }

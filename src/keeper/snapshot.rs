@@ -25,22 +25,22 @@ pub use standing::{Former, Held, Served, Trouble};
 pub struct Snapshot {
     token: Standing,
     ticket: Standing,
-    /// The ticket beside that one. Few accounts have one.
-    further: Option<Box<Further>>,
     /// Prepared from the ticket above.
     signer: Option<Signer>,
     /// Seldom there.
-    found: Option<Box<Found>>,
+    seldom: Option<Box<Seldom>>,
     /// Whether a step has come to its end, with or without a credential.
     pub(super) tried: bool,
 }
 
-/// What was found out about the account's tokens.
+/// What there is of few accounts.
 #[derive(Clone, Default, Debug)]
-struct Found {
-    /// What WeChat said last when it was asked about one.
+struct Seldom {
+    /// The ticket beside the jsapi_ticket.
+    further: Option<Further>,
+    /// What WeChat said last when it was asked about a token.
     check: Option<Check>,
-    /// When, within a day, they died young: another program fetches them with the account's
+    /// When, within a day, tokens died young: another program fetches them with the account's
     /// AppSecret. Empty if none does.
     died_young: Vec<Timestamp>,
 }
@@ -88,12 +88,12 @@ impl Snapshot {
 
     /// What WeChat said last when it was asked about a token.
     pub(super) fn check(&self) -> Option<Check> {
-        self.found.as_ref()?.check
+        self.seldom.as_ref()?.check
     }
 
     /// Takes what WeChat has just said about a token.
     pub(super) fn set_check(&mut self, check: Check) {
-        self.found.get_or_insert_default().check = Some(check);
+        self.seldom.get_or_insert_default().check = Some(check);
     }
 
     /// Whether WeChat has just rejected the token that is served; a newer one is being fetched.
@@ -116,13 +116,15 @@ impl Snapshot {
     /// Takes when tokens died young that another program superseded.
     pub(super) fn set_died_young(&mut self, at: Vec<Timestamp>) {
         if !at.is_empty() || self.is_robbed() {
-            self.found.get_or_insert_default().died_young = at;
+            self.seldom.get_or_insert_default().died_young = at;
         }
     }
 
     /// The evidence: when WeChat rejected tokens that should have lived on.
     pub fn died_young(&self) -> &[Timestamp] {
-        self.found.as_ref().map_or(&[], |found| &found.died_young)
+        self.seldom
+            .as_ref()
+            .map_or(&[], |seldom| &seldom.died_young)
     }
 
     /// What stands in the way of a new token or, that being fine, of a new ticket; of a further

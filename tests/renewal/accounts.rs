@@ -125,6 +125,33 @@ async fn an_account_that_is_removed_is_not_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_kept_of_an_account_as_it_was() {
+    let world = World::new(TokenApi::Classic);
+    world.pass(10).await;
+    let named = Account {
+        name: Some("shop".to_owned()),
+        ..account(TokenApi::Classic)
+    };
+    let was = Arc::downgrade(&kept(world.keeper()));
+    world.keeper().set_accounts(vec![named.clone()]);
+    world.pass(1).await;
+    assert!(was.upgrade().is_none(), "it was changed");
+
+    // It is put back before anybody saw that it was gone.
+    let was = Arc::downgrade(&kept(world.keeper()));
+    world.keeper().set_accounts(Vec::new());
+    world.keeper().set_accounts(vec![named]);
+    world.pass(1).await;
+    assert!(was.upgrade().is_none(), "it was put back");
+    assert_eq!(world.signature_is_accepted(), Some(true));
+
+    let was = Arc::downgrade(&kept(world.keeper()));
+    world.keeper().set_accounts(Vec::new());
+    world.pass(1).await;
+    assert!(was.upgrade().is_none(), "it was removed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_runs_for_a_removed_account_ends_and_leaves_no_lease_behind() {
     let world = World::new(TokenApi::Classic);
     world.turn(|knobs| knobs.latency = Duration::from_secs(5));

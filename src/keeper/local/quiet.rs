@@ -2,32 +2,33 @@
 //! remember but what readers are served, and there may be very many accounts.
 
 use super::Local;
-use crate::clock::Moment;
+use crate::clock::Deadline;
 use crate::keeper::snapshot::Served;
 use crate::store::{Calls, Record, Seen};
 
 /// A [`Local`] between two steps.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(in crate::keeper) enum Remembered {
-    /// What readers are served tells the rest.
-    Quiet(Quiet),
+    /// Nothing is known yet.
+    #[default]
+    Nothing,
+    /// Nothing is going on: what readers are served tells the rest.
+    Quiet {
+        stored_as: Option<Seen>,
+        /// In the form that takes less room.
+        anchor: Deadline,
+        strays: u32,
+        calls: FewCalls,
+    },
     /// Something is going on.
     Whole(Box<Local>),
 }
 
-/// What a [`Local`] holds beside what readers are served, while nothing is going on.
-#[derive(Default, Debug)]
-pub(in crate::keeper) struct Quiet {
-    stored_as: Option<Seen>,
-    anchor: Option<Moment>,
-    strays: u32,
-    calls: FewCalls,
-}
-
 /// [`Calls`] that are as few as they are wont to be.
-#[derive(Default, Debug)]
-struct FewCalls {
-    day: i32,
+#[derive(Clone, Copy, Default, Debug)]
+pub(in crate::keeper) struct FewCalls {
+    /// Until 2149.
+    day: u16,
     total: u16,
     confirming: u16,
     rejected: u16,
@@ -44,7 +45,7 @@ impl FewCalls {
         })
     }
 
-    fn recall(&self) -> Calls {
+    fn recall(self) -> Calls {
         Calls {
             day: self.day.into(),
             total: self.total.into(),
@@ -54,53 +55,52 @@ impl FewCalls {
     }
 }
 
-impl Default for Remembered {
-    fn default() -> Self {
-        Self::Quiet(Quiet::default())
-    }
-}
-
 impl Remembered {
     /// What is to be remembered of `local`, while readers are `served` this.
     pub(in crate::keeper) fn of(local: Local, served: Option<&Served>) -> Self {
-        let quiet = Quiet {
-            stored_as: local.stored_as,
-            anchor: local.anchor,
-            strays: local.record.strays.try_into().unwrap_or_default(),
-            calls: FewCalls::of(local.record.calls).unwrap_or_default(),
-        };
-        // Whatever a quiet one does not tell is kept, also what is thought of later.
+        let quiet = Self::quiet(&local).unwrap_or_default();
+        // Whatever it does not tell is kept, also what is thought of later.
         if quiet.recall(served) == local {
-            Self::Quiet(quiet)
+            quiet
         } else {
             Self::Whole(local.into())
         }
     }
 
+    fn quiet(local: &Local) -> Option<Self> {
+        Some(Self::Quiet {
+            stored_as: local.stored_as,
+            anchor: local.anchor?.into(),
+            strays: local.record.strays.try_into().ok()?,
+            calls: FewCalls::of(local.record.calls)?,
+        })
+    }
+
     /// What was remembered, while readers are `served` the same as then.
     pub(in crate::keeper) fn recall(&self, served: Option<&Served>) -> Local {
-        match self {
-            Self::Quiet(quiet) => quiet.recall(served),
-            Self::Whole(local) => Local::clone(local),
-        }
-    }
-}
-
-impl Quiet {
-    fn recall(&self, served: Option<&Served>) -> Local {
+        let (stored_as, anchor, strays, calls) = match self {
+            Self::Nothing => return Local::default(),
+            Self::Whole(local) => return Local::clone(local),
+            Self::Quiet {
+                stored_as,
+                anchor,
+                strays,
+                calls,
+            } => (*stored_as, anchor.moment(), u64::from(*strays), *calls),
+        };
         let record = Record {
             credential: served.map(|served| served.credential.clone()),
             renewed_by: served.and_then(|served| served.renewed_by.as_deref().cloned()),
             former: served.map_or_else(Vec::new, |served| served.former.to_vec()),
-            strays: self.strays.into(),
-            settled: self.strays.into(),
-            calls: self.calls.recall(),
+            strays,
+            settled: strays,
+            calls: calls.recall(),
             ..Record::default()
         };
         Local {
             record,
-            stored_as: self.stored_as,
-            anchor: self.anchor,
+            stored_as,
+            anchor: Some(anchor),
             ..Local::default()
         }
     }
@@ -111,7 +111,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::clock::{Moment, Timestamp};
     use crate::credential::{Credential, Secret};
     use crate::keeper::snapshot::Former;
     use crate::store::Attempt;
@@ -141,13 +141,15 @@ mod tests {
     fn what_is_remembered_is_recalled_whole_whether_much_goes_on_or_nothing() {
         let served = served();
         let calm = || {
-            let quiet = Quiet {
+            let quiet = Remembered::Quiet {
+                stored_as: None,
+                anchor: served.until,
                 strays: 2,
-                ..Quiet::default()
+                calls: FewCalls::default(),
             };
             quiet.recall(Some(&served))
         };
-        let went_on: [fn(&mut Local); 7] = [
+        let went_on: [fn(&mut Local); 8] = [
             |_| {},
             |local| (local.record.strays, local.record.settled) = (1 << 32, 1 << 32),
             |local| local.record.calls.total = 1 << 16,
@@ -155,15 +157,18 @@ mod tests {
             |local| local.rejected = Some(7),
             |local| local.unsent = Some(Attempt::number(1)),
             |local| local.record.credential = None,
+            |local| local.anchor = None,
         ];
         for (number, change) in went_on.into_iter().enumerate() {
             let mut local = calm();
             change(&mut local);
             let remembered = Remembered::of(local.clone(), Some(&served));
-            let is_quiet = matches!(remembered, Remembered::Quiet(_));
+            let is_quiet = matches!(remembered, Remembered::Quiet { .. });
             assert_eq!(is_quiet, number == 0, "{number}");
             assert_eq!(remembered.recall(Some(&served)), local, "{number}");
         }
-        assert_eq!(Remembered::default().recall(None), Local::default());
+        let nothing = Remembered::of(Local::default(), Some(&served));
+        assert!(matches!(nothing, Remembered::Nothing));
+        assert_eq!(nothing.recall(Some(&served)), Local::default());
     }
 }

@@ -17,12 +17,10 @@ impl Snapshot {
         match kind {
             Kind::AccessToken => &self.token,
             Kind::JsapiTicket => &self.ticket,
-            Kind::CardTicket | Kind::AgentTicket => {
-                let further = self.further.as_deref();
-                further
-                    .filter(|further| further.kind == kind)
-                    .map_or(&NOTHING, |further| &further.standing)
-            }
+            Kind::CardTicket | Kind::AgentTicket => self
+                .further()
+                .filter(|further| further.kind == kind)
+                .map_or(&NOTHING, |further| &further.standing),
         }
     }
 
@@ -34,21 +32,24 @@ impl Snapshot {
         }
     }
 
+    fn further(&self) -> Option<&Further> {
+        self.seldom.as_ref()?.further.as_ref()
+    }
+
     /// The further ticket, which is of `kind` from now on.
     fn further_mut(&mut self, kind: Kind) -> &mut Further {
-        self.further.take_if(|further| further.kind != kind);
-        self.further.get_or_insert_with(|| {
-            Box::new(Further {
-                kind,
-                standing: Standing::default(),
-                tried: false,
-            })
+        let known = &mut self.seldom.get_or_insert_default().further;
+        known.take_if(|further| further.kind != kind);
+        known.get_or_insert_with(|| Further {
+            kind,
+            standing: Standing::default(),
+            tried: false,
         })
     }
 
     /// Whether a step has come to its end, with the account's `further` ticket or without one.
     pub(in crate::keeper) fn is_settled(&self, further: Option<Kind>) -> bool {
-        let known = self.further.as_deref();
+        let known = self.further();
         self.tried && known.map(|of| (of.kind, of.tried)) == further.map(|kind| (kind, true))
     }
 
@@ -58,7 +59,11 @@ impl Snapshot {
         self.tried = true;
         match further {
             Some(kind) => self.further_mut(kind).tried = true,
-            None => self.further = None,
+            None => {
+                if let Some(seldom) = &mut self.seldom {
+                    seldom.further = None;
+                }
+            }
         }
     }
 
@@ -67,7 +72,7 @@ impl Snapshot {
         match kind {
             Kind::AccessToken | Kind::JsapiTicket => self.tried,
             Kind::CardTicket | Kind::AgentTicket => {
-                let further = self.further.as_deref();
+                let further = self.further();
                 further.is_some_and(|further| further.kind == kind && further.tried)
             }
         }
