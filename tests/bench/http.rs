@@ -9,7 +9,7 @@
 //!
 //! `cargo bench --bench http -- 3` makes three rounds; `-- --write` rewrites the README's tables
 //! and the chart, if there are seven at least; `-- scale` asks only what a hundred thousand
-//! accounts cost.
+//! accounts cost, and `-- close` only how close wxsign comes to the bare server.
 
 #![expect(
     clippy::unwrap_used,
@@ -55,7 +55,7 @@ use std::time::Duration;
 use results::{Figures, Footprint, Results, Row};
 use server::Reading;
 use situation::{COMMON, Situation, USUAL};
-use subjects::Subject;
+use subjects::{PEERS, Subject};
 use tokio::runtime::Runtime;
 use wrk::median;
 
@@ -98,6 +98,8 @@ fn main() {
 struct Plan {
     rounds: usize,
     situations: Vec<Situation>,
+    /// Whether the peers, memory, starts and many accounts are left out.
+    is_close: bool,
     starts: usize,
     accounts: usize,
 }
@@ -109,13 +111,17 @@ impl Plan {
             return Self {
                 rounds: 1,
                 situations: vec![USUAL],
+                is_close: false,
                 starts: 1,
                 accounts: 100,
             };
         }
-        let situations = COMMON.into_iter().chain([Situation::Browser]);
+        let is_close = args.iter().any(|arg| arg == "close");
+        let all = COMMON.into_iter().chain([Situation::Browser]);
+        let compared = |one: &Situation| !is_close || Situation::CLOSE.contains(one);
         Self {
-            situations: situations.collect(),
+            situations: all.filter(compared).collect(),
+            is_close,
             rounds: args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(11),
             starts: 11,
             accounts: 100_000,
@@ -125,11 +131,14 @@ impl Plan {
 
 fn bench(runtime: &Runtime, plan: &Plan) -> Results {
     let mut subjects = subjects::compared(runtime);
-    let footprints = subjects
-        .iter_mut()
-        .map(|subject| footprint(subject, plan.starts))
-        .collect();
-    let scale = scale::scale(runtime, plan.accounts, plan.rounds);
+    let (mut footprints, mut scale) = (Vec::new(), None);
+    if plan.is_close {
+        subjects.retain(|subject| !PEERS.contains(&subject.name));
+    } else {
+        let alone = subjects.iter_mut();
+        footprints.extend(alone.map(|subject| footprint(subject, plan.starts)));
+        scale = Some(scale::scale(runtime, plan.accounts, plan.rounds));
+    }
     subjects.iter_mut().for_each(Subject::start);
     let wxsign = subjects.iter().find(|one| one.name == subjects::WXSIGN);
     let mut controls = subjects::controls(runtime, &wxsign.unwrap().server);

@@ -85,7 +85,7 @@ pub(crate) fn goals(results: &Results) -> Vec<Goal> {
     ];
     goals.extend(over_peers(results));
     goals.extend(footprint(results));
-    goals.extend(at_scale(&results.scale));
+    goals.extend(results.scale.iter().flat_map(at_scale));
     let tls = results.ratio(TLS, WXSIGN, USUAL, |f| f.per_second);
     goals.push(Goal::new(
         "TLS over plain, connections that stay",

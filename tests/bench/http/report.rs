@@ -17,7 +17,9 @@ pub(crate) fn print(results: &Results) {
     println!("Same server twice: {}\n", control(results));
     println!("{}", every_row(results).plain());
     println!("{}", footprints(results).plain());
-    println!("{}", accounts(&results.scale).plain());
+    if let Some(scale) = &results.scale {
+        println!("{}", accounts(scale).plain());
+    }
     println!("{}", judged(goals(results)).plain());
 }
 

@@ -10,14 +10,15 @@ use crate::scale::Scale;
 use crate::server::Reading;
 use crate::situation::Situation;
 use crate::subjects::{BARE, BARE_AGAIN};
-use crate::wrk::median;
+use crate::wrk::{median, nth_quartile};
 
 /// Everything that a run has found.
 pub(crate) struct Results {
     pub(crate) rounds: usize,
     pub(crate) rows: Vec<Row>,
     pub(crate) footprints: Vec<Footprint>,
-    pub(crate) scale: Scale,
+    /// If that was asked for.
+    pub(crate) scale: Option<Scale>,
     /// The time of a signature over that of the SHA-1 in it, if that was measured before.
     pub(crate) signer: Option<f64>,
 }
@@ -30,6 +31,11 @@ pub(crate) struct Row {
 }
 
 /// Medians of samples; times are in microseconds.
+///
+/// The slowest requests are those of a quiet second, which is the first quarter of the samples:
+/// where a host takes its cores away for milliseconds, some thirty times a second, one in a hundred
+/// requests waits for the host, and how many more do says how many requests there were, not how
+/// long a server takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) per_second: f64,
@@ -57,16 +63,16 @@ pub(crate) struct Footprint {
 
 impl Figures {
     pub(crate) fn of(readings: &[Reading]) -> Self {
-        let micros = |pick: fn(&Reading) -> Duration| {
+        let micros = |pick: fn(&Reading) -> Duration, quartile| {
             let figures = readings.iter().map(|reading| pick(reading).as_secs_f64());
-            median(figures).unwrap() * 1e6
+            nth_quartile(quartile, figures).unwrap() * 1e6
         };
         Self {
             per_second: median(readings.iter().map(|r| r.sample.per_second)).unwrap(),
-            p50: micros(|r| r.sample.p50),
-            p99: micros(|r| r.sample.p99),
-            p999: micros(|r| r.sample.p999),
-            cpu: micros(|r| r.cpu),
+            p50: micros(|r| r.sample.p50, 2),
+            p99: micros(|r| r.sample.p99, 1),
+            p999: micros(|r| r.sample.p999, 1),
+            cpu: micros(|r| r.cpu, 2),
             errors: readings.iter().map(|r| r.sample.errors).sum(),
         }
     }

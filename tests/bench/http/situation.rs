@@ -53,6 +53,9 @@ const BROWSER: &[&str] = &[
 ];
 
 impl Situation {
+    /// Those in which the slowest requests are compared.
+    pub(crate) const CLOSE: [Self; 2] = [USUAL, Self::KeepAlive(256)];
+
     pub(crate) const fn load(self) -> Load {
         let usual = Load {
             connections: 32,

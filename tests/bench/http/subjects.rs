@@ -65,8 +65,7 @@ impl Subject {
 
     /// Whether its slowest requests there are compared with those of another.
     pub(crate) fn is_close(&self, situation: Situation) -> bool {
-        let compared = [USUAL, Situation::KeepAlive(256)];
-        compared.contains(&situation) && !PEERS.contains(&self.name)
+        Situation::CLOSE.contains(&situation) && !PEERS.contains(&self.name)
     }
 
     /// Starts it, and ends what it has to do without.
