@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::DefaultBodyLimit;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, REFERER, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
@@ -22,7 +23,7 @@ use super::connections::Answer;
 use super::gathered::GatheredBody;
 use super::problem::{Code, Problem};
 use super::request_id::{self, RequestId};
-use super::{Audience, Gate, OverTls, Peer, cors, jsapi, router};
+use super::{Audience, Gate, MAX_BODY_BYTES, OverTls, Peer, cors, jsapi, router};
 
 /// How long a browser remembers that this server is encrypted.
 const A_YEAR: &str = "max-age=31536000";
@@ -115,7 +116,9 @@ impl Front {
     ) -> Response<AnswerBody> {
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(OverTls(self.is_encrypted));
+        request.extensions_mut().insert(self.audience);
         request.extensions_mut().insert(asked.id);
+        DefaultBodyLimit::max(MAX_BODY_BYTES).apply(&mut request);
         let router = self.router.clone();
         let request = request.map(|body| Body::new(GatheredBody::new(body)));
         let Ok(response) = router.oneshot(request).await;

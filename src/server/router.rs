@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{self, DefaultBodyLimit, Extension};
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::extract::{self, DefaultBodyLimit, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
+use http::Request;
 use http::header::CONTENT_LENGTH;
-use http::{Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use super::problem::{Code, Problem};
@@ -23,11 +22,30 @@ use super::{
 };
 use crate::simulator;
 
-/// No handler takes longer; those that wait for a ticket give up well before.
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a handler takes at most, and how many bytes it reads. There are few layers, and this is
+/// one of them: around each route there is a copy of each.
+#[derive(Clone, Copy)]
+struct Limits {
+    time: Duration,
+    bytes: usize,
+}
 
-/// Nor do those that wait for something newer, as long as they were told to.
-const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(75);
+/// Those that wait for a ticket give up well before.
+const USUAL: Limits = Limits {
+    time: Duration::from_secs(30),
+    bytes: MAX_BODY_BYTES,
+};
+
+/// Some wait for something newer, as long as they were told to.
+const OF_THOSE_WHO_WAIT: Limits = Limits {
+    time: Duration::from_secs(75),
+    ..USUAL
+};
+
+const OF_DEBUGGING: Limits = Limits {
+    bytes: debug::MAX_QUESTION_BYTES,
+    ..USUAL
+};
 
 pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     let mut router = Router::new()
@@ -47,19 +65,14 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     if !has_debugger {
         router = router.route("/debug", get(debug::elsewhere));
     }
-    let mut router = limited(router, HANDLER_TIMEOUT, MAX_BODY_BYTES);
+    let mut router = limited(router, USUAL);
     if has_debugger {
-        let most = debug::MAX_QUESTION_BYTES;
-        router = router.merge(limited(for_debugging(), HANDLER_TIMEOUT, most));
+        router = router.merge(limited(for_debugging(), OF_DEBUGGING));
     }
     if audience != Audience::Pages {
-        // Beside that limit: some are there to wait, and a large body takes its time.
+        // Beside those limits, where a large body takes its time.
         router = router
-            .merge(limited(
-                for_those_who_wait(),
-                LONG_POLL_TIMEOUT,
-                MAX_BODY_BYTES,
-            ))
+            .merge(limited(for_those_who_wait(), OF_THOSE_WHO_WAIT))
             .route("/proxy/{appid}/{*path}", any(proxy::any))
             .fallback(proxy::with_token);
     } else {
@@ -73,8 +86,6 @@ pub(super) fn router(gate: Arc<Gate>, audience: Audience) -> Router {
     }
     // From the inside out: a request passes the last one first.
     router
-        .layer(Extension(audience))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(gate, timed::timed))
         .layer(
@@ -180,16 +191,8 @@ fn for_those_who_wait() -> Router<Arc<Gate>> {
         )
 }
 
-/// Ends requests that take longer, refuses those that have more bytes.
-fn limited(router: Router<Arc<Gate>>, limit: Duration, most: usize) -> Router<Arc<Gate>> {
-    let status = StatusCode::REQUEST_TIMEOUT;
-    router
-        .layer(DefaultBodyLimit::max(most))
-        .layer(from_fn(move |request, next| {
-            refuse_large(most, request, next)
-        }))
-        .layer(TimeoutLayer::with_status_code(status, limit))
-        .layer(map_response(timed_out))
+fn limited(router: Router<Arc<Gate>>, limits: Limits) -> Router<Arc<Gate>> {
+    router.layer(from_fn_with_state(limits, within))
 }
 
 /// Names the request in its log lines: by path alone, since a query can hold what must not be
@@ -204,29 +207,29 @@ fn span<B>(request: &Request<B>) -> tracing::Span {
     )
 }
 
-/// Refuses a body that is announced as too large before it is sent; WeChat's own paths do it in
-/// WeChat's own words.
-async fn refuse_large(most: usize, request: extract::Request, next: Next) -> Response {
+/// Ends a request that takes longer, and refuses a body that is announced as too large before it is
+/// sent; WeChat's own paths do that in WeChat's own words.
+async fn within(
+    State(limits): State<Limits>,
+    mut request: extract::Request,
+    next: Next,
+) -> Response {
     let announced = request.headers().get(CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    let is_large = announced.is_some_and(|length: u64| length > most as u64);
+    let is_large = announced.is_some_and(|length: u64| length > limits.bytes as u64);
     if is_large && request.uri().path().split('/').nth(1) != Some("cgi-bin") {
-        return Problem::body_too_large(most).into_response();
+        return Problem::body_too_large(limits.bytes).into_response();
     }
-    next.run(request).await
+    DefaultBodyLimit::max(limits.bytes).apply(&mut request);
+    let answer = tokio::time::timeout(limits.time, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let advice = "it did not arrive in time: send it again";
+        Problem::new(Code::TimedOut, advice).into_response()
+    })
 }
 
 async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "the header Allow says which one is")
-}
-
-/// The layer that ends a slow request knows no problems.
-async fn timed_out(response: Response) -> Response {
-    if response.status() == StatusCode::REQUEST_TIMEOUT {
-        let advice = "it did not arrive in time: send it again";
-        return Problem::new(Code::TimedOut, advice).into_response();
-    }
-    response
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
