@@ -163,6 +163,9 @@ fn footprint(subject: &mut Subject, starts: usize) -> Footprint {
             server.start().as_secs_f64()
         })
         .collect();
+    server.stop();
+    server.forget_program();
+    server.start();
     std::thread::sleep(SETTLED);
     let idle = server.memory();
     server.load(&Situation::KeepAlive(256).load());

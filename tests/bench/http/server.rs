@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::fs::{Advice, fadvise};
 use rustix::process::Pid;
 use wxsign::clock::Clock;
 
@@ -91,6 +92,17 @@ impl Server {
         match self.scheme {
             "https" => TcpStream::connect(self.port.address()).is_ok(),
             _ => self.ask().is_some(),
+        }
+    }
+
+    /// Has the kernel forget the program's file, as if the machine had just started. A process maps
+    /// what it uses of it, and what is held in memory beside that: a megabyte more or less, by how
+    /// the file came there.
+    pub(crate) fn forget_program(&mut self) {
+        // One that is not named by its path stays.
+        if let Ok(file) = fs::File::open(self.process.command().get_program()) {
+            file.sync_all().unwrap();
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
         }
     }
 
