@@ -118,6 +118,13 @@ pub(in crate::server) async fn post(
     Ok(ask.answer(&asking.gate, &kept, &credential))
 }
 
+/// What a name was meant to be: WeChat's list of what is signed has underscores in it.
+fn called_here(name: &str) -> Option<&'static str> {
+    let (meant, names) = (name.replace('_', ""), ["cardType", "shopId", "cardId"]);
+    let called = names.into_iter().find(|n| n.eq_ignore_ascii_case(&meant));
+    called.filter(|called| *called != name)
+}
+
 impl ChoiceAsk {
     /// What a page asks for. There is nothing to encode in it.
     fn from_query(query: &str) -> Result<Self, Problem> {
@@ -136,7 +143,12 @@ impl ChoiceAsk {
                             .to_owned(),
                     ));
                 }
-                _ => continue,
+                _ => match called_here(name) {
+                    Some(called) => {
+                        return Err(invalid(format!("{name} is called {called} here")));
+                    }
+                    None => continue,
+                },
             };
             if slot.replace(value).is_some() {
                 return Err(invalid(format!("{name} is given twice: give it once")));
