@@ -42,8 +42,8 @@ fn nanos(at: Duration) -> Nanos {
 /// Everything here belongs to the one task that runs the queue.
 struct Queue {
     shared: Arc<Shared>,
-    /// Accounts that wait, by the time at which they are due. What is there of an account at
-    /// another time than it knows itself is of no account.
+    /// Accounts that wait, by the time at which they are due. Until it is told of them here, what
+    /// was taken away or changed stays as it was: [`Queue::start_due`] looks.
     waiting: BTreeSet<Waiting>,
     steps: JoinSet<Timestamp>,
     ids: HashMap<Id, AppId>,
@@ -96,11 +96,19 @@ pub(super) async fn run(
         running: HashMap::new(),
         stop: stop.clone(),
     };
-    // What was told so far is about accounts that are all looked at now.
-    while nudged.try_recv().is_ok() {}
+    // What was told so far is about accounts that are all looked at now. For some somebody waits.
+    let told = std::iter::from_fn(|| nudged.try_recv().ok());
+    let awaited = told.filter_map(|nudge| match nudge {
+        Nudge::One(appid) => Some(appid),
+        Nudge::Changed(..) | Nudge::All => None,
+    });
+    let awaited: Vec<_> = awaited.collect();
     queue
         .adopt(queue.shared.accounts.load_full().appids())
         .await;
+    for appid in awaited {
+        queue.wait(appid, Duration::ZERO);
+    }
     let mut last = queue.shared.clock.moment();
     loop {
         let now = queue.shared.clock.moment();

@@ -22,15 +22,15 @@ use super::{
 };
 use crate::simulator;
 
-/// How long a handler takes at most, and how many bytes it reads. There are few layers, and this is
-/// one of them: around each route there is a copy of each.
+/// How long a handler takes at most, and how many bytes it reads. Both are kept by one layer, because
+/// around each route there is a copy of each layer.
 #[derive(Clone, Copy)]
 struct Limits {
     time: Duration,
     bytes: usize,
 }
 
-/// Those that wait for a ticket give up well before.
+/// Handlers that wait for a ticket give up well before.
 const USUAL: Limits = Limits {
     time: Duration::from_secs(30),
     bytes: MAX_BODY_BYTES,
@@ -191,6 +191,7 @@ fn for_those_who_wait() -> Router<Arc<Gate>> {
         )
 }
 
+/// Has requests keep to limits.
 fn limited(router: Router<Arc<Gate>>, limits: Limits) -> Router<Arc<Gate>> {
     router.layer(from_fn_with_state(limits, within))
 }
@@ -239,4 +240,23 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
         "this is a fault of wxsign: the log names it under the request_id",
     )
     .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_too_long_is_ended_and_some_may_wait_longer() {
+        for (limits, seconds) in [(USUAL, 30), (OF_DEBUGGING, 30), (OF_THOSE_WHO_WAIT, 75)] {
+            let router = Router::new().route("/", get(std::future::pending::<()>));
+            let router = router.layer(from_fn_with_state(limits, within));
+            let began = tokio::time::Instant::now();
+            let Ok(response) = router.oneshot(Request::new(Body::empty())).await;
+            assert_eq!(began.elapsed(), Duration::from_secs(seconds));
+            assert_eq!(response.status(), http::StatusCode::REQUEST_TIMEOUT);
+        }
+    }
 }

@@ -4,12 +4,12 @@
 //! wxsign's release binary stands beside a bare hyper server, which answers the same without
 //! doing anything for it, and beside peers that sign the same page. All servers are pinned to the
 //! first core and loaded in turn by wrk from the second, a second each, round by round; what is
-//! compared are medians. The bare server is there twice: others are compared with the mean of both,
-//! and how far the two differ is how far any figure can be trusted.
+//! compared are medians, and the p99 of quiet seconds. The bare server is there twice: others are
+//! compared with the mean of both, and how far the two differ is how far any figure can be trusted.
 //!
 //! `cargo bench --bench http -- 3` makes three rounds; `-- --write` rewrites the README's tables
 //! and the chart, if there are seven at least; `-- scale` asks only what a hundred thousand
-//! accounts cost, and `-- close` only how close wxsign comes to the bare server.
+//! accounts cost, and `-- close` only how close wxsign comes to the bare server; neither writes.
 
 #![expect(
     clippy::unwrap_used,
@@ -86,7 +86,8 @@ fn main() {
     }
     let results = bench(&runtime, &plan);
     report::print(&results);
-    if args.iter().any(|arg| arg == "--write") && results.rounds >= ENOUGH {
+    let is_whole = !plan.is_close && results.rounds >= ENOUGH;
+    if args.iter().any(|arg| arg == "--write") && is_whole {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         report::write_into(&package.join("README.md"), &report::markdown(&results));
         let chart = package.join("tests/bench/performance.svg");
@@ -163,20 +164,23 @@ fn footprint(subject: &mut Subject, starts: usize) -> Footprint {
             server.start().as_secs_f64()
         })
         .collect();
-    server.stop();
-    server.forget_program();
-    server.start();
     std::thread::sleep(SETTLED);
     let idle = server.memory();
     server.load(&Situation::KeepAlive(256).load());
     std::thread::sleep(SETTLED);
     let loaded = server.memory();
     server.stop();
+    server.forget_program();
+    server.start();
+    std::thread::sleep(SETTLED);
+    let from_disk = server.memory();
+    server.stop();
     Footprint {
         subject: subject.name,
         start: Duration::from_secs_f64(median(times).unwrap()),
         idle,
         loaded,
+        from_disk,
     }
 }
 

@@ -167,8 +167,10 @@ async fn only_a_back_end_may_say_which_kind_of_coupon_is_chosen_from() {
         is_problem(&refused, 400, "invalid_query", "");
     }
     // As it is called in WeChat's list of what is signed: else all types would be signed for.
-    let mistaken = server.ask(&choice("&card_type=GROUPON")).await;
-    is_problem(&mistaken, 400, "invalid_query", "cardType");
+    for (name, called) in [("card_type", "cardType"), ("location_id", "shopId")] {
+        let mistaken = server.ask(&choice(&format!("&{name}=1"))).await;
+        is_problem(&mistaken, 400, "invalid_query", called);
+    }
     assert_eq!(server.ask(&choice("&_=1700000000")).await.status, 200);
     let asked = json!({"cardType": "GROUPON", "cardId": CARD});
     let page: ChooseCard = to_the_sdk(&server.ask(&choice_of(&asked)).await);

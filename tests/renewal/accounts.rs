@@ -145,6 +145,21 @@ async fn nothing_is_kept_of_an_account_as_it_was() {
     assert!(was.upgrade().is_none(), "it was put back");
     assert_eq!(world.signature_is_accepted(), Some(true));
 
+    // The same in the middle of a step.
+    world.turn(|knobs| knobs.latency = Duration::from_secs(5));
+    world.keeper().report_ticket(&kept(world.keeper()));
+    world.pass(2).await;
+    let before = calls(&world, &appid());
+    let was = Arc::downgrade(&kept(world.keeper()));
+    world.keeper().set_accounts(Vec::new());
+    world
+        .keeper()
+        .set_accounts(vec![account(TokenApi::Classic)]);
+    world.pass(60).await;
+    assert!(was.upgrade().is_none(), "it was put back while a step ran");
+    assert_eq!(world.signature_is_accepted(), Some(true));
+    assert_eq!(calls(&world, &appid()), before);
+
     let was = Arc::downgrade(&kept(world.keeper()));
     world.keeper().set_accounts(Vec::new());
     world.pass(1).await;

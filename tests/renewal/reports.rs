@@ -178,3 +178,19 @@ async fn a_page_that_complains_has_the_ticket_asked_for_once_a_minute_at_most() 
     let calls = world.ticket_calls() - before;
     assert!((1..=2).contains(&calls), "{calls}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_complains_while_a_server_starts_is_heard() {
+    let mut world = World::new(TokenApi::Classic);
+    world.turn(|knobs| knobs.ticket_mode = TicketMode::Hostile);
+    // Long since the ticket came, and long before it is looked at again.
+    world.pass(200).await;
+    world.simulator.act(&appid(), Action::ExpireTicket).unwrap();
+    world.kill_node();
+    world.add_node();
+    // Nothing was awaited: its queue does not turn yet.
+    let keeper = world.keeper();
+    assert!(keeper.report_ticket(&kept(keeper)));
+    world.pass(1).await;
+    assert_eq!(world.signature_is_accepted(), Some(true));
+}

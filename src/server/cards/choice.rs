@@ -118,11 +118,15 @@ pub(in crate::server) async fn post(
     Ok(ask.answer(&asking.gate, &kept, &credential))
 }
 
-/// What a name was meant to be: WeChat's list of what is signed has underscores in it.
+/// What a name was meant to be, as WeChat's list of what is signed has it:
+/// <https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/JS-SDK.html>, appendix 4.
 fn called_here(name: &str) -> Option<&'static str> {
-    let (meant, names) = (name.replace('_', ""), ["cardType", "shopId", "cardId"]);
-    let called = names.into_iter().find(|n| n.eq_ignore_ascii_case(&meant));
-    called.filter(|called| *called != name)
+    match name {
+        "card_type" | "cardtype" => Some("cardType"),
+        "location_id" | "shop_id" | "shopid" => Some("shopId"),
+        "card_id" | "cardid" => Some("cardId"),
+        _ => None,
+    }
 }
 
 impl ChoiceAsk {

@@ -10,7 +10,7 @@ use crate::scale::Scale;
 use crate::server::Reading;
 use crate::situation::Situation;
 use crate::subjects::{BARE, BARE_AGAIN};
-use crate::wrk::{median, nth_quartile};
+use crate::wrk::{after_quarters, median};
 
 /// Everything that a run has found.
 pub(crate) struct Results {
@@ -31,16 +31,15 @@ pub(crate) struct Row {
 }
 
 /// Medians of samples; times are in microseconds.
-///
-/// The slowest requests are those of a quiet second, which is the first quarter of the samples:
-/// where a host takes its cores away for milliseconds, some thirty times a second, one in a hundred
-/// requests waits for the host, and how many more do says how many requests there were, not how
-/// long a server takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) per_second: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// That of a quiet second: only a quarter of the samples are below it. Where a host takes its
+    /// cores away for milliseconds, some thirty times a second, that is about one request in a
+    /// hundred, and the median falls now on this side of it and now on that.
+    pub(crate) quiet_p99: f64,
     pub(crate) p999: f64,
     /// What the server spent on a request.
     pub(crate) cpu: f64,
@@ -59,19 +58,22 @@ pub(crate) struct Footprint {
     /// Bytes before any load, and after it.
     pub(crate) idle: f64,
     pub(crate) loaded: f64,
+    /// Bytes before any load where the program comes from the disk.
+    pub(crate) from_disk: f64,
 }
 
 impl Figures {
     pub(crate) fn of(readings: &[Reading]) -> Self {
-        let micros = |pick: fn(&Reading) -> Duration, quartile| {
+        let micros = |pick: fn(&Reading) -> Duration, quarters| {
             let figures = readings.iter().map(|reading| pick(reading).as_secs_f64());
-            nth_quartile(quartile, figures).unwrap() * 1e6
+            after_quarters(quarters, figures).unwrap() * 1e6
         };
         Self {
             per_second: median(readings.iter().map(|r| r.sample.per_second)).unwrap(),
             p50: micros(|r| r.sample.p50, 2),
-            p99: micros(|r| r.sample.p99, 1),
-            p999: micros(|r| r.sample.p999, 1),
+            p99: micros(|r| r.sample.p99, 2),
+            quiet_p99: micros(|r| r.sample.p99, 1),
+            p999: micros(|r| r.sample.p999, 2),
             cpu: micros(|r| r.cpu, 2),
             errors: readings.iter().map(|r| r.sample.errors).sum(),
         }

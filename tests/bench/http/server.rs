@@ -96,8 +96,8 @@ impl Server {
     }
 
     /// Has the kernel forget the program's file, as if the machine had just started. A process maps
-    /// what it uses of it, and what is held in memory beside that: a megabyte more or less, by how
-    /// the file came there.
+    /// what it uses of it, and what the kernel happens to hold beside that: up to a megabyte more
+    /// where the whole file was just written or read.
     pub(crate) fn forget_program(&mut self) {
         // One that is not named by its path stays.
         if let Ok(file) = fs::File::open(self.process.command().get_program()) {

@@ -116,11 +116,14 @@ pub(crate) fn keep_on(core: usize) {
 
 /// The one in the middle; of none, nothing.
 pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
-    nth_quartile(2, figures)
+    after_quarters(2, figures)
 }
 
 /// The one that so many quarters of them are below; of none, nothing.
-pub(crate) fn nth_quartile(quarters: usize, figures: impl IntoIterator<Item = f64>) -> Option<f64> {
+pub(crate) fn after_quarters(
+    quarters: usize,
+    figures: impl IntoIterator<Item = f64>,
+) -> Option<f64> {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() * quarters / 4).copied()
