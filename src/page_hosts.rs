@@ -133,7 +133,7 @@ fn written(pattern: &str) -> Option<String> {
 
 /// Whether a host as it is written stands for that of `url`.
 fn stands_for(listed: &str, url: &PageUrl<'_>) -> bool {
-    if listed == "*" {
+    if listed == "*" || listed == url.host() && url.has_default_port() {
         return true;
     }
     let (is_below, rest) = match listed.strip_prefix("*.") {

@@ -310,19 +310,17 @@ fn percent_decode(text: &str) -> Result<Cow<'_, str>, Problem> {
         )
     };
     let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let digits = bytes
-            .next()
-            .and_then(hex_digit)
-            .zip(bytes.next().and_then(hex_digit));
-        let (high, low) =
-            digits.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
-        decoded.push(high << 4 | low);
+    let mut pieces = text.split('%').map(str::as_bytes);
+    decoded.extend_from_slice(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let byte = piece.split_first_chunk().and_then(|(&[high, low], rest)| {
+            let byte = hex_digit(high)? << 4 | hex_digit(low)?;
+            Some((byte, rest))
+        });
+        let (byte, rest) =
+            byte.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
+        decoded.push(byte);
+        decoded.extend_from_slice(rest);
     }
     String::from_utf8(decoded)
         .map(Cow::Owned)

@@ -18,14 +18,14 @@ pub(in crate::server) struct Config<'a> {
 
 impl<'a> Config<'a> {
     pub(super) fn new(kept: &'a Kept, signer: &Signer, url: PageUrl<'a>, now: Timestamp) -> Self {
-        let nonce = Nonce::random();
+        let (nonce, timestamp) = (Nonce::random(), Decimal::new(now.as_secs()));
         kept.count_signature();
         Self {
             appid: kept.account.appid.for_config(),
             now,
-            timestamp: Decimal::new(now.as_secs()),
+            signature: signer.sign_text(nonce.as_ref(), timestamp.as_ref(), url.as_str()),
+            timestamp,
             nonce,
-            signature: signer.sign(nonce, now.as_secs(), url),
             url,
         }
     }
@@ -47,8 +47,8 @@ impl<'a> Config<'a> {
 
     /// The length of the JSON, in bytes.
     pub(in crate::server) fn length(&self) -> usize {
-        let url = self.url.as_str().bytes();
-        let escaped: usize = url.map(|byte| 1 + usize::from(byte == b'"')).sum();
+        let url = self.url.as_str();
+        let escaped = url.len() + url.matches('"').count();
         let parts: usize = self.parts().iter().map(|part| part.len()).sum();
         parts + escaped + END.len()
     }
@@ -57,11 +57,10 @@ impl<'a> Config<'a> {
     pub(in crate::server) fn write_into(&self, out: &mut Vec<u8>) {
         write_all(out, &self.parts());
         // A page's URL is printable ASCII without a backslash: only quotes need one.
-        let url = self.url.as_str().as_bytes();
-        for piece in url.split_inclusive(|byte| *byte == b'"') {
-            match piece.split_last() {
-                Some((b'"', rest)) => write_all(out, &[rest, br#"\""#]),
-                _ => out.extend_from_slice(piece),
+        for piece in self.url.as_str().split_inclusive('"') {
+            match piece.strip_suffix('"') {
+                Some(rest) => write_all(out, &[rest.as_bytes(), br#"\""#]),
+                None => out.extend_from_slice(piece.as_bytes()),
             }
         }
         out.extend_from_slice(END);
