@@ -30,9 +30,11 @@ async fn metrics() -> BTreeSet<String> {
     let place = Place::new(&wechat.url);
     let wxsign = place.serve().await;
     wxsign.signs().await;
-    let url = format!("http://{}/metrics", wxsign.address());
+    let [alive, metrics] =
+        ["livez", "metrics"].map(|path| format!("http://{}/{path}", wxsign.address()));
     let mut curl = Command::new("curl");
-    curl.args(["-sS", "--noproxy", "*", &url]);
+    // A signature that is made at once passes no route: something is to.
+    curl.args(["-sS", "--noproxy", "*", "-o", "/dev/null", &alive, &metrics]);
     let asked = tokio::task::spawn_blocking(move || output(&mut curl, "curl"));
     let text = String::from_utf8(asked.await.unwrap().stdout).unwrap();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
