@@ -244,18 +244,21 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use axum::body::Body;
     use tower::ServiceExt;
+
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
 
     #[tokio::test(start_paused = true)]
     async fn what_takes_too_long_is_ended_and_some_may_wait_longer() {
         for (limits, seconds) in [(USUAL, 30), (OF_DEBUGGING, 30), (OF_THOSE_WHO_WAIT, 75)] {
             let router = Router::new().route("/", get(std::future::pending::<()>));
             let router = router.layer(from_fn_with_state(limits, within));
-            let began = tokio::time::Instant::now();
+            let clock = Clock::following_tokio(Timestamp::from_secs(0));
+            let began = clock.now();
             let Ok(response) = router.oneshot(Request::new(Body::empty())).await;
-            assert_eq!(began.elapsed(), Duration::from_secs(seconds));
+            assert_eq!(clock.now().since(began), Duration::from_secs(seconds));
             assert_eq!(response.status(), http::StatusCode::REQUEST_TIMEOUT);
         }
     }
