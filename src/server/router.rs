@@ -192,7 +192,7 @@ fn for_those_who_wait() -> Router<Arc<Gate>> {
 }
 
 /// Has requests keep to limits.
-fn limited(router: Router<Arc<Gate>>, limits: Limits) -> Router<Arc<Gate>> {
+fn limited<S: Clone + Send + Sync + 'static>(router: Router<S>, limits: Limits) -> Router<S> {
     router.layer(from_fn_with_state(limits, within))
 }
 
@@ -254,7 +254,7 @@ mod tests {
     async fn what_takes_too_long_is_ended_and_some_may_wait_longer() {
         for (limits, seconds) in [(USUAL, 30), (OF_DEBUGGING, 30), (OF_THOSE_WHO_WAIT, 75)] {
             let router = Router::new().route("/", get(std::future::pending::<()>));
-            let router = router.layer(from_fn_with_state(limits, within));
+            let router = limited(router, limits);
             let clock = Clock::following_tokio(Timestamp::from_secs(0));
             let began = clock.now();
             let Ok(response) = router.oneshot(Request::new(Body::empty())).await;

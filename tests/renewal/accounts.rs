@@ -147,9 +147,12 @@ async fn nothing_is_kept_of_an_account_as_it_was() {
 
     // The same in the middle of a step.
     world.turn(|knobs| knobs.latency = Duration::from_secs(5));
+    world.pass(200).await;
+    let (tokens, tickets) = calls(&world, &appid());
     world.keeper().report_ticket(&kept(world.keeper()));
     world.pass(2).await;
-    let before = calls(&world, &appid());
+    let before = (tokens, tickets + 1);
+    assert_eq!(calls(&world, &appid()), before);
     let was = Arc::downgrade(&kept(world.keeper()));
     world.keeper().set_accounts(Vec::new());
     world

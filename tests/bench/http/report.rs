@@ -128,8 +128,8 @@ pub(crate) fn markdown(results: &Results) -> String {
     let machine = machine();
     let rounds = results.rounds;
     format!(
-        "{machine}; medians of {rounds} rounds, in the column of the quiet p99 that of the quietest \
-         quarter of the seconds; the same server measured twice: {}.\n\n{}\n{}",
+        "{machine}; medians of {rounds} rounds, the quiet p99 is what a quarter of the seconds \
+         stay below; the same server measured twice: {}.\n\n{}\n{}",
         control(results),
         side_by_side(results).markdown(),
         by_situation(results).markdown()

@@ -36,9 +36,9 @@ pub(crate) struct Figures {
     pub(crate) per_second: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
-    /// That of a quiet second: only a quarter of the samples are below it. Where a host takes its
-    /// cores away for milliseconds, some thirty times a second, that is about one request in a
-    /// hundred, and the median falls now on this side of it and now on that.
+    /// That of a quiet second: only a quarter of the samples are below it. Where about one request
+    /// in a hundred waits for a host that has taken a core away for milliseconds, the median falls
+    /// now on this side of them and now on that.
     pub(crate) quiet_p99: f64,
     pub(crate) p999: f64,
     /// What the server spent on a request.
