@@ -16,8 +16,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::ahead::{self, Date, Head, MOST_HEAD, Next, Refusal};
@@ -126,22 +126,20 @@ pub(super) async fn serve_seated(
     stop: CancellationToken,
 ) {
     let service = Arc::new(service);
-    let (connections, cut_off) = (TaskTracker::new(), CancellationToken::new());
+    let mut connections = JoinSet::new();
     let mut refused = 0_u64;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
+            // It takes up its place until somebody has seen its end.
+            Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok(accepted) => match seats.take(accepted.peer.ip()) {
                 Some(seat) => {
                     let connection = Connection::new(Arc::clone(&service), &accepted);
-                    let ends = Ends {
-                        stop: stop.clone(),
-                        cut_off: cut_off.clone(),
-                    };
-                    connections.spawn(connection.run(accepted, seat, ends));
+                    connections.spawn(connection.run(accepted, seat, stop.clone()));
                 }
                 None => {
                     refused += 1;
@@ -156,13 +154,9 @@ pub(super) async fn serve_seated(
         }
     }
     drop(listener);
-    connections.close();
-    if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait())
-        .await
-        .is_err()
-    {
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
         tracing::warn!(count = connections.len(), "connections were cut off");
-        cut_off.cancel();
     }
 }
 
@@ -180,14 +174,6 @@ fn tell_of_refused(count: u64, peer: SocketAddr) {
 
 /// Why a connection ended early.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
-
-/// What ends connections.
-struct Ends {
-    /// In good order.
-    stop: CancellationToken,
-    /// At once.
-    cut_off: CancellationToken,
-}
 
 /// What the requests of a connection have in common.
 struct Connection<S> {
@@ -207,14 +193,9 @@ impl<S: Service> Connection<S> {
 
     // What waits in here, each connection has: a future that is moved into another one takes up
     // its place twice, and what is rare and large is boxed.
-    async fn run(self, accepted: Accepted, seat: Seat, ends: Ends) {
+    async fn run(self, accepted: Accepted, seat: Seat, stop: CancellationToken) {
         let peer = self.peer;
-        let ended = tokio::select! {
-            biased;
-            ended = self.converse(accepted, &seat, &ends.stop) => ended,
-            () = ends.cut_off.cancelled() => Ok(()),
-        };
-        if let Err(error) = ended {
+        if let Err(error) = self.converse(accepted, &seat, &stop).await {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
@@ -330,26 +311,36 @@ impl<S: Service> Connection<S> {
         seat: &Seat,
         stop: &CancellationToken,
     ) -> io::Result<Option<Next>> {
-        let mut take = |bytes: &[u8], out: &mut Vec<u8>| {
-            ahead::take(bytes, &self.activity, |head| {
-                self.service.sign_ahead(head, self.peer, date, out)
-            })
-        };
         let mut stopped = pin!(stop.cancelled());
         let mut look = pin!(tokio::time::sleep(LOOK_EVERY));
-        loop {
-            tokio::select! {
-                biased;
-                next = poll_fn(|cx| stream.poll_ahead(cx, &mut take)) => return next,
-                () = stopped.as_mut() => return Ok(None),
-                () = look.as_mut() => {
-                    if patience.is_lost(seat.is_wanted()) {
-                        return Ok(None);
-                    }
-                    look.set(tokio::time::sleep(LOOK_EVERY));
-                }
+        let mut are_awaited = false;
+        poll_fn(|cx| {
+            let mut was_read = false;
+            let take = |bytes: &[u8], out: &mut Vec<u8>| {
+                was_read = true;
+                ahead::take(bytes, &self.activity, |head| {
+                    self.service.sign_ahead(head, self.peer, date, out)
+                })
+            };
+            if let Poll::Ready(next) = stream.poll_ahead(cx, take) {
+                return Poll::Ready(next);
             }
-        }
+            // Who woke up because there was something to read need not have both say again that
+            // they will wake it: that takes a fiftieth of a signature's time.
+            if was_read && are_awaited && !stop.is_cancelled() && !look.is_elapsed() {
+                return Poll::Pending;
+            }
+            while stopped.as_mut().poll(cx).is_pending() {
+                are_awaited = true;
+                ready!(look.as_mut().poll(cx));
+                if patience.is_lost(seat.is_wanted()) {
+                    break;
+                }
+                look.set(tokio::time::sleep(LOOK_EVERY));
+            }
+            Poll::Ready(Ok(None))
+        })
+        .await
     }
 
     async fn converse_http2(

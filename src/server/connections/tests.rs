@@ -116,13 +116,35 @@ async fn what_waits_for_a_client_is_small() {
     let _client = TcpStream::connect(address).await.unwrap();
     let accepted = Listener::from(listener).accept().await.unwrap();
     let seat = Seats::default().take(accepted.peer.ip()).unwrap();
-    let ends = Ends {
-        stop: CancellationToken::new(),
-        cut_off: CancellationToken::new(),
-    };
     let connection = Connection::new(Arc::new(Hello), &accepted);
-    let bytes = size_of_val(&connection.run(accepted, seat, ends));
+    let bytes = size_of_val(&connection.run(accepted, seat, CancellationToken::new()));
     assert!(bytes <= 2048, "{bytes}");
+}
+
+/// Both wake it, and it is woken once.
+#[tokio::test]
+async fn who_asks_while_the_server_stops_is_answered_and_sees_the_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let accepted = Listener::from(listener).accept().await.unwrap();
+    let seat = Seats::default().take(accepted.peer.ip()).unwrap();
+    let stop = CancellationToken::new();
+    let connection = Connection::new(Arc::new(Hello), &accepted);
+    let mut run = pin!(connection.run(accepted, seat, stop.clone()));
+    tokio::select! {
+        () = run.as_mut() => unreachable!("nobody has ended it"),
+        answered = is_answered(&mut client, SIGNATURE) => assert!(answered),
+    }
+    client.write_all(SIGNATURE.as_bytes()).await.unwrap();
+    // So that the runtime has seen that it is there.
+    tokio::task::yield_now().await;
+    stop.cancel();
+    let has_ended = poll_fn(|cx| Poll::Ready(run.as_mut().poll(cx).is_ready())).await;
+    assert!(has_ended);
+    let mut said = String::new();
+    client.read_to_string(&mut said).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
 }
 
 /// Says something in `parts`, none in one read with the next; whether the answer to it was written
