@@ -72,9 +72,8 @@ impl Batched {
                 let before = ahead.len();
                 // A buffer that lived across the waiting would be part of what waits.
                 poll_fn(|cx| {
-                    let mut read = [MaybeUninit::uninit(); READ_AT_ONCE];
-                    let mut read = ReadBuf::uninit(&mut read);
-                    ready!(Pin::new(&mut wire).poll_read(cx, &mut read))?;
+                    let mut space = [MaybeUninit::uninit(); READ_AT_ONCE];
+                    let read = ready!(wire.poll_recv(cx, &mut space))?;
                     ahead.extend_from_slice(read.filled());
                     Poll::Ready(io::Result::Ok(()))
                 })
@@ -163,9 +162,8 @@ impl Batched {
                 return Poll::Ready(Ok(Some(refused)));
             }
             ready!(self.poll_send(cx))?;
-            let mut read = [MaybeUninit::uninit(); READ_AT_ONCE];
-            let mut read = ReadBuf::uninit(&mut read);
-            ready!(Pin::new(&mut self.wire).poll_read(cx, &mut read))?;
+            let mut space = [MaybeUninit::uninit(); READ_AT_ONCE];
+            let read = ready!(self.wire.poll_recv(cx, &mut space))?;
             let read = read.filled();
             if read.is_empty() {
                 return Poll::Ready(Ok(None));
