@@ -300,7 +300,8 @@ impl<'a> Ask<'a> {
 
 /// Decodes `%XX`. A plus stays a plus: a URL holds no spaces, so that is what it was.
 fn percent_decode(text: &str) -> Result<Cow<'_, str>, Problem> {
-    if !text.contains('%') {
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'%', bytes).is_none() {
         return Ok(Cow::Borrowed(text));
     }
     let invalid = |what: &str| {
@@ -310,18 +311,17 @@ fn percent_decode(text: &str) -> Result<Cow<'_, str>, Problem> {
         )
     };
     let mut decoded = Vec::with_capacity(text.len());
-    let mut pieces = text.split('%').map(str::as_bytes);
-    decoded.extend_from_slice(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let byte = piece.split_first_chunk().and_then(|(&[high, low], rest)| {
-            let byte = hex_digit(high)? << 4 | hex_digit(low)?;
-            Some((byte, rest))
-        });
-        let (byte, rest) =
-            byte.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
+    let mut rest = 0;
+    for percent in memchr::memchr_iter(b'%', bytes) {
+        let byte = bytes[percent + 1..]
+            .first_chunk()
+            .and_then(|&[high, low]| Some(hex_digit(high)? << 4 | hex_digit(low)?));
+        let byte = byte.ok_or_else(|| invalid("a % without two hexadecimal digits behind it"))?;
+        decoded.extend_from_slice(&bytes[rest..percent]);
         decoded.push(byte);
-        decoded.extend_from_slice(rest);
+        rest = percent + 3;
     }
+    decoded.extend_from_slice(&bytes[rest..]);
     String::from_utf8(decoded)
         .map(Cow::Owned)
         .map_err(|_| invalid("bytes that are not UTF-8"))

@@ -48,7 +48,7 @@ impl<'a> Config<'a> {
     /// The length of the JSON, in bytes.
     pub(in crate::server) fn length(&self) -> usize {
         let url = self.url.as_str();
-        let escaped = url.len() + url.matches('"').count();
+        let escaped = url.len() + memchr::memchr_iter(b'"', url.as_bytes()).count();
         let parts: usize = self.parts().iter().map(|part| part.len()).sum();
         parts + escaped + END.len()
     }
@@ -57,13 +57,13 @@ impl<'a> Config<'a> {
     pub(in crate::server) fn write_into(&self, out: &mut Vec<u8>) {
         write_all(out, &self.parts());
         // A page's URL is printable ASCII without a backslash: only quotes need one.
-        for piece in self.url.as_str().split_inclusive('"') {
-            match piece.strip_suffix('"') {
-                Some(rest) => write_all(out, &[rest.as_bytes(), br#"\""#]),
-                None => out.extend_from_slice(piece.as_bytes()),
-            }
+        let url = self.url.as_str().as_bytes();
+        let mut rest = 0;
+        for quote in memchr::memchr_iter(b'"', url) {
+            write_all(out, &[&url[rest..quote], br"\"]);
+            rest = quote;
         }
-        out.extend_from_slice(END);
+        write_all(out, &[&url[rest..], END]);
     }
 
     /// The JSON.
