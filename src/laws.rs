@@ -240,11 +240,14 @@ pub fn configuration(path: &std::path::Path, text: &str, variables: &str) {
     // What is no secret may be shown: more of it than what stands alone behind a secret's key.
     let is_secret = |line: &str| {
         let keys = ["secret", "master_key", "store_password"];
-        let value = |key| line.strip_prefix(key)?.strip_prefix(" = ");
-        keys.into_iter()
-            .any(|key| value(key) == Some(&format!("\"{CANARY}\"")))
+        let value = |key: &str| match line.strip_prefix(key) {
+            Some(rest) => rest.strip_prefix(" = \"")?.strip_suffix('"'),
+            None => line.strip_prefix(&key.to_uppercase())?.strip_prefix('='),
+        };
+        keys.into_iter().any(|key| value(key) == Some(CANARY))
     };
-    let mut shown = text.lines().filter(|line| !is_secret(line));
+    let lines = text.lines().chain(variables.lines());
+    let mut shown = lines.filter(|line| !is_secret(line));
     if shown.any(|line| line.contains(CANARY)) || text.contains("\"\"\"") || text.contains("'''") {
         return;
     }
