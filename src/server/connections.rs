@@ -17,6 +17,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::task::JoinSet;
+use tokio::task::coop::has_budget_remaining;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -131,7 +132,7 @@ pub(super) async fn serve_seated(
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            // It takes up its place until somebody has seen its end.
+            // A task that has ended keeps its memory until somebody has seen that.
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
@@ -326,12 +327,14 @@ impl<S: Service> Connection<S> {
                 return Poll::Ready(next);
             }
             // Who woke up because there was something to read need not have both say again that
-            // they will wake it: that takes a fiftieth of a signature's time.
+            // they will wake this task, which is the same all along: that takes a fiftieth of a
+            // signature's time.
             if was_read && are_awaited && !stop.is_cancelled() && !look.is_elapsed() {
                 return Poll::Pending;
             }
             while stopped.as_mut().poll(cx).is_pending() {
-                are_awaited = true;
+                // A task that has done its share of this turn cannot begin to wait for a timer.
+                are_awaited = has_budget_remaining();
                 ready!(look.as_mut().poll(cx));
                 if patience.is_lost(seat.is_wanted()) {
                     break;

@@ -266,6 +266,30 @@ async fn a_connection_that_does_nothing_goes_after_its_time() {
     }
 }
 
+/// A task may do so much at a turn, and no timer begins when it has done it.
+#[tokio::test]
+async fn a_connection_that_was_busy_for_a_whole_turn_goes_after_its_time_too() {
+    const READ_AT_ONCE: usize = 8 * 1024;
+    let server = Server::start(Limits::default()).await;
+    for count in 120..=135 {
+        let mut stream = server.connect_from("127.0.0.1").await;
+        let (mut said, last) = (OTHER.repeat(count), OTHER.trim_end());
+        let rest = READ_AT_ONCE - said.len() - last.len() - "\r\nA: \r\n\r\n".len();
+        said += &format!("{last}\r\nA: {}\r\n\r\n", "a".repeat(rest));
+        assert_eq!(said.len(), READ_AT_ONCE);
+        said += SIGNATURE;
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut answers = Vec::new();
+        while !answers.ends_with(b"\ncontent-length: 0\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut answers).await.unwrap(), 0);
+        }
+        tokio::time::pause();
+        let ended = timeout(Duration::from_secs(100), seconds_to_end(&mut stream)).await;
+        tokio::time::resume();
+        assert!(ended.is_ok(), "{count}");
+    }
+}
+
 #[tokio::test]
 async fn where_connections_are_scarce_who_does_nothing_goes_sooner() {
     let limits = Limits {
