@@ -326,9 +326,8 @@ impl<S: Service> Connection<S> {
             if let Poll::Ready(next) = stream.poll_ahead(cx, take) {
                 return Poll::Ready(next);
             }
-            // Who woke up because there was something to read need not have both say again that
-            // they will wake this task, which is the same all along: that takes a fiftieth of a
-            // signature's time.
+            // Where there was something to read, nobody has to ask the two again to wake this task,
+            // which is the same all along: that takes a fiftieth of a signature's time.
             if was_read && are_awaited && !stop.is_cancelled() && !look.is_elapsed() {
                 return Poll::Pending;
             }

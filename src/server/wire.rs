@@ -12,6 +12,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::listener::{Accepted, Raw};
 
+/// Nobody wants a signal when a client is gone; where there is no such flag, Rust has seen to it.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
+
 /// A connection of any kind.
 pub(super) enum Wire {
     Tcp(TcpStream),
@@ -59,12 +65,6 @@ impl Wire {
 
 // Straight from the kernel: in a program of several threads the C library makes each of these
 // calls a point where a thread could be cancelled, which takes 3 % of a signature's time.
-
-/// Nobody wants a signal when a client is gone; where there is no such flag, Rust has seen to it.
-#[cfg(not(target_vendor = "apple"))]
-const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
-#[cfg(target_vendor = "apple")]
-const NO_SIGNAL: SendFlags = SendFlags::empty();
 
 fn poll_recv<'s>(
     stream: &TcpStream,
