@@ -21,7 +21,7 @@ const MOST_KEPT: usize = 2 * 1024;
 
 /// So much is read at once ahead of hyper: dozens of requests for signatures, should they come
 /// together. It is on the stack, so that who only waits keeps nothing.
-const READ_AT_ONCE: usize = 8 * 1024;
+pub(super) const READ_AT_ONCE: usize = 8 * 1024;
 
 /// After so many reads others have their turn, whatever there is still to be read.
 const READS_AT_A_TURN: usize = 8;

@@ -140,7 +140,8 @@ pub(super) async fn serve_seated(
             Ok(accepted) => match seats.take(accepted.peer.ip()) {
                 Some(seat) => {
                     let connection = Connection::new(Arc::clone(&service), &accepted);
-                    connections.spawn(connection.run(accepted, seat, stop.clone()));
+                    // One of its own: each signature asks it, and to ask it takes a lock.
+                    connections.spawn(connection.run(accepted, seat, stop.child_token()));
                 }
                 None => {
                     refused += 1;

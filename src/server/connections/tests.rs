@@ -1,11 +1,15 @@
 //! Real connections: how many one address may have, and how long they may do nothing.
 
+use std::os::fd::AsFd;
+
 use axum::body::Bytes;
 use http_body_util::{BodyExt, Either, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use super::super::batched::READ_AT_ONCE;
+use super::super::listener::Raw;
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Limits;
@@ -128,6 +132,10 @@ async fn who_asks_while_the_server_stops_is_answered_and_sees_the_end() {
     let address = listener.local_addr().unwrap();
     let mut client = TcpStream::connect(address).await.unwrap();
     let accepted = Listener::from(listener).accept().await.unwrap();
+    let Raw::Tcp(stream) = &accepted.stream else {
+        unreachable!("it was accepted over TCP")
+    };
+    let heard = std::net::TcpStream::from(stream.as_fd().try_clone_to_owned().unwrap());
     let seat = Seats::default().take(accepted.peer.ip()).unwrap();
     let stop = CancellationToken::new();
     let connection = Connection::new(Arc::new(Hello), &accepted);
@@ -137,8 +145,13 @@ async fn who_asks_while_the_server_stops_is_answered_and_sees_the_end() {
         answered = is_answered(&mut client, SIGNATURE) => assert!(answered),
     }
     client.write_all(SIGNATURE.as_bytes()).await.unwrap();
-    // So that the runtime has seen that it is there.
-    tokio::task::yield_now().await;
+    let heard_by_runtime = async {
+        while heard.peek(&mut [0]).is_err() {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+    };
+    timeout(DRAIN_TIMEOUT, heard_by_runtime).await.unwrap();
     stop.cancel();
     let has_ended = poll_fn(|cx| Poll::Ready(run.as_mut().poll(cx).is_ready())).await;
     assert!(has_ended);
@@ -269,7 +282,6 @@ async fn a_connection_that_does_nothing_goes_after_its_time() {
 /// A task may do so much at a turn, and no timer begins when it has done it.
 #[tokio::test]
 async fn a_connection_that_was_busy_for_a_whole_turn_goes_after_its_time_too() {
-    const READ_AT_ONCE: usize = 8 * 1024;
     let server = Server::start(Limits::default()).await;
     for count in 120..=135 {
         let mut stream = server.connect_from("127.0.0.1").await;
@@ -284,8 +296,9 @@ async fn a_connection_that_was_busy_for_a_whole_turn_goes_after_its_time_too() {
             assert_ne!(stream.read_buf(&mut answers).await.unwrap(), 0);
         }
         tokio::time::pause();
-        let ended = timeout(Duration::from_secs(100), seconds_to_end(&mut stream)).await;
+        tokio::time::sleep(Duration::from_secs(100)).await;
         tokio::time::resume();
+        let ended = timeout(DRAIN_TIMEOUT, stream.read_to_end(&mut answers)).await;
         assert!(ended.is_ok(), "{count}");
     }
 }
