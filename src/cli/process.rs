@@ -49,7 +49,7 @@ pub(super) fn keep_memory_private() {
     if let Err(error) =
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
     {
-        tracing::warn!(%error, "core dumps cannot be switched off");
+        anstream::eprintln!("warning: core dumps cannot be switched off: {error}");
     }
 }
 

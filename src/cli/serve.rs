@@ -32,7 +32,6 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let tls = super::load_tls(&loaded)?;
     let (mut config, settings) = (loaded.config, loaded.settings);
     process::allow_files(&mut config);
-    process::keep_memory_private();
     let mut inherited = Inherited::from_env();
     let pages = Bound::take(&config.listen, &mut inherited)?;
     let admin = config.admin_listen.as_ref();
