@@ -77,7 +77,38 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::laws::made_of;
+
+    proptest! {
+        #[test]
+        fn what_was_set_is_found_among_anything(
+            before in made_of(&["wxsign-80", "__Host-wxsign", "=", ";", "; ", " ", "\"", "a=b"]),
+            behind in made_of(&["wxsign-80=x", ";", " ", "=", "é"]),
+            key in "[A-Za-z0-9_-]{1,43}",
+        ) {
+            let set = set_session(Transport::Local, "localhost", Some(&Secret::new(&key)));
+            let set = set.unwrap();
+            let shown = set.to_str().unwrap().split(';').next().unwrap();
+            let mut headers = HeaderMap::new();
+            for header in [&before, &format!("c=d; {shown}"), &behind] {
+                headers.extend(HeaderValue::from_str(header).ok().map(|value| (COOKIE, value)));
+            }
+            let name = session_cookie(Transport::Local, "localhost").unwrap();
+            let found = cookie(&headers, &name).unwrap();
+            let first = |header: &str| {
+                header.split(';').find_map(|pair| {
+                    let value = pair.trim().strip_prefix(&*name)?.strip_prefix('=')?;
+                    (!value.is_empty()).then(|| value.to_owned())
+                })
+            };
+            let readable = before.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
+            let expected = first(&before).filter(|_| readable).unwrap_or(key);
+            prop_assert_eq!(found, expected);
+        }
+    }
 
     #[test]
     fn a_cookie_is_found_among_others() {
