@@ -129,7 +129,8 @@ pub(crate) fn markdown(results: &Results) -> String {
     let rounds = results.rounds;
     format!(
         "{machine}; medians of {rounds} rounds, the quiet p99 is what a quarter of the seconds \
-         stay below; the same server measured twice: {}.\n\n{}\n{}",
+         stay below; the bare server is measured twice, and ratios are to the mean of both, which \
+         differ by: {}.\n\n{}\n{}",
         control(results),
         side_by_side(results).markdown(),
         by_situation(results).markdown()
