@@ -49,7 +49,9 @@ pub(super) fn keep_memory_private() {
     if let Err(error) =
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
     {
-        anstream::eprintln!("warning: core dumps cannot be switched off: {error}");
+        anstream::eprintln!(
+            "warning: core dumps cannot be switched off ({error}): run `ulimit -c 0` before"
+        );
     }
 }
 
